@@ -1,0 +1,11 @@
+"""The twelve reference modules of the course, from a configuration to generated text.
+
+One legend of shape letters serves all of them:
+
+    B  batch       T  sequence length    C  n_embd        H  n_head
+    D  C / H       V  vocab_size         L  n_inner, the width inside the MLP
+"""
+
+from tutor import runtime
+
+runtime.activate()

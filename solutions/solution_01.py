@@ -1,0 +1,38 @@
+"""Step 01: the model's configuration.
+
+Source: Radford et al., "Language Models are Unsupervised Multitask Learners", section 2.3.
+"""
+
+from dataclasses import dataclass, fields
+
+
+@dataclass
+class GPT2Config:
+    """The sizes of a GPT-2; the defaults are those of GPT-2 small, 124M parameters.
+
+    Raises ValueError, naming field and value, for sizes that no model can have.
+    """
+
+    # Declare each field as `name: type = default`: a dataclass drops what has no type.
+    vocab_size: int = 50257
+    n_positions: int = 1024
+    n_embd: int = 768
+    n_layer: int = 12
+    n_head: int = 12
+    n_inner: int | None = None
+    layer_norm_epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        # Resolve an absent n_inner to four times n_embd.
+        if self.n_inner is None:
+            self.n_inner = 4 * self.n_embd
+        # Refuse every size that is below 1.
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type != float and value < 1:
+                raise ValueError(f"{field.name} must be at least 1, but is {value}")
+        # Refuse an n_embd that the heads cannot share evenly.
+        if self.n_embd % self.n_head:
+            raise ValueError(
+                f"n_embd must be a multiple of n_head ({self.n_head}), but is {self.n_embd}"
+            )

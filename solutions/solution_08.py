@@ -1,0 +1,32 @@
+"""Step 08: the transformer block.
+
+Source: Radford et al., "Language Models are Unsupervised Multitask Learners", section 2.3.
+"""
+
+from max.experimental.nn import Module
+from max.experimental.tensor import Tensor
+
+from solutions.solution_01 import GPT2Config
+from solutions.solution_03 import LayerNorm
+from solutions.solution_04 import GPT2MLP
+from solutions.solution_07 import GPT2MultiHeadAttention
+
+
+class GPT2Block(Module[[Tensor], Tensor]):
+    """Attention, then the MLP; each reads a normalized x and adds to it what it found.
+
+    Shape: [B, T, C] -> [B, T, C].
+    """
+
+    def __init__(self, config: GPT2Config) -> None:
+        # Make ln_1 and attn, then ln_2 and mlp; the norms use layer_norm_epsilon.
+        self.ln_1 = LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
+        self.attn = GPT2MultiHeadAttention(config)
+        self.ln_2 = LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
+        self.mlp = GPT2MLP(config.n_inner, config)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # Add to x what attn makes of ln_1 of x.
+        x = x + self.attn(self.ln_1(x))
+        # Add to that what mlp makes of ln_2 of it.
+        return x + self.mlp(self.ln_2(x))

@@ -1,0 +1,78 @@
+"""Step 11: pretrained weights, from a Hugging Face folder into our model.
+
+Source: the layout of "openai-community/gpt2" on the Hugging Face Hub.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from max.driver import CPU, Device
+from max.dtype import DType
+from max.experimental import functional as F
+from max.experimental.tensor import default_device, default_dtype
+from safetensors.numpy import load_file
+
+from solutions.solution_01 import GPT2Config
+from solutions.solution_10 import MaxGPT2LMHeadModel
+
+# The layers that the checkpoint stores as Conv1D, [in, out]; our Linear keeps [out, in].
+CONV1D = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
+MASK_BUFFERS = (".attn.bias", ".attn.masked_bias")
+
+
+def convert_state_dict(
+    hf_state: Mapping[str, np.ndarray[Any, Any]], config: GPT2Config
+) -> dict[str, np.ndarray[Any, Any]]:
+    """The weights of a checkpoint, named, laid out and typed for MaxGPT2LMHeadModel.
+
+    Raises ValueError, naming the keys, if some are missing or unknown.
+    """
+    state = {}
+    for name, array in hf_state.items():
+        # Leave out the mask buffers: they are no weights.
+        if name.endswith(MASK_BUFFERS):
+            continue
+        # Put every name but the head's below "transformer.", where some checkpoints have it.
+        if name != "lm_head.weight":
+            name = "transformer." + name.removeprefix("transformer.")
+        # Transpose what Conv1D stores, and widen float16: MAX takes contiguous float32.
+        array = array.T if name.endswith(CONV1D) else array
+        state[name] = np.ascontiguousarray(array, dtype=np.float32)
+    # Tie the head to the token embeddings, unless the checkpoint brings its own.
+    if "transformer.wte.weight" in state:
+        state.setdefault("lm_head.weight", state["transformer.wte.weight"])
+    # Compare the names with the parameters of a model that is built, but never computed.
+    with F.lazy():
+        expected = {name for name, _ in MaxGPT2LMHeadModel(config).parameters}
+    if missing := sorted(expected - state.keys()):
+        raise ValueError(f"the checkpoint lacks {', '.join(missing)}")
+    if unknown := sorted(state.keys() - expected):
+        raise ValueError(f"the checkpoint has what GPT-2 has not: {', '.join(unknown)}")
+    return state
+
+
+def load_pretrained(path: str | Path, *, device: Device | None = None) -> MaxGPT2LMHeadModel:
+    """The model in a Hugging Face folder, from config.json and model.safetensors, in float32.
+
+    Raises ValueError, naming the key and both shapes, if a tensor is misshapen.
+    """
+    # Read config.json and keep the entries that are fields of GPT2Config.
+    entries = json.loads((Path(path) / "config.json").read_text())
+    names = {field.name for field in fields(GPT2Config)}
+    config = GPT2Config(**{name: entries[name] for name in names & entries.keys()})
+    # Read and convert the weights.
+    state = convert_state_dict(load_file(Path(path) / "model.safetensors"), config)
+    # Build the model lazily, so that no random weights are drawn first.
+    with F.lazy(), default_device(device or CPU()), default_dtype(DType.float32):
+        model = MaxGPT2LMHeadModel(config)
+    # Refuse a tensor whose shape is not its parameter's; load the others.
+    for name, parameter in model.parameters:
+        expected = tuple(int(size) for size in parameter.shape)
+        if state[name].shape != expected:
+            raise ValueError(f"{name} has shape {state[name].shape}, not {expected}")
+    model.load_state_dict(state)
+    return model

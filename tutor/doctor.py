@@ -1,0 +1,102 @@
+"""What the course finds on this machine, and what of it stops the course from working."""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from tutor import generation, kernels, runtime
+from tutor.errors import InputError
+
+NEEDED_PYTHON = (3, 11)
+NEEDED_MAX = "26.7."
+NEEDED_DISK = 0.5e9  # bytes; the unpacked kernels take 0.15e9, a new MAX version as much again
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; not ok means that the course cannot work like this."""
+
+    name: str
+    text: str
+    ok: bool = True
+
+
+def examine() -> Iterator[Finding]:
+    """Look at everything; nothing is compiled, unpacked or repaired."""
+    yield python()
+    yield max_version()
+    yield Finding("Platform", f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores")
+    cache = runtime.cache_folder()
+    yield kernel_pack(cache)
+    yield writable_cache(cache)
+    yield free_disk(cache)
+    yield bundled_model(generation.BUNDLED_MODEL)
+
+
+def python() -> Finding:
+    text = f"{platform.python_version()} at {sys.executable}"
+    if sys.version_info < NEEDED_PYTHON:
+        return Finding("Python", f"{text}; the course needs 3.11 or newer", ok=False)
+    return Finding("Python", text)
+
+
+def max_version() -> Finding:
+    try:
+        found = version("max")
+    except PackageNotFoundError:
+        return Finding("MAX", "not installed; run `uv sync` or `pip install -e .`", ok=False)
+    if not found.startswith(NEEDED_MAX):
+        return Finding("MAX", f"{found}, but the course needs {NEEDED_MAX}*", ok=False)
+    return Finding("MAX", found)
+
+
+def kernel_pack(cache: Path) -> Finding:
+    """A missing pack is no failure: MAX compiles its kernels once, in minutes."""
+    try:
+        pack = kernels.find_pack()
+    except PackageNotFoundError:
+        return Finding("Kernel pack", "none without MAX", ok=False)
+    if pack is None:
+        return Finding("Kernel pack", "miss: none fits; the first run compiles for 10 minutes")
+    try:
+        entries = sum(1 for _ in kernels.read_entries(pack))
+    except (kernels.DamagedPack, OSError) as error:
+        text = f"damaged: {error}; `git checkout tutor/packs` restores it"
+        return Finding("Kernel pack", text, ok=False)
+    state = "unpacked" if kernels.is_installed(pack, cache) else "unpacked at the first run"
+    return Finding("Kernel pack", f"hit: {entries} entries for {pack.cpu}, {state}")
+
+
+def writable_cache(cache: Path) -> Finding:
+    if runtime.is_writable(cache):
+        return Finding("Kernel cache", str(cache))
+    return Finding("Kernel cache", f"{cache} cannot be written; make it yours", ok=False)
+
+
+def free_disk(cache: Path) -> Finding:
+    free = shutil.disk_usage(next(p for p in (cache, *cache.parents) if p.exists())).free
+    text = f"{free / 1e9:.1f} GB free beside the kernel cache"
+    if free < NEEDED_DISK:
+        return Finding("Disk", f"{text}; {NEEDED_DISK / 1e9} GB are needed", ok=False)
+    return Finding("Disk", text)
+
+
+def bundled_model(folder: Path) -> Finding:
+    """Whether every file of the model is what was committed."""
+    try:
+        generation.check_folder(folder)
+    except InputError as error:
+        return Finding("Bundled model", f"{error}; `git checkout models` restores it", ok=False)
+    sums = json.loads((folder / "checksums.json").read_text())
+    for file, digest in sums.items():
+        if hashlib.sha256((folder / file).read_bytes()).hexdigest() != digest:
+            text = f"{file} is damaged; `git checkout models` restores it"
+            return Finding("Bundled model", text, ok=False)
+    return Finding("Bundled model", f"{folder.name}, {len(sums)} files intact")

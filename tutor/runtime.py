@@ -1,0 +1,111 @@
+"""Everything that makes MAX quick, in one place: `activate()`, before any tensor is computed.
+
+Left alone, MAX 26.7 compiles a kernel at the first use of each eager operation (10 to 60
+seconds each), compiles whole graphs in the background, and before Python 3.13 formats every
+tensor in sight whenever asyncio starts. Importing `solutions` or `steps` activates this.
+"""
+
+import functools
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from tutor import kernels
+
+if TYPE_CHECKING:
+    from max.driver import Buffer
+    from max.graph import Graph
+
+CACHE_VARIABLE = "MODULAR_MAX_CACHE_DIR"
+
+
+@functools.cache
+def activate() -> None:
+    """Make eager MAX answer in milliseconds; the second call does nothing."""
+    trap_interrupts()
+    # MAX reads this when it is imported; if that has happened, it keeps the place it has.
+    os.environ[CACHE_VARIABLE] = str(writable_cache_folder())
+
+    from max import _core
+    from max.driver import set_virtual_cpu_target
+    from max.experimental.executor import set_default_executor
+
+    cache = _core.engine.max_cache_dir()
+    pack = kernels.find_pack()
+    if pack and kernels.install(pack, cache):
+        # With this target MAX looks for the kernels of the pack instead of the host's own.
+        set_virtual_cpu_target(pack.cpu)
+    kernels.adopt(report=_report)
+    if not pack:
+        kernels.compile_once(cache)
+    set_default_executor(InterpretElseCompile())
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: as the environment says, or in the user's cache."""
+    from platformdirs import user_cache_path
+
+    return Path(os.environ.get(CACHE_VARIABLE) or user_cache_path("gpt2-from-scratch"))
+
+
+def is_writable(folder: Path) -> bool:
+    """Whether files can be written there; makes the folder if it is not there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
+
+
+def writable_cache_folder() -> Path:
+    """The cache folder, or with a warning a temporary one if it cannot be written."""
+    folder = cache_folder()
+    if is_writable(folder):
+        return folder
+    fallback = Path(tempfile.gettempdir()) / f"gpt2-from-scratch-{os.getuid()}"
+    fallback.mkdir(mode=0o700, exist_ok=True)
+    _report(f"{folder} cannot be written; compiled kernels go to {fallback}")
+    return fallback
+
+
+def trap_interrupts() -> None:
+    """Install a SIGINT handler of our own that does what Python's does.
+
+    Before Python 3.13, asyncio replaces Python's handler, but no other, and in doing so takes
+    the `repr` of the running task: of the tensors in it, so of more eager operations.
+    """
+    if (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    ):
+        signal.signal(signal.SIGINT, _interrupt)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    signal.default_int_handler(signum, frame)
+
+
+class InterpretElseCompile:
+    """Interprets eager graphs; compiles the few that the interpreter refuses, such as argsort."""
+
+    def execute(
+        self, graph: "Graph", inputs: "Sequence[Buffer]"
+    ) -> "Sequence[Buffer | None]":
+        from max.experimental import executor
+
+        try:
+            return executor.InterpreterExecutor().execute(graph, inputs)
+        except executor.UnsupportedGraphError:
+            _report("Compiling an operation that MAX cannot interpret; this takes a while …")
+            return executor.CompilingExecutor().execute(graph, inputs)
+
+
+def _report(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
