@@ -3,7 +3,7 @@
 Source: Radford et al., "Language Models are Unsupervised Multitask Learners", section 2.3.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 
 @dataclass
@@ -26,11 +26,10 @@ class GPT2Config:
         # Resolve an absent n_inner to four times n_embd.
         if self.n_inner is None:
             self.n_inner = 4 * self.n_embd
-        # Refuse every size that is below 1.
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type != float and value < 1:
-                raise ValueError(f"{field.name} must be at least 1, but is {value}")
+        # Refuse a size below 1.
+        for name in ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head", "n_inner"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")
         # Refuse an n_embd that the heads cannot share evenly.
         if self.n_embd % self.n_head:
             raise ValueError(

@@ -1,9 +1,11 @@
-"""GPT-2 in NumPy and float64, written from its papers apart from the solutions, which are measured against it.
+"""GPT-2 in NumPy and float64, written apart from the solutions, which are measured against it.
 
-Weights are flat: a dotted path relative to the function's own module, linear weights as [out, in].
+A weight is named by its path within the module it is handed to; linear weights are [out, in].
 """
 
+import math
 from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +13,13 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Tokens = NDArray[np.int64]
 Weights = Mapping[str, Array]
+Entry = TypeVar("Entry")
 
 
-def under(weights: Weights, name: str) -> dict[str, Array]:
-    """The weights of one submodule, under their names in it."""
+def under(entries: Mapping[str, Entry], name: str) -> dict[str, Entry]:
+    """The entries of one submodule, under their names in it."""
     prefix = f"{name}."
-    return {key[len(prefix) :]: value for key, value in weights.items() if key.startswith(prefix)}
+    return {key[len(prefix) :]: entries[key] for key in entries if key.startswith(prefix)}
 
 
 def causal_mask(sequence_length: int, num_tokens: int = 0) -> Array:
@@ -30,18 +33,21 @@ def linear(weights: Weights, x: Array) -> Array:
 
 
 def layer_norm(weights: Weights, x: Array, epsilon: float) -> Array:
-    centred = x - x.mean(axis=-1, keepdims=True)
+    centred: Array = x - x.mean(axis=-1, keepdims=True)
     variance = (centred**2).mean(axis=-1, keepdims=True)
-    return weights["weight"] * centred / np.sqrt(variance + epsilon) + weights["bias"]
+    deviation: Array = np.sqrt(variance + epsilon)
+    return weights["weight"] * centred / deviation + weights["bias"]
 
 
 def gelu(x: Array) -> Array:
-    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+    bend: Array = np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
+    return 0.5 * x * (1 + bend)
 
 
 def softmax(x: Array) -> Array:
-    exponentials = np.exp(x - x.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+    exponentials: Array = np.exp(x - x.max(axis=-1, keepdims=True))
+    total: Array = exponentials.sum(axis=-1, keepdims=True)
+    return exponentials / total
 
 
 def mlp(weights: Weights, x: Array) -> Array:
@@ -50,27 +56,34 @@ def mlp(weights: Weights, x: Array) -> Array:
 
 def attention(weights: Weights, x: Array, n_head: int) -> Array:
     mask = causal_mask(x.shape[1])
-    query, key, value = np.split(linear(under(weights, "c_attn"), x), 3, axis=-1)  # 3 [B, T, C]
+    parts = np.split(linear(under(weights, "c_attn"), x), 3, axis=-1)  # [B, T, C] -> 3 [B, T, C]
+    queries, keys, values = (np.split(part, n_head, axis=-1) for part in parts)  # H [B, T, D]
     heads = []
-    for q, k, v in zip(*(np.split(part, n_head, axis=-1) for part in (query, key, value)), strict=True):
-        scores = q @ k.swapaxes(1, 2) / np.sqrt(q.shape[-1])  # [B, T, D] -> [B, T, T]
-        heads.append(softmax(scores + mask) @ v)  # [B, T, T] -> [B, T, D]
-    return linear(under(weights, "c_proj"), np.concatenate(heads, axis=-1))  # H [B, T, D] -> [B, T, C]
+    for query, key, value in zip(queries, keys, values, strict=True):
+        scores = query @ key.swapaxes(1, 2) / math.sqrt(query.shape[-1])  # [B, T, D] -> [B, T, T]
+        heads.append(softmax(scores + mask) @ value)  # [B, T, T] -> [B, T, D]
+    merged = np.concatenate(heads, axis=-1)  # H [B, T, D] -> [B, T, C]
+    return linear(under(weights, "c_proj"), merged)
 
 
 def block(weights: Weights, x: Array, n_head: int, epsilon: float) -> Array:
-    x = x + attention(under(weights, "attn"), layer_norm(under(weights, "ln_1"), x, epsilon), n_head)
-    return x + mlp(under(weights, "mlp"), layer_norm(under(weights, "ln_2"), x, epsilon))
+    normalized = layer_norm(under(weights, "ln_1"), x, epsilon)
+    x = x + attention(under(weights, "attn"), normalized, n_head)
+    normalized = layer_norm(under(weights, "ln_2"), x, epsilon)
+    return x + mlp(under(weights, "mlp"), normalized)
 
 
 def model(weights: Weights, tokens: Tokens, n_layer: int, n_head: int, epsilon: float) -> Array:
-    x = weights["wte.weight"][tokens] + weights["wpe.weight"][: tokens.shape[1]]  # [B, T] -> [B, T, C]
+    length = tokens.shape[1]
+    x = weights["wte.weight"][tokens] + weights["wpe.weight"][:length]  # [B, T] -> [B, T, C]
     for layer in range(n_layer):
         x = block(under(weights, f"h.{layer}"), x, n_head, epsilon)
     return layer_norm(under(weights, "ln_f"), x, epsilon)
 
 
-def lm_head_model(weights: Weights, tokens: Tokens, n_layer: int, n_head: int, epsilon: float) -> Array:
+def lm_head_model(
+    weights: Weights, tokens: Tokens, n_layer: int, n_head: int, epsilon: float
+) -> Array:
     x = model(under(weights, "transformer"), tokens, n_layer, n_head, epsilon)
     return x @ weights["lm_head.weight"].T  # [B, T, C] -> [B, T, V]
 

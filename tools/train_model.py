@@ -9,6 +9,7 @@ uninterrupted run would have ended.
 """
 
 import argparse
+import hashlib
 import json
 import math
 import os
@@ -68,6 +69,7 @@ def main() -> None:
     }
     export(model, tokenizer, options.output)
     (options.output / "training.json").write_text(json.dumps(report, indent=1) + "\n")
+    write_checksums(options.output)
     print(json.dumps({k: v for k, v in report.items() if k != "history"}, indent=1))
 
 
@@ -154,7 +156,8 @@ class Trainer:
     ) -> None:
         self.model, self.train_ids, self.options = model, train_ids, options
         self.heldout = windows(heldout_ids, options.n_positions)
-        matrices, others = [], []
+        matrices: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
         for name, parameter in model.named_parameters():
             in_block = ".h." in name and parameter.ndim == 2
             (matrices if in_block else others).append(parameter)
@@ -250,7 +253,9 @@ class Trainer:
 
     def _stalled(self) -> bool:
         losses = [entry["heldout_loss"] for entry in self.history]
-        return len(losses) - 1 - int(np.argmin(losses)) >= self.options.patience if losses else False
+        return (
+            len(losses) - 1 - int(np.argmin(losses)) >= self.options.patience if losses else False
+        )
 
     def _save(self) -> None:
         tensors = dict(prefixed("model", self.model.state_dict()))
@@ -321,6 +326,13 @@ def export(model: GPT2LMHeadModel, tokenizer: Tokenizer, folder: Path) -> None:
         model_max_length=model.config.n_positions,
         clean_up_tokenization_spaces=False,
     ).save_pretrained(folder)
+
+
+def write_checksums(folder: Path) -> None:
+    """Let `tutor doctor` tell whether the folder is what was trained."""
+    files = ("config.json", "model.safetensors", "tokenizer.json")
+    sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
+    (folder / "checksums.json").write_text(json.dumps(sums, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -52,6 +52,8 @@ def generate(
         raise InputError(f"--temperature must be 0 or more, but is {temperature}")
     if prompt == "-":
         prompt = read_prompt()
+    if not prompt:
+        raise InputError("the prompt is empty; give the model at least a word to go on from")
 
     from rich.console import Console
 
@@ -59,6 +61,7 @@ def generate(
 
     console = Console(stderr=True)
     folder = generation.find_model(model)
+    generation.check_folder(folder)
     runtime.activate()
     with generation.patience(console, f"Loading {folder.name}"):
         tokenizer = generation.load_tokenizer(folder)

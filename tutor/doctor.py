@@ -67,7 +67,7 @@ def kernel_pack(cache: Path) -> Finding:
         return Finding("Kernel pack", "miss: none fits; the first run compiles for 10 minutes")
     try:
         entries = sum(1 for _ in kernels.read_entries(pack))
-    except (kernels.DamagedPack, OSError) as error:
+    except (kernels.DamagedPackError, OSError) as error:
         text = f"damaged: {error}; `git checkout tutor/packs` restores it"
         return Finding("Kernel pack", text, ok=False)
     state = "unpacked" if kernels.is_installed(pack, cache) else "unpacked at the first run"

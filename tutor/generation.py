@@ -2,13 +2,12 @@
 
 import importlib
 import json
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -33,17 +32,30 @@ SUPPORTED = {
 }
 
 
-class Tokenizer(Protocol):
-    """What `generate` asks of a tokenizer; those of transformers have it."""
+class Tokenizer:
+    """The tokenizer of a model folder, from its tokenizer.json, as generation wants it."""
 
-    eos_token_id: int | None
+    def __init__(self, path: Path) -> None:
+        from tokenizers import Tokenizer as FastTokenizer
 
-    def encode(self, text: str, /) -> list[int]: ...
-    def decode(self, token_ids: list[int], /) -> str: ...
+        self._tokenizer = FastTokenizer.from_file(str(path))
+
+    def encode(self, text: str, /) -> list[int]:
+        ids: list[int] = self._tokenizer.encode(text).ids
+        return ids
+
+    def decode(self, token_ids: list[int], /) -> str:
+        text: str = self._tokenizer.decode(token_ids, skip_special_tokens=False)
+        return text
+
+    def end_of_text(self) -> int | None:
+        """The token with which GPT-2 ends a text."""
+        token: int | None = self._tokenizer.token_to_id("<|endoftext|>")
+        return token
 
 
 class CompiledModel:
-    """A model compiled for every batch and length: [B, T] int64 -> [B, T, V]; carries the config."""
+    """A model compiled for any batch and length, with its config: [B, T] int64 -> [B, T, V]."""
 
     def __init__(self, model: Any, device: Any) -> None:
         from max.dtype import DType
@@ -84,7 +96,9 @@ def find_model(name: str | None) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=list(FILES)))
     except (HFValidationError, RepositoryNotFoundError):
-        raise InputError(f"{name} is neither a folder nor a model on the Hugging Face Hub") from None
+        raise InputError(
+            f"{name} is neither a folder nor a model on the Hugging Face Hub"
+        ) from None
     except Exception as error:
         # The Hub's client raises whatever its HTTP library does; all mean the same to the user.
         reason = str(error).strip().split("\n")[0]
@@ -119,7 +133,6 @@ def load_model(folder: Path, tree: str = "solutions") -> CompiledModel:
     from max.driver import CPU
     from safetensors import SafetensorError
 
-    check_folder(folder)
     loading = load_step(tree, 11)
     try:
         model = loading.load_pretrained(folder)
@@ -131,22 +144,15 @@ def load_model(folder: Path, tree: str = "solutions") -> CompiledModel:
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    from transformers import AutoTokenizer
-
     try:
-        tokenizer: Tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except Exception as error:
-        reason = str(error).strip().split("\n")[0]
-        raise InputError(f"{folder / FILES[2]} cannot be read ({reason}); fetch it anew") from None
-    return tokenizer
+        return Tokenizer(folder / FILES[2])
+    except Exception as error:  # the library raises nothing narrower
+        raise InputError(f"{folder / FILES[2]} cannot be read ({error}); fetch it anew") from None
 
 
 def encode_prompt(prompt: str, tokenizer: Tokenizer, config: Any) -> list[int]:
     """The token ids of a prompt, if the model can go on from them."""
     ids = tokenizer.encode(prompt)
-    if not ids:
-        raise InputError("the prompt is empty; give the model at least a word to go on from")
     if len(ids) > config.n_positions:
         raise InputError(
             f"the prompt has {len(ids)} tokens, but the model sees {config.n_positions} at most; "
@@ -181,11 +187,12 @@ def stream_text(
     generate_next_token = load_step(tree, 12).generate_next_token
     rng = np.random.default_rng(seed)
     input_ids = Tensor.from_dlpack(np.array([prompt_ids], dtype=np.int64))
+    end = tokenizer.end_of_text()
     new_ids: list[int] = []
     shown, pending = "", 0
     for remaining in reversed(range(max_new_tokens)):
         next_id = generate_next_token(model, input_ids, temperature, do_sample, rng=rng)
-        if int(next_id.item()) == tokenizer.eos_token_id:
+        if next_id.item() == end:
             break
         input_ids = F.concat([input_ids, next_id], axis=1)
         new_ids.append(int(next_id.item()))

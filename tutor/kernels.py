@@ -48,7 +48,7 @@ CPU_FLAGS = {
 }
 
 
-class DamagedPack(Exception):
+class DamagedPackError(Exception):
     """An archive that is not what its manifest says."""
 
 
@@ -63,8 +63,7 @@ class Pack:
 
 def find_pack() -> Pack | None:
     """The pack for this MAX and this machine, or None if there is none that fits."""
-    name = f"max-{version('max')}-{platform.system()}-{platform.machine()}".lower()
-    manifest = PACKS / f"{name}.json"
+    manifest = PACKS / f"{pack_name()}.json"
     if not manifest.is_file():
         return None
     entries = json.loads(manifest.read_text())
@@ -72,6 +71,11 @@ def find_pack() -> Pack | None:
         return None
     files = {path: (size, digest) for path, size, digest in entries["files"]}
     return Pack(manifest.with_suffix(".tar.xz"), entries["cpu"], files)
+
+
+def pack_name() -> str:
+    """What a pack is bound to: the MAX version, the system and the architecture."""
+    return f"max-{version('max')}-{platform.system()}-{platform.machine()}".lower()
 
 
 def cpu_flags() -> set[str]:
@@ -101,7 +105,7 @@ def install(pack: Pack, cache: Path) -> bool:
     try:
         for path, content in read_entries(pack):
             write_atomically(cache / path, content)
-    except (DamagedPack, OSError) as error:
+    except (DamagedPackError, OSError) as error:
         warnings.warn(
             f"the kernel pack is not used ({error}); MAX compiles its kernels, which takes minutes",
             stacklevel=2,
@@ -118,10 +122,10 @@ def read_entries(pack: Pack) -> Iterator[tuple[str, bytes]]:
                 file = archive.extractfile(path)
                 content = file.read() if file else b""
                 if hashlib.sha256(content).hexdigest() != digest:
-                    raise DamagedPack(f"{pack.archive.name}: {path} is not what was packed")
+                    raise DamagedPackError(f"{pack.archive.name}: {path} is not what was packed")
                 yield path, content
     except (EOFError, KeyError, tarfile.TarError, lzma.LZMAError) as error:
-        raise DamagedPack(f"{pack.archive.name}: {error}") from None
+        raise DamagedPackError(f"{pack.archive.name}: {error}") from None
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -149,9 +153,9 @@ def adopt(report: Callable[[str], None]) -> None:
 
     compile_single_target = gc_compile.compile_single_target
 
-    def compile_and_say_so(family: Any, key: str, *rest: Any) -> Any:
+    def compile_and_say_so(family: Any, key: str, device: Any, build_graph: Any) -> Any:
         report(f"Compiling MAX's kernel {key}, once; this takes about 15 seconds …")
-        return compile_single_target(family, key, *rest)
+        return compile_single_target(family, key, device, build_graph)
 
     gc_compile.compile_single_target = compile_and_say_so
 
@@ -176,8 +180,6 @@ def compile_once(cache: Path) -> None:
 
     console = Console(stderr=True)
     console.print("No kernel pack fits this machine. MAX compiles its kernels, once: 10 minutes.")
-    for _ in track(
-        compile_families(), "Compiling kernels", total=len(FAMILIES), console=console
-    ):
+    for _ in track(compile_families(), "Compiling kernels", total=len(FAMILIES), console=console):
         pass
     write_atomically(done, b"")

@@ -36,7 +36,7 @@ def activate() -> None:
     from max.driver import set_virtual_cpu_target
     from max.experimental.executor import set_default_executor
 
-    cache = _core.engine.max_cache_dir()
+    cache = _core.engine.max_cache_dir() or cache_folder()
     pack = kernels.find_pack()
     if pack and kernels.install(pack, cache):
         # With this target MAX looks for the kernels of the pack instead of the host's own.
@@ -95,9 +95,7 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
 class InterpretElseCompile:
     """Interprets eager graphs; compiles the few that the interpreter refuses, such as argsort."""
 
-    def execute(
-        self, graph: "Graph", inputs: "Sequence[Buffer]"
-    ) -> "Sequence[Buffer | None]":
+    def execute(self, graph: "Graph", inputs: "Sequence[Buffer]") -> "Sequence[Buffer | None]":
         from max.experimental import executor
 
         try:
