@@ -29,7 +29,7 @@ def convert_state_dict(
 ) -> dict[str, np.ndarray[Any, Any]]:
     """The weights of a checkpoint, named, laid out and typed for MaxGPT2LMHeadModel.
 
-    Raises ValueError, naming the keys, if some are missing or unknown.
+    Raises ValueError, naming the key, for a tensor that is missing, unknown or misshapen.
     """
     state = {}
     for name, array in hf_state.items():
@@ -45,20 +45,31 @@ def convert_state_dict(
     # Tie the head to the token embeddings, unless the checkpoint brings its own.
     if "transformer.wte.weight" in state:
         state.setdefault("lm_head.weight", state["transformer.wte.weight"])
-    # Compare the names with the parameters of a model that is built, but never computed.
-    with F.lazy():
-        expected = {name for name, _ in MaxGPT2LMHeadModel(config).parameters}
-    if missing := sorted(expected - state.keys()):
-        raise ValueError(f"the checkpoint lacks {', '.join(missing)}")
-    if unknown := sorted(state.keys() - expected):
-        raise ValueError(f"the checkpoint has what GPT-2 has not: {', '.join(unknown)}")
+    # Refuse a state that does not fit the model.
+    check_state_dict(state, config)
     return state
+
+
+def check_state_dict(state: Mapping[str, np.ndarray[Any, Any]], config: GPT2Config) -> None:
+    """Raise ValueError for a tensor that is missing, unknown or misshapen, naming its key."""
+    # Build the model lazily: names and shapes are there, and nothing is computed.
+    with F.lazy():
+        parameters = dict(MaxGPT2LMHeadModel(config).parameters)
+    # Name the first key that only one of both has.
+    for name in sorted(parameters.keys() ^ state.keys()):
+        problem = "lacks" if name in parameters else "has unknown"
+        raise ValueError(f"the checkpoint {problem} {name}")
+    # Name the first tensor whose shape is another, and both shapes.
+    for name, parameter in parameters.items():
+        expected = tuple(int(size) for size in parameter.shape)
+        if state[name].shape != expected:
+            raise ValueError(f"{name} has shape {state[name].shape}, not {expected}")
 
 
 def load_pretrained(path: str | Path, *, device: Device | None = None) -> MaxGPT2LMHeadModel:
     """The model in a Hugging Face folder, from config.json and model.safetensors, in float32.
 
-    Raises ValueError, naming the key and both shapes, if a tensor is misshapen.
+    Raises ValueError as convert_state_dict does.
     """
     # Read config.json and keep the entries that are fields of GPT2Config.
     entries = json.loads((Path(path) / "config.json").read_text())
@@ -66,13 +77,8 @@ def load_pretrained(path: str | Path, *, device: Device | None = None) -> MaxGPT
     config = GPT2Config(**{name: entries[name] for name in names & entries.keys()})
     # Read and convert the weights.
     state = convert_state_dict(load_file(Path(path) / "model.safetensors"), config)
-    # Build the model lazily, so that no random weights are drawn first.
+    # Build the model lazily, so that no random weights are drawn, and load it.
     with F.lazy(), default_device(device or CPU()), default_dtype(DType.float32):
         model = MaxGPT2LMHeadModel(config)
-    # Refuse a tensor whose shape is not its parameter's; load the others.
-    for name, parameter in model.parameters:
-        expected = tuple(int(size) for size in parameter.shape)
-        if state[name].shape != expected:
-            raise ValueError(f"{name} has shape {state[name].shape}, not {expected}")
     model.load_state_dict(state)
     return model

@@ -81,6 +81,7 @@ def generate(
 
 
 def read_prompt() -> str:
+    """All of standard input, without the line end that `echo` adds."""
     try:
         return sys.stdin.read().rstrip("\n")
     except UnicodeDecodeError:
@@ -119,5 +120,6 @@ def main() -> None:
 
 
 def fail(message: str) -> int:
+    """Say what is wrong, in one line on standard error; the exit code for it."""
     click.echo(f"tutor: {message}", err=True)
     return 2

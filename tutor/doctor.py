@@ -41,6 +41,7 @@ def examine() -> Iterator[Finding]:
 
 
 def python() -> Finding:
+    """Whether this Python is new enough."""
     text = f"{platform.python_version()} at {sys.executable}"
     if sys.version_info < NEEDED_PYTHON:
         return Finding("Python", f"{text}; the course needs 3.11 or newer", ok=False)
@@ -48,6 +49,7 @@ def python() -> Finding:
 
 
 def max_version() -> Finding:
+    """Whether MAX is there, in the version that the course is written for."""
     try:
         found = version("max")
     except PackageNotFoundError:
@@ -75,12 +77,14 @@ def kernel_pack(cache: Path) -> Finding:
 
 
 def writable_cache(cache: Path) -> Finding:
+    """Whether kernels can be kept from one run to the next."""
     if runtime.is_writable(cache):
         return Finding("Kernel cache", str(cache))
     return Finding("Kernel cache", f"{cache} cannot be written; make it yours", ok=False)
 
 
 def free_disk(cache: Path) -> Finding:
+    """Whether the kernels have room."""
     free = shutil.disk_usage(next(p for p in (cache, *cache.parents) if p.exists())).free
     text = f"{free / 1e9:.1f} GB free beside the kernel cache"
     if free < NEEDED_DISK:

@@ -144,6 +144,7 @@ def load_model(folder: Path, tree: str = "solutions") -> CompiledModel:
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer of a model folder."""
     try:
         return Tokenizer(folder / FILES[2])
     except Exception as error:  # the library raises nothing narrower

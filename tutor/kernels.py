@@ -129,6 +129,7 @@ def read_entries(pack: Pack) -> Iterator[tuple[str, bytes]]:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:

@@ -1,0 +1,72 @@
+"""Time what a newcomer waits for: the commands' start, and the first story with empty caches.
+
+    python benchmarks/startup.py
+
+Prints a table of medians, and beside the first story how many kernels had to be compiled.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tutor import ROOT, kernels
+
+TUTOR = [sys.executable, "-c", "from tutor.cli import main; main()"]
+STORY = [*TUTOR, "generate", "Once upon a time", "--max-new-tokens", "40", "--seed", "0"]
+COMMANDS = {
+    "import tutor": [sys.executable, "-c", "import tutor"],
+    "tutor --help": [*TUTOR, "--help"],
+    "tutor doctor": [*TUTOR, "doctor"],
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Time the course's start-up.")
+    parser.add_argument("--runs", type=int, default=5)
+    runs = parser.parse_args().runs
+
+    table = Table("command", "median s", "max s", "kernels compiled")
+    for name, command in COMMANDS.items():
+        add_row(table, name, [seconds(command) for _ in range(runs)])
+    first, again, compiled = [], [], 0
+    for _ in range(runs):
+        with tempfile.TemporaryDirectory() as home:
+            first.append(seconds(STORY, home))
+            again.append(seconds(STORY, home))
+            compiled += new_kernels(Path(home))
+    add_row(table, "first story, empty caches", first, str(compiled))
+    add_row(table, "the next story", again, "0")
+    Console().print(table)
+
+
+def seconds(command: list[str], home: str | None = None) -> float:
+    """Wall-clock seconds of a whole process; a home of its own means that nothing is cached."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    if home:
+        environment = {"PATH": os.environ["PATH"], "HOME": home, "PYTHONPATH": str(ROOT)}
+    start = time.perf_counter()
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    return time.perf_counter() - start
+
+
+def new_kernels(home: Path) -> int:
+    """How many entries MAX added to its cache beyond those of the kernel pack."""
+    pack = kernels.find_pack()
+    entries = [path for path in home.glob("**/mof/**/*") if path.is_file()]
+    return len(entries) - len(pack.files if pack else {})
+
+
+def add_row(table: Table, name: str, times: list[float], compiled: str = "") -> None:
+    table.add_row(name, f"{statistics.median(times):.2f}", f"{max(times):.2f}", compiled)
+
+
+if __name__ == "__main__":
+    main()

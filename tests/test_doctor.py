@@ -1,0 +1,93 @@
+"""`tutor doctor`: healthy here, and every illness is told with its cure and exit code 3."""
+
+import shutil
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tutor import doctor, generation, kernels, runtime
+from tutor.cli import main
+
+
+def run_doctor(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[int, str]:
+    monkeypatch.setattr("sys.argv", ["tutor", "doctor"])
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    assert isinstance(exit_.value.code, int)
+    return exit_.value.code, capsys.readouterr().out
+
+
+def test_all_is_well_here(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, output = run_doctor(monkeypatch, capsys)
+    assert code == 0
+    assert "BAD" not in output
+    for name in ("Python", "MAX", "Platform", "Kernel pack", "cache", "Disk", "Bundled model"):
+        assert name in output
+
+
+def not_found(_: str) -> str:
+    raise PackageNotFoundError
+
+
+def damaged(_: Any) -> Any:
+    raise kernels.DamagedPackError("it is torn")
+
+
+Illness = Callable[[pytest.MonkeyPatch, Path], None]
+ILLNESSES: dict[str, Illness] = {
+    "BAD  Python": lambda patch, _: patch.setattr(doctor, "NEEDED_PYTHON", (9, 9)),
+    "BAD  MAX            not installed": lambda patch, _: patch.setattr(
+        doctor, "version", not_found
+    ),
+    "BAD  MAX            26.8.1": lambda patch, _: patch.setattr(
+        doctor, "version", lambda _: "26.8.1"
+    ),
+    "BAD  Kernel pack    damaged: it is torn": lambda patch, _: patch.setattr(
+        kernels, "read_entries", damaged
+    ),
+    "BAD  Kernel cache": lambda patch, folder: patch.setenv(
+        runtime.CACHE_VARIABLE, str(folder / "config.json" / "cache")
+    ),
+    "BAD  Disk": lambda patch, _: patch.setattr(doctor, "NEEDED_DISK", 1e18),
+    "model.safetensors is damaged": lambda _, folder: flip_a_byte(folder / "model.safetensors"),
+    "no tokenizer.json": lambda _, folder: (folder / "tokenizer.json").unlink(),
+}
+
+
+def flip_a_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("complaint", ILLNESSES)
+def test_an_illness_is_named_and_ends_with_exit_code_3(
+    complaint: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if "Kernel pack" in complaint and kernels.find_pack() is None:
+        pytest.skip("no kernel pack fits this machine")
+    model = Path(shutil.copytree(generation.BUNDLED_MODEL, tmp_path / "model"))
+    monkeypatch.setattr(generation, "BUNDLED_MODEL", model)
+    ILLNESSES[complaint](monkeypatch, model)
+    code, output = run_doctor(monkeypatch, capsys)
+    assert code == 3
+    assert complaint in output
+
+
+def test_no_pack_for_this_machine_is_no_illness(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(kernels, "find_pack", lambda: None)
+    code, output = run_doctor(monkeypatch, capsys)
+    assert code == 0
+    assert "miss: none fits" in output

@@ -1,0 +1,134 @@
+"""The project's own files: what pixi and the README promise, and what a solution may be."""
+
+import ast
+import json
+import re
+import shlex
+import shutil
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from tutor import ROOT, cli
+
+PIXI_SCHEMA = ROOT.parent / "shared" / "data" / "pixi_schema.json"
+README = (ROOT / "README.md").read_text()
+SOLUTIONS = sorted((ROOT / "solutions").glob("solution_*.py"))
+MOST_LINES = 100  # of a solution; the goal is 80, and step 12 spells out three signatures
+MOST_STATEMENTS = 15  # of a function
+
+
+def read_toml(name: str) -> dict[str, Any]:
+    return tomllib.loads((ROOT / name).read_text())
+
+
+PIXI_TASKS: dict[str, dict[str, str]] = read_toml("pixi.toml")["tasks"]
+
+
+def code_blocks(language: str) -> list[str]:
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    return [text for name, text in blocks if name == language]
+
+
+@pytest.mark.skipif(not PIXI_SCHEMA.exists(), reason="the schema of pixi.toml is not shipped")
+def test_pixi_toml_holds_against_the_schema_of_pixi() -> None:
+    jsonschema.validate(read_toml("pixi.toml"), json.loads(PIXI_SCHEMA.read_text()))
+
+
+def test_pixi_installs_this_package_on_a_glibc_that_max_takes() -> None:
+    pixi, project = read_toml("pixi.toml"), read_toml("pyproject.toml")["project"]
+    package = pixi["pypi-dependencies"][project["name"]]
+    assert package["path"] == "."
+    assert package["editable"]
+    assert set(package["extras"]) <= project["optional-dependencies"].keys()
+    assert pixi["dependencies"]["python"] == "3.13.*"
+    assert pixi["system-requirements"]["libc"] == "2.34"
+
+
+@pytest.mark.parametrize("name", PIXI_TASKS)
+def test_the_commands_of_each_pixi_task_exist(name: str) -> None:
+    for command in PIXI_TASKS[name]["cmd"].split("&&"):
+        program, *arguments = shlex.split(command)
+        assert shutil.which(program), program
+        if program == "tutor":
+            parse(arguments)
+        if program == "python":
+            assert (ROOT / arguments[0]).is_file()
+
+
+def parse(arguments: list[str]) -> None:
+    """Have a `tutor` command line parsed, without running it; what is wrong raises."""
+    command = cli.app.commands[arguments[0]]
+    command.make_context(arguments[0], arguments[1:])
+
+
+def test_every_tutor_command_in_the_readme_parses() -> None:
+    lines = [line for block in code_blocks("sh") for line in block.splitlines()]
+    commands = [line.split("tutor ", 1)[1] for line in lines if "tutor " in line]
+    assert len(commands) >= 4
+    for command in commands:
+        parse(shlex.split(command.split("|")[0], comments=True))
+
+
+def test_every_pixi_command_in_the_readme_is_a_task() -> None:
+    tasks = re.findall(r"pixi run (\w+)", README)
+    assert len(tasks) >= 2
+    assert set(tasks) <= PIXI_TASKS.keys()
+
+
+def test_the_python_code_in_the_readme_writes_a_story(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = code_blocks("python")
+    exec(code, {})  # noqa: S102 (it is our own)
+    story = capsys.readouterr().out
+    assert story.startswith("Once upon a time")
+    assert len(story.split()) > 20
+
+
+def test_every_place_in_the_readme_tree_exists() -> None:
+    (tree,) = code_blocks("")
+    folder = ROOT
+    for line in tree.splitlines():
+        name = line.split()[0]
+        if not line.startswith(" "):
+            folder = ROOT / name
+            assert folder.exists(), name
+        else:
+            assert (folder / name).exists(), name
+
+
+def test_every_link_in_the_readme_and_contributing_leads_somewhere() -> None:
+    for text in (README, (ROOT / "CONTRIBUTING.md").read_text()):
+        for target in re.findall(r"\]\((?!https?://)([^)#]+)\)", text):
+            assert (ROOT / target).exists(), target
+
+
+def test_there_are_twelve_solutions() -> None:
+    assert [path.name for path in SOLUTIONS] == [f"solution_{n:02}.py" for n in range(1, 13)]
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+def test_a_solution_keeps_to_its_budget_of_lines(path: Path) -> None:
+    source = path.read_text()
+    assert len(source.splitlines()) <= MOST_LINES
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef):
+            inner = [item for item in ast.walk(node) if isinstance(item, ast.stmt)]
+            assert len(inner) - 1 <= MOST_STATEMENTS, node.name
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+def test_a_solution_imports_only_earlier_ones(path: Path) -> None:
+    number = int(path.stem[-2:])
+    for imported in re.findall(r"from solutions\.solution_(\d\d)", path.read_text()):
+        assert int(imported) < number
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+def test_every_comment_in_a_body_is_an_instruction_or_a_shape(path: Path) -> None:
+    for line in path.read_text().splitlines():
+        before, mark, comment = line.partition("  # ")
+        if mark and before.strip():
+            assert "[" in comment, f"{line!r}: beside code stands only a shape"
