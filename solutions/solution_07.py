@@ -27,9 +27,8 @@ class GPT2MultiHeadAttention(Module[[Tensor], Tensor]):
     def forward(self, x: Tensor) -> Tensor:
         batch, length, width = x.shape
         # Project x with c_attn and split the result into queries, keys and values.
-        query, key, value = F.split(
-            self.c_attn(x), [width] * 3, axis=-1
-        )  # [B, T, 3C] -> 3 [B, T, C]
+        projected = self.c_attn(x)  # [B, T, C] -> [B, T, 3C]
+        query, key, value = F.split(projected, [width] * 3, axis=-1)  # [B, T, 3C] -> 3 [B, T, C]
         # Split each into heads.
         query, key, value = (self._split_heads(part) for part in (query, key, value))
         # Score every query against every key, divided by the root of head_dim.

@@ -48,7 +48,7 @@ def generate_next_token(
     # Take the likeliest token when not sampling, or when the temperature is 0.
     if not do_sample or temperature == 0:
         next_ids = logits.argmax(axis=-1)
-    # Otherwise sample each row. Subtract its maximum before dividing, so that nothing overflows.
+    # Otherwise sample each row. Subtract its maximum first, so that no exponential overflows.
     else:
         rng = rng or np.random.default_rng()
         shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)

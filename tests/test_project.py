@@ -2,9 +2,11 @@
 
 import ast
 import json
+import os
 import re
 import shlex
 import shutil
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -52,7 +54,7 @@ def test_pixi_installs_this_package_on_a_glibc_that_max_takes() -> None:
 def test_the_commands_of_each_pixi_task_exist(name: str) -> None:
     for command in PIXI_TASKS[name]["cmd"].split("&&"):
         program, *arguments = shlex.split(command)
-        assert shutil.which(program), program
+        assert shutil.which(program, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
         if program == "tutor":
             parse(arguments)
         if program == "python":

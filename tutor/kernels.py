@@ -54,7 +54,7 @@ class DamagedPackError(Exception):
 
 @dataclass(frozen=True)
 class Pack:
-    """An archive of cache entries, and for each its path, size in bytes and SHA-256."""
+    """An archive of cache entries, and for each in its order: path, size in bytes, SHA-256."""
 
     archive: Path
     cpu: str
@@ -117,15 +117,16 @@ def install(pack: Pack, cache: Path) -> bool:
 def read_entries(pack: Pack) -> Iterator[tuple[str, bytes]]:
     """Path and content of every entry, each checked before it is handed out."""
     try:
-        with tarfile.open(pack.archive, "r:xz") as archive:
+        with tarfile.open(pack.archive, "r|xz") as archive:
             for path, (_, digest) in pack.files.items():
-                file = archive.extractfile(path)
+                member = archive.next()
+                file = archive.extractfile(member) if member else None
                 content = file.read() if file else b""
                 if hashlib.sha256(content).hexdigest() != digest:
-                    raise DamagedPackError(f"{pack.archive.name}: {path} is not what was packed")
+                    raise DamagedPackError(f"{path} is not what was packed")
                 yield path, content
-    except (EOFError, KeyError, tarfile.TarError, lzma.LZMAError) as error:
-        raise DamagedPackError(f"{pack.archive.name}: {error}") from None
+    except (EOFError, tarfile.TarError, lzma.LZMAError) as error:
+        raise DamagedPackError(f"{pack.archive.name} is damaged: {error}") from None
 
 
 def write_atomically(path: Path, content: bytes) -> None:

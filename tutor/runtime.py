@@ -37,12 +37,12 @@ def activate() -> None:
     from max.experimental.executor import set_default_executor
 
     cache = _core.engine.max_cache_dir() or cache_folder()
+    kernels.adopt(report=_report)
     pack = kernels.find_pack()
     if pack and kernels.install(pack, cache):
         # With this target MAX looks for the kernels of the pack instead of the host's own.
         set_virtual_cpu_target(pack.cpu)
-    kernels.adopt(report=_report)
-    if not pack:
+    else:
         kernels.compile_once(cache)
     set_default_executor(InterpretElseCompile())
 
