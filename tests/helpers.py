@@ -3,10 +3,8 @@
 from typing import Any, TypedDict
 
 import numpy as np
-from max.driver import CPU
-from max.dtype import DType
 from max.experimental.nn import Module
-from max.experimental.tensor import Tensor, TensorType
+from max.experimental.tensor import Tensor
 from numpy.typing import NDArray
 
 from solutions.solution_01 import GPT2Config
@@ -26,7 +24,6 @@ OTHER = GPT2Config(
     layer_norm_epsilon=0.05,
 )
 CONFIGS = (SMALL, OTHER)
-SYMBOLIC_TOKENS = TensorType(DType.int64, ["batch", "length"], device=CPU())
 
 
 class Sizes(TypedDict):

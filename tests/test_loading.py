@@ -1,19 +1,16 @@
 """Step 11: weights out of a checkpoint in Hugging Face's names and layout."""
 
-import json
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from safetensors.numpy import save_file
 
 from solutions.solution_01 import GPT2Config
 from solutions.solution_10 import MaxGPT2LMHeadModel
 from solutions.solution_11 import convert_state_dict, load_pretrained
 from tests import oracle
+from tests.checkpoints import State, checkpoint, tied_weights, write_folder
 from tests.helpers import (
     BATCH,
     CONFIGS,
@@ -21,45 +18,17 @@ from tests.helpers import (
     OTHER,
     SMALL,
     deviation,
-    parameter_shapes,
     random_tokens,
     random_weights,
     sizes,
     tensor,
 )
 
-State = dict[str, NDArray[Any]]
-
-# Parts of the largest value.
+# Parts of the largest value: noise 5e-7; the default epsilon for the checkpoint's is off by 1e-1.
 TOLERANCE = 1e-5
 
-CONV1D = ("c_attn.weight", "c_proj.weight", "c_fc.weight")
 
-
-def tied_weights(config: GPT2Config) -> dict[str, oracle.Array]:
-    """Random weights, float16 in value, under our names, with one table for both ends."""
-    weights = random_weights(parameter_shapes(config))
-    weights = {name: values.astype(np.float16).astype(float) for name, values in weights.items()}
-    weights["lm_head.weight"] = weights["transformer.wte.weight"]
-    return weights
-
-
-def checkpoint(
-    weights: dict[str, oracle.Array], prefix: str = "", dtype: type = np.float32
-) -> State:
-    """The same weights as Hugging Face stores them: the head left out, mask buffers put in."""
-    state: State = {}
-    for name, values in oracle.under(weights, "transformer").items():
-        stored = values.T if name.endswith(CONV1D) else values
-        state[prefix + name] = np.ascontiguousarray(stored, dtype=dtype)
-        if name.endswith("attn.c_attn.weight"):
-            attention = prefix + name.removesuffix(".c_attn.weight")
-            state[f"{attention}.bias"] = np.tril(np.ones((1, 1, 16, 16), dtype=np.uint8))
-            state[f"{attention}.masked_bias"] = np.array(-1e4, dtype=dtype)
-    return state
-
-
-def assert_same(state: State, expected: dict[str, oracle.Array]) -> None:
+def assert_same(state: State, expected: oracle.Weights) -> None:
     assert state.keys() == expected.keys()
     for name, values in expected.items():
         assert state[name].dtype == np.float32, name
@@ -121,23 +90,6 @@ def test_conversion_names_an_unknown_key(name: str) -> None:
     state[name] = np.zeros(24, dtype=np.float32)
     with pytest.raises(ValueError, match=re.escape(name)):
         convert_state_dict(state, SMALL)
-
-
-def write_folder(folder: Path, config: GPT2Config, state: State) -> None:
-    entries = {
-        "model_type": "gpt2",
-        "activation_function": "gelu_new",
-        "vocab_size": config.vocab_size,
-        "n_positions": config.n_positions,
-        "n_ctx": config.n_positions,
-        "n_embd": config.n_embd,
-        "n_layer": config.n_layer,
-        "n_head": config.n_head,
-        "n_inner": None if config is SMALL else config.n_inner,
-        "layer_norm_epsilon": config.layer_norm_epsilon,
-    }
-    (folder / "config.json").write_text(json.dumps(entries))
-    save_file(state, folder / "model.safetensors")
 
 
 @pytest.mark.parametrize("config", CONFIGS)

@@ -7,9 +7,9 @@ the bundled one, and one with random weights, which is written beside its golden
 """
 
 import hashlib
+import itertools
 import json
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,8 +22,9 @@ ROOT = Path(__file__).resolve().parents[1]
 BUNDLED_MODEL = ROOT / "models" / "fairy-tales"
 GOLDEN = ROOT / "tests" / "golden"
 
-NEW_TOKENS = 40  # that the bundled model adds to a prompt; the random one fills its context
 STORIES = 3  # of each model
+NEW_TOKENS = 40  # that the bundled model adds to each prompt
+RANDOM_NEW_TOKENS = 8  # with them a random prompt fills the context
 # Rounding moves a logit by 1e-5; a greedy choice by less than this margin could depend on it.
 MARGIN = 1e-3
 
@@ -65,12 +66,12 @@ class Story:
 
 
 def main() -> None:
-    GOLDEN.mkdir(parents=True, exist_ok=True)
+    transformers.utils.logging.disable_progress_bar()
     random_folder = GOLDEN / "random"
     write_random_model(random_folder)
     with torch.inference_mode():
         write_golden(BUNDLED_MODEL, bundled_stories())
-        write_golden(random_folder, random_stories(random_folder), every_position=True)
+        write_golden(random_folder, random_stories(random_folder))
 
 
 def write_random_model(folder: Path) -> None:
@@ -102,10 +103,12 @@ def bundled_stories() -> Iterator[Story]:
 
 
 def random_stories(folder: Path) -> Iterator[Story]:
+    """Prompts of one length, so that they can also be told as a batch."""
     model, rng = load(folder), np.random.default_rng(0)
-    for length in (1, 5, 19, *range(2, 12)):
+    length = model.config.n_positions - RANDOM_NEW_TOKENS
+    while True:
         prompt_ids = rng.integers(model.config.vocab_size, size=length).tolist()
-        story = tell(model, prompt_ids, model.config.n_positions - length)
+        story = tell(model, prompt_ids, RANDOM_NEW_TOKENS)
         if is_decisive(model, story):
             yield story
 
@@ -131,22 +134,20 @@ def logits(model: GPT2LMHeadModel, ids: list[int]) -> np.ndarray:
     return scores
 
 
-def write_golden(folder: Path, stories: Iterable[Story], every_position: bool = False) -> None:
-    """Write stories as JSON, and the logits at the last positions of each prompt as .npz.
+def write_golden(folder: Path, stories: Iterator[Story]) -> None:
+    """Write stories as JSON, and the logits at the last positions of their prompts as .npz.
 
-    The shortest prompt has them at every position, the others, unless told, at the last one.
+    The shortest prompts have logits at every position, the others at the last one.
     """
-    chosen = [story for story, _ in zip(stories, range(STORIES), strict=False)]
+    chosen = list(itertools.islice(stories, STORIES))
     if len(chosen) < STORIES:
         raise SystemExit(f"{folder.name}: too few decisive prompts; add some to this tool")
-    model = load(folder)
+    model, kept = load(folder), []
     shortest = min(len(story.prompt_ids) for story in chosen)
-    kept = {}
-    for index, story in enumerate(chosen):
-        whole = every_position or len(story.prompt_ids) == shortest
+    for story in chosen:
         scores = logits(model, story.prompt_ids)
-        kept[f"story_{index}"] = scores if whole else scores[-1:]
-    np.savez(GOLDEN / f"{folder.name}.npz", **kept)
+        kept.append(scores if len(scores) == shortest else scores[-1:])
+    np.savez(GOLDEN / f"{folder.name}.npz", *kept)
     golden = {
         "model_sha256": hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest(),
         "transformers": transformers.__version__,
@@ -155,7 +156,7 @@ def write_golden(folder: Path, stories: Iterable[Story], every_position: bool = 
     }
     text = json.dumps(golden, indent=1, ensure_ascii=False)
     (GOLDEN / f"{folder.name}.json").write_text(f"{text}\n", encoding="utf-8")
-    spread = math.sqrt(float(np.mean([scores.var() for scores in kept.values()])))
+    spread = np.concatenate(kept).std(axis=-1).mean()
     print(f"{folder.name}: {len(chosen)} stories, standard deviation of a logit {spread:.2f}")
 
 

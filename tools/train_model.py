@@ -326,6 +326,10 @@ def export(model: GPT2LMHeadModel, tokenizer: Tokenizer, folder: Path) -> None:
         model_max_length=model.config.n_positions,
         clean_up_tokenization_spaces=False,
     ).save_pretrained(folder)
+    # transformers 5 names a class that transformers 4 does not know; both know this one.
+    settings = folder / "tokenizer_config.json"
+    entries = json.loads(settings.read_text()) | {"tokenizer_class": "PreTrainedTokenizerFast"}
+    settings.write_text(json.dumps(entries, indent=2) + "\n")
 
 
 def write_checksums(folder: Path) -> None:

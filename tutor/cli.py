@@ -1,6 +1,8 @@
 """The `tutor` command. Each command parses, calls one function, and prints."""
 
-import math
+import contextlib
+import io
+import os
 import sys
 import time
 from importlib.metadata import version
@@ -10,10 +12,13 @@ import click
 from tutor.errors import InputError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("gpt2-from-scratch"), prog_name="tutor")
-def app() -> None:
+@click.pass_context
+def app(context: click.Context) -> None:
     """Build GPT-2 from scratch on MAX, and let it write."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 @app.command(
@@ -50,42 +55,57 @@ def generate(
     """Write on from PROMPT; - reads it from standard input."""
     if not temperature >= 0:
         raise InputError(f"--temperature must be 0 or more, but is {temperature}")
-    if prompt == "-":
-        prompt = read_prompt()
-    if not prompt:
-        raise InputError("the prompt is empty; give the model at least a word to go on from")
+    prompt = read_prompt(prompt)
 
     from rich.console import Console
+    from rich.text import Text
 
-    from tutor import generation, runtime
+    from tutor import checkpoint, generation, runtime
 
     console = Console(stderr=True)
-    folder = generation.find_model(model)
-    generation.check_folder(folder)
+    folder = checkpoint.find_model(model)
+    checkpoint.check_folder(folder)
     runtime.activate()
-    with generation.patience(console, f"Loading {folder.name}"):
+    with console.status(Text(f"Loading {model or folder.name}")) as status:
         tokenizer = generation.load_tokenizer(folder)
         loaded = generation.load_model(folder, tree)
-    prompt_ids = generation.encode_prompt(prompt, tokenizer, loaded.config)
+        prompt_ids = generation.encode_prompt(prompt, tokenizer, loaded.config)
+        with generation.patience(status):
+            compiled = generation.CompiledModel(loaded)
     print(prompt, end="", flush=True)
     count, start = 0, time.perf_counter()
     for piece, tokens in generation.stream_text(
-        loaded, tokenizer, prompt_ids, max_new_tokens, temperature, not greedy, seed=seed, tree=tree
+        compiled,
+        tokenizer,
+        prompt_ids,
+        max_new_tokens,
+        temperature,
+        not greedy,
+        seed=seed,
+        tree=tree,
     ):
         print(piece, end="", flush=True)
         count += tokens
     print(flush=True)
     seconds = time.perf_counter() - start
-    rate = count / seconds if count else math.nan
-    console.print(f"{count} tokens in {seconds:.1f} s: {rate:.0f} tokens/s", style="dim")
+    console.print(f"{count} tokens in {seconds:.1f} s: {count / seconds:.0f} tokens/s", style="dim")
 
 
-def read_prompt() -> str:
-    """All of standard input, without the line end that `echo` adds."""
+def read_prompt(argument: str) -> str:
+    """The prompt itself, or standard input for -; bytes that are no text are refused."""
+    if argument == "-":
+        content = sys.stdin.buffer.read() if sys.stdin else b""
+    else:
+        content = argument.encode(errors="surrogateescape")
     try:
-        return sys.stdin.read().rstrip("\n")
+        prompt = content.decode()
     except UnicodeDecodeError:
-        raise InputError("standard input is not text in UTF-8; convert it first") from None
+        raise InputError("the prompt is not text in UTF-8; convert it first") from None
+    if argument == "-":
+        prompt = prompt.rstrip("\r\n")
+    if not prompt:
+        raise InputError("the prompt is empty; give the model at least a word to go on from")
+    return prompt
 
 
 @app.command()
@@ -103,23 +123,39 @@ def doctor() -> None:
 
 def main() -> None:
     """Run the command; errors are one line, and the exit code says of which kind."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     try:
-        code = app(standalone_mode=False) or 0
+        with app.make_context("tutor", sys.argv[1:]) as context:
+            app.invoke(context)
+        code = 0
+    except click.exceptions.Exit as finished:
+        code = finished.exit_code
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "tutor"
         code = fail(f"{error.format_message().rstrip('.')}; see {command} --help")
-    except (InputError, click.ClickException) as error:
+    except InputError as error:
         code = fail(str(error))
-    except (KeyboardInterrupt, click.Abort):
+    except KeyboardInterrupt:
+        click.echo(err=True)
         code = 130
     except BrokenPipeError:
         # The reader went away, as `head` does: nothing is wrong, and nothing more to say.
-        sys.stderr.close()
+        discard_output()
         code = 0
+    except OSError as error:
+        discard_output()
+        code = fail(str(error))
     sys.exit(code)
 
 
 def fail(message: str) -> int:
-    """Say what is wrong, in one line on standard error; the exit code for it."""
-    click.echo(f"tutor: {message}", err=True)
+    """Print an error in one line, whatever is in the names that it mentions."""
+    click.echo(f"tutor: {' '.join(message.split())}", err=True)
     return 2
+
+
+def discard_output() -> None:
+    """Drop what is still to be written, or Python would fail to write it once more at its end."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,5 +1,12 @@
 """Errors that are the user's to mend: one line that names the thing and what to do."""
 
+import textwrap
+
 
 class InputError(Exception):
     """Bad usage or bad input; the command prints the line and exits with 2."""
+
+
+def reason(error: Exception) -> str:
+    """What a library says went wrong, short enough to be part of a line."""
+    return textwrap.shorten(str(error), width=240, placeholder=" …")

@@ -1,7 +1,6 @@
-"""Text from a model folder or a Hub name, with the reference or the learner's own steps."""
+"""Text from a model folder, with the reference or the learner's own steps."""
 
 import importlib
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,26 +9,18 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.console import Console
+from rich.status import Status
 
-from tutor import ROOT, runtime
-from tutor.errors import InputError
+from tutor import runtime
+from tutor.checkpoint import BUNDLED_MODEL, TOKENIZER, check_folder
+from tutor.errors import InputError, reason
 
 if TYPE_CHECKING:
     from max.experimental.tensor import Tensor
 
-BUNDLED_MODEL = ROOT / "models" / "fairy-tales"
-TREES = ("solutions", "steps")
-FILES = ("config.json", "model.safetensors", "tokenizer.json")
+__all__ = ["BUNDLED_MODEL", "CompiledModel", "Tokenizer", "check_folder"]
 
-# Entries of config.json that change what a GPT-2 computes, and the values that ours computes.
-SUPPORTED = {
-    "model_type": ("gpt2",),
-    "activation_function": ("gelu_new", "gelu_pytorch_tanh"),
-    "scale_attn_weights": (True,),
-    "scale_attn_by_inverse_layer_idx": (False,),
-    "add_cross_attention": (False,),
-}
+TREES = ("solutions", "steps")
 
 
 class Tokenizer:
@@ -57,12 +48,14 @@ class Tokenizer:
 class CompiledModel:
     """A model compiled for any batch and length, with its config: [B, T] int64 -> [B, T, V]."""
 
-    def __init__(self, model: Any, device: Any) -> None:
+    def __init__(self, model: Any, device: Any = None) -> None:
+        from max.driver import CPU
         from max.dtype import DType
         from max.experimental.tensor import TensorType
 
         self.config = model.config
-        self._run = model.compile(TensorType(DType.int64, ["batch", "length"], device=device))
+        tokens = TensorType(DType.int64, ["batch", "length"], device=device or CPU())
+        self._run = model.compile(tokens)
 
     def __call__(self, input_ids: "Tensor", /) -> "Tensor":
         logits: Tensor = self._run(input_ids)
@@ -82,78 +75,32 @@ def load_step(tree: str, number: int) -> ModuleType:
         raise
 
 
-def find_model(name: str | None) -> Path:
-    """The folder of a model: the bundled one, a local folder, or a name on the Hugging Face Hub."""
-    if name is None:
-        return BUNDLED_MODEL
-    if Path(name).is_dir():
-        return Path(name)
-    if Path(name).exists() or name.startswith((".", "/", "~")):
-        raise InputError(f"{name} is not a folder; --model takes a folder or a Hub name, like gpt2")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=list(FILES)))
-    except (HFValidationError, RepositoryNotFoundError):
-        raise InputError(
-            f"{name} is neither a folder nor a model on the Hugging Face Hub"
-        ) from None
-    except Exception as error:
-        # The Hub's client raises whatever its HTTP library does; all mean the same to the user.
-        reason = str(error).strip().split("\n")[0]
-        raise InputError(
-            f"cannot fetch {name} from the Hugging Face Hub ({reason}); check the network, "
-            "give a local folder, or leave out --model"
-        ) from None
-
-
-def check_folder(folder: Path) -> None:
-    """Refuse, in one line, a folder that is no GPT-2 as this course builds it."""
-    for file in FILES:
-        if not (folder / file).is_file():
-            raise InputError(f"{folder} has no {file}; a model folder holds {', '.join(FILES)}")
-    path = folder / "config.json"
-    try:
-        entries = json.loads(path.read_text())
-    except ValueError as error:
-        raise InputError(f"{path} is not JSON ({error}); fetch it anew") from None
-    if not isinstance(entries, dict):
-        raise InputError(f"{path} holds no settings; fetch it anew")
-    for name, supported in SUPPORTED.items():
-        if name in entries and entries[name] not in supported:
-            raise InputError(
-                f"{path} has {name} {entries[name]!r}, but GPT-2 here has {supported[0]!r}; "
-                "choose another model"
-            )
-
-
-def load_model(folder: Path, tree: str = "solutions") -> CompiledModel:
-    """The model in a folder, compiled; the first time for new code that takes a minute or two."""
-    from max.driver import CPU
-    from safetensors import SafetensorError
-
-    loading = load_step(tree, 11)
-    try:
-        model = loading.load_pretrained(folder)
-    except SafetensorError as error:
-        raise InputError(f"{folder / FILES[1]} is damaged ({error}); fetch it anew") from None
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{folder} cannot be loaded: {error}") from None
-    return CompiledModel(model, CPU())
-
-
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer of a model folder."""
     try:
-        return Tokenizer(folder / FILES[2])
+        return Tokenizer(folder / TOKENIZER)
     except Exception as error:  # the library raises nothing narrower
-        raise InputError(f"{folder / FILES[2]} cannot be read ({error}); fetch it anew") from None
+        raise InputError(
+            f"{folder / TOKENIZER} is damaged ({reason(error)}); fetch it anew"
+        ) from None
+
+
+def load_model(folder: Path, tree: str = "solutions") -> Any:
+    """The model in a folder, not compiled yet."""
+    try:
+        model = load_step(tree, 11).load_pretrained(folder)
+    except ValueError as error:
+        raise InputError(f"{folder} cannot be loaded: {reason(error)}; fetch it anew") from None
+    for name, parameter in model.parameters:
+        if not np.isfinite(parameter.to_numpy()).all():
+            raise InputError(f"{folder} has numbers in {name} that are not finite; fetch it anew")
+    return model
 
 
 def encode_prompt(prompt: str, tokenizer: Tokenizer, config: Any) -> list[int]:
     """The token ids of a prompt, if the model can go on from them."""
     ids = tokenizer.encode(prompt)
+    if not ids:
+        raise InputError("the tokenizer makes no tokens of the prompt; try other words")
     if len(ids) > config.n_positions:
         raise InputError(
             f"the prompt has {len(ids)} tokens, but the model sees {config.n_positions} at most; "
@@ -182,42 +129,42 @@ def stream_text(
 
     Stops early where the model ends its text. A character of several tokens comes whole.
     """
+    generate_next_token = load_step(tree, 12).generate_next_token
     from max.experimental import functional as F
     from max.experimental.tensor import Tensor
 
-    generate_next_token = load_step(tree, 12).generate_next_token
     rng = np.random.default_rng(seed)
     input_ids = Tensor.from_dlpack(np.array([prompt_ids], dtype=np.int64))
-    end = tokenizer.end_of_text()
     new_ids: list[int] = []
-    shown, pending = "", 0
-    for remaining in reversed(range(max_new_tokens)):
+    text, shown, pending = "", "", 0
+    for _ in range(max_new_tokens):
         next_id = generate_next_token(model, input_ids, temperature, do_sample, rng=rng)
-        if next_id.item() == end:
+        if next_id.item() == tokenizer.end_of_text():
             break
         input_ids = F.concat([input_ids, next_id], axis=1)
         new_ids.append(int(next_id.item()))
         pending += 1
         text = tokenizer.decode(new_ids)
-        if text.endswith("\N{REPLACEMENT CHARACTER}") and remaining:
-            continue
+        if not text.endswith("\N{REPLACEMENT CHARACTER}"):
+            yield text[len(shown) :], pending
+            shown, pending = text, 0
+    if pending:
         yield text[len(shown) :], pending
-        shown, pending = text, 0
 
 
 @contextmanager
-def patience(console: Console, task: str, after: float = 5.0) -> Iterator[None]:
-    """Show that something is under way; say after a while that it compiles."""
-    with console.status(task) as status:
+def patience(status: Status, after: float = 10.0) -> Iterator[None]:
+    """Say after a while that a model is being compiled; one that was compiled before is quick."""
 
-        def explain() -> None:
-            status.update(f"{task}: compiling it for this machine, once; a minute or two …")
-            if not console.is_terminal:
-                console.print(f"{task}: compiling it, once; a minute or two …")
+    def explain() -> None:
+        text = "Compiling the model, which is done once; a minute or two …"
+        status.update(text)
+        if not status.console.is_terminal:
+            status.console.print(text)
 
-        timer = threading.Timer(after, explain)
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
+    timer = threading.Timer(after, explain)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -20,6 +20,7 @@ from tutor import kernels
 
 if TYPE_CHECKING:
     from max.driver import Buffer
+    from max.experimental.tensor import Tensor
     from max.graph import Graph
 
 CACHE_VARIABLE = "MODULAR_MAX_CACHE_DIR"
@@ -45,6 +46,7 @@ def activate() -> None:
     else:
         kernels.compile_once(cache)
     set_default_executor(InterpretElseCompile())
+    keep_softmax_apart()
 
 
 def cache_folder() -> Path:
@@ -90,6 +92,26 @@ def trap_interrupts() -> None:
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
     signal.default_int_handler(signum, frame)
+
+
+def keep_softmax_apart() -> None:
+    """Have a compiled softmax read finished scores, not scores that it computes on the way.
+
+    MAX 26.7 fuses what comes before a softmax into it, and on the CPU loses a causal mask doing
+    so: every token sees all others. Scores that are used twice are computed first, so subtract
+    their maximum; the result is the same. A test compares compiled and eager logits.
+    """
+    from max.experimental import functional as F
+
+    softmax = F.softmax
+
+    @functools.wraps(softmax)
+    def softmax_of_finished_scores(value: "Tensor", axis: int = -1) -> "Tensor":
+        if F.in_graph_context():
+            value = value - F.max(value, axis=axis)
+        return softmax(value, axis)
+
+    F.softmax = softmax_of_finished_scores
 
 
 class InterpretElseCompile:
