@@ -1,5 +1,6 @@
 """What makes MAX quick: active for whoever imports it, and never in the way."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,11 @@ from tutor import ROOT, runtime
 
 def run(code: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-c", code]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    # MAX changes the environment behind os.environ, so a child must be handed it.
+    environment = dict(os.environ)
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 def test_importing_tutor_imports_neither_max_nor_numpy() -> None:

@@ -18,6 +18,8 @@ from tutor.errors import InputError, reason
 if TYPE_CHECKING:
     from max.experimental.tensor import Tensor
 
+    from solutions.solution_12 import LanguageModel
+
 __all__ = ["BUNDLED_MODEL", "CompiledModel", "Tokenizer", "check_folder"]
 
 TREES = ("solutions", "steps")
@@ -115,7 +117,7 @@ def encode_prompt(prompt: str, tokenizer: Tokenizer, config: Any) -> list[int]:
 
 
 def stream_text(
-    model: CompiledModel,
+    model: "LanguageModel",
     tokenizer: Tokenizer,
     prompt_ids: list[int],
     max_new_tokens: int,

@@ -109,7 +109,8 @@ def keep_softmax_apart() -> None:
     def softmax_of_finished_scores(value: "Tensor", axis: int = -1) -> "Tensor":
         if F.in_graph_context():
             value = value - F.max(value, axis=axis)
-        return softmax(value, axis)
+        result: Tensor = softmax(value, axis)
+        return result
 
     F.softmax = softmax_of_finished_scores
 

@@ -1,0 +1,77 @@
+"""How tests run the real command: within this process, which is quick, or as a child of it."""
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import IO
+from unittest import mock
+
+from tutor import ROOT, cli
+
+TUTOR = [sys.executable, "-c", "from tutor.cli import main; main()"]
+SECONDS = 60  # that a child may take, on a slow machine; it needs 3 for a short story
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run_here(*arguments: str, stdin: bytes | None = b"") -> Finished:
+    given = None if stdin is None else io.TextIOWrapper(io.BytesIO(stdin))
+    out, err = io.StringIO(), io.StringIO()
+    code: object = None
+    with (
+        mock.patch.object(sys, "argv", ["tutor", *arguments]),
+        mock.patch.object(sys, "stdin", given),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            cli.main()
+        except SystemExit as exited:
+            code = exited.code
+    assert isinstance(code, int)
+    return Finished(code, out.getvalue(), err.getvalue())
+
+
+def run_child(
+    *arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None
+) -> Finished:
+    with start_child(*arguments, environment=environment) as child:
+        try:
+            out, err = child.communicate(stdin, timeout=SECONDS)
+        finally:
+            child.kill()
+    return Finished(child.returncode, out.decode(), err.decode())
+
+
+def start_child(
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    stdout: int | IO[bytes] = subprocess.PIPE,
+) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [*TUTOR, *arguments],
+        cwd=ROOT,
+        env={**os.environ, **(environment or {})},
+        stdin=subprocess.PIPE,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+    )
+
+
+def assert_refused(finished: Finished, *named: str) -> None:
+    """Exit code 2, nothing on standard output, and one line on standard error with these words."""
+    assert (finished.code, finished.out) == (2, ""), finished.err
+    (line,) = finished.err.splitlines()
+    for name in named:
+        assert name in line
