@@ -55,10 +55,12 @@ def check_state_dict(state: Mapping[str, np.ndarray[Any, Any]], config: GPT2Conf
     # Build the model lazily: names and shapes are there, and nothing is computed.
     with F.lazy():
         parameters = dict(MaxGPT2LMHeadModel(config).parameters)
-    # Name the first key that only one of both has.
-    for name in sorted(parameters.keys() ^ state.keys()):
-        problem = "lacks" if name in parameters else "has unknown"
-        raise ValueError(f"the checkpoint {problem} {name}")
+    # Name the first key that is in only one of both.
+    for name in (*parameters, *state):
+        if name not in state:
+            raise ValueError(f"the checkpoint lacks {name}")
+        if name not in parameters:
+            raise ValueError(f"the checkpoint has {name}, which GPT-2 has not")
     # Name the first tensor whose shape is another, and both shapes.
     for name, parameter in parameters.items():
         expected = tuple(int(size) for size in parameter.shape)
