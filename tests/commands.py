@@ -25,9 +25,9 @@ class Finished:
     err: str
 
 
-def run_here(*arguments: str, stdin: bytes | None = b"") -> Finished:
+def run_here(*arguments: str, stdin: bytes | None = b"", encoding: str = "utf-8") -> Finished:
     given = None if stdin is None else io.TextIOWrapper(io.BytesIO(stdin))
-    out, err = io.StringIO(), io.StringIO()
+    out, err = io.TextIOWrapper(io.BytesIO(), encoding), io.StringIO()
     code: object = None
     with (
         mock.patch.object(sys, "argv", ["tutor", *arguments]),
@@ -40,7 +40,8 @@ def run_here(*arguments: str, stdin: bytes | None = b"") -> Finished:
         except SystemExit as exited:
             code = exited.code
     assert isinstance(code, int)
-    return Finished(code, out.getvalue(), err.getvalue())
+    out.seek(0)
+    return Finished(code, out.read(), err.getvalue())
 
 
 def run_child(

@@ -91,11 +91,19 @@ def test_a_module_that_a_step_lacks_is_not_taken_for_the_step(
         generation.load_step("solutions", 11)
 
 
-@pytest.mark.parametrize(
-    "name", ["", "/nowhere", "./nowhere", "~/nowhere", "README.md", "a/b/c", "two words", "x" * 300]
-)
-def test_a_model_that_is_nowhere_is_named(name: str) -> None:
-    assert_refused(run_here("generate", "Once", "--model", name), "--model", repr(name))
+@pytest.mark.parametrize("name", ["", "/nowhere", "./nowhere", "~/nowhere", "README.md"])
+def test_a_path_that_is_no_folder_is_named(name: str) -> None:
+    assert_refused(run_here("generate", "Once", "--model", name), repr(name), "no folder")
+
+
+def test_a_path_that_cannot_be_looked_up_is_named() -> None:
+    name = "long" * 100
+    assert_refused(run_here("generate", "Once", "--model", name), name, "cannot be opened")
+
+
+@pytest.mark.parametrize("name", ["a/b/c", "two words"])
+def test_a_name_that_no_model_can_have_is_named(name: str) -> None:
+    assert_refused(run_here("generate", "Once", "--model", name), repr(name), "neither a folder")
 
 
 @pytest.mark.parametrize("name", ["[/red]", "two\nlines", "{0} %s \\", "-- -", "Märchen 🧚"])

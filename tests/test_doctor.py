@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tutor import doctor, generation, kernels, runtime
+from tutor import checkpoint, doctor, kernels, runtime
 from tutor.cli import main
 
 
@@ -76,8 +76,8 @@ def test_an_illness_is_named_and_ends_with_exit_code_3(
 ) -> None:
     if "Kernel pack" in complaint and kernels.find_pack() is None:
         pytest.skip("no kernel pack fits this machine")
-    model = Path(shutil.copytree(generation.BUNDLED_MODEL, tmp_path / "model"))
-    monkeypatch.setattr(generation, "BUNDLED_MODEL", model)
+    model = Path(shutil.copytree(checkpoint.BUNDLED_MODEL, tmp_path / "model"))
+    monkeypatch.setattr(checkpoint, "BUNDLED_MODEL", model)
     ILLNESSES[complaint](monkeypatch, model)
     code, output = run_doctor(monkeypatch, capsys)
     assert code == 3

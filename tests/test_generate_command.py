@@ -104,7 +104,7 @@ def test_a_seed_repeats_a_text_and_another_gives_another() -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_a_story_may_outgrow_the_context() -> None:
-    prompt = "\x01" * 255  # and the model sees 256
+    prompt = "\x01" * 256  # as many tokens as the model sees
     finished = run_here("generate", prompt, "--max-new-tokens", "4", "--greedy")
     assert finished.code == 0
     assert finished.err.startswith("4 tokens in ")
@@ -118,6 +118,22 @@ def test_the_prompt_comes_first_and_as_it_was(prompt: str) -> None:
     )
     assert finished.code == 0
     assert finished.out.startswith("1" if prompt == "-" else prompt)
+
+
+def test_tokens_are_counted_and_not_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generation, "CompiledModel", lambda _: None)
+    pieces = [("龍", 3), ("!", 1)]
+    monkeypatch.setattr(generation, "stream_text", lambda *_, **__: iter(pieces))
+    finished = run_here("generate", PROMPT)
+    assert finished.out == PROMPT + "龍!\n"
+    assert finished.err.startswith("4 tokens in ")
+
+
+def test_what_the_output_cannot_express_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generation, "CompiledModel", lambda _: None)
+    monkeypatch.setattr(generation, "stream_text", lambda *_, **__: iter([("”", 1)]))
+    finished = run_here("generate", "“Who is there?", encoding="ascii")
+    assert (finished.code, finished.out) == (0, "?Who is there??\n")
 
 
 def test_without_a_command_there_is_help() -> None:

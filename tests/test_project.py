@@ -107,6 +107,23 @@ def test_every_link_in_the_readme_and_contributing_leads_somewhere() -> None:
             assert (ROOT / target).exists(), target
 
 
+def test_the_model_card_tells_what_the_training_measured() -> None:
+    folder = ROOT / "models" / "fairy-tales"
+    card = (folder / "README.md").read_text()
+    report = json.loads((folder / "training.json").read_text())
+    best = min(report["history"], key=lambda entry: entry["heldout_loss"])
+    assert best["heldout_loss"] == pytest.approx(report["heldout_nats_per_token"], abs=1e-4)
+    for words in (
+        f"{report['heldout_nats_per_token']:.2f} nats per token",
+        f"{report['heldout_nats_per_byte']:.3f} nats per byte",
+        f"{report['parameters'] / 1e6:.1f} million parameters",
+        f"{report['heldout_tokens']:,} tokens",
+        f"{report['options']['steps']:,} steps",
+        f"{best['step']:,}",
+    ):
+        assert words in card
+
+
 def test_there_are_twelve_solutions() -> None:
     assert [path.name for path in SOLUTIONS] == [f"solution_{n:02}.py" for n in range(1, 13)]
 

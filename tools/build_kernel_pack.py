@@ -21,7 +21,8 @@ import numpy as np
 from rich.progress import track
 
 from tutor import ROOT, kernels, runtime
-from tutor.generation import BUNDLED_MODEL, CompiledModel
+from tutor.checkpoint import BUNDLED_MODEL
+from tutor.generation import CompiledModel
 
 TARGET = "x86-64-v3"
 LARGEST = 3_000_000  # bytes, of the archive in the repository

@@ -46,7 +46,10 @@ def main() -> None:
     torch.manual_seed(options.seed)
     model = GPT2LMHeadModel(model_config(options)).to(options.device)
     trainer = Trainer(model, train_ids, heldout_ids, options)
-    best_state, history = trainer.run()
+    try:
+        best_state, history = trainer.run()
+    except KeyboardInterrupt:
+        raise SystemExit("interrupted; the same command goes on from the last checkpoint") from None
 
     model.load_state_dict(best_state)
     loss = min(entry["heldout_loss"] for entry in history)

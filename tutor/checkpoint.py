@@ -109,6 +109,7 @@ def count_tensors(path: Path) -> int:
     """How many tensors a safetensors file has, if it is whole and NumPy can read them all."""
     from safetensors import SafetensorError, safe_open
 
+    path.open("rb").close()  # safetensors says of a file that it may not open that there is none
     try:
         with safe_open(path, "numpy") as file:
             names = file.keys()

@@ -1,8 +1,6 @@
 """The `tutor` command. Each command parses, calls one function, and prints."""
 
-import contextlib
 import io
-import os
 import sys
 import time
 from importlib.metadata import version
@@ -141,21 +139,15 @@ def main() -> None:
         code = 130
     except BrokenPipeError:
         # The reader went away, as `head` does: nothing is wrong, and nothing more to say.
-        discard_output()
         code = 0
+    except ImportError as error:
+        code = fail(f"{error}; `tutor doctor` tells what is missing", code=3)
     except OSError as error:
-        discard_output()
         code = fail(str(error))
     sys.exit(code)
 
 
-def fail(message: str) -> int:
+def fail(message: str, code: int = 2) -> int:
     """Print an error in one line, whatever is in the names that it mentions."""
     click.echo(f"tutor: {' '.join(message.split())}", err=True)
-    return 2
-
-
-def discard_output() -> None:
-    """Drop what is still to be written, or Python would fail to write it once more at its end."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from tutor import generation, kernels, runtime
+from tutor import checkpoint, kernels, runtime
 from tutor.errors import InputError
 
 NEEDED_PYTHON = (3, 11)
@@ -37,7 +37,7 @@ def examine() -> Iterator[Finding]:
     yield kernel_pack(cache)
     yield writable_cache(cache)
     yield free_disk(cache)
-    yield bundled_model(generation.BUNDLED_MODEL)
+    yield bundled_model(checkpoint.BUNDLED_MODEL)
 
 
 def python() -> Finding:
@@ -95,7 +95,7 @@ def free_disk(cache: Path) -> Finding:
 def bundled_model(folder: Path) -> Finding:
     """Whether every file of the model is what was committed."""
     try:
-        generation.check_folder(folder)
+        checkpoint.check_folder(folder)
     except InputError as error:
         return Finding("Bundled model", f"{error}; `git checkout models` restores it", ok=False)
     sums = json.loads((folder / "checksums.json").read_text())

@@ -12,15 +12,13 @@ import numpy as np
 from rich.status import Status
 
 from tutor import runtime
-from tutor.checkpoint import BUNDLED_MODEL, TOKENIZER, check_folder
+from tutor.checkpoint import TOKENIZER
 from tutor.errors import InputError, reason
 
 if TYPE_CHECKING:
     from max.experimental.tensor import Tensor
 
     from solutions.solution_12 import LanguageModel
-
-__all__ = ["BUNDLED_MODEL", "CompiledModel", "Tokenizer", "check_folder"]
 
 TREES = ("solutions", "steps")
 
@@ -78,11 +76,12 @@ def load_step(tree: str, number: int) -> ModuleType:
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer of a model folder."""
     try:
         return Tokenizer(folder / TOKENIZER)
     except Exception as error:  # the library raises nothing narrower
         raise InputError(
-            f"{folder / TOKENIZER} is damaged ({reason(error)}); fetch it anew"
+            f"{folder / TOKENIZER} cannot be read ({reason(error)}); fetch it anew"
         ) from None
 
 

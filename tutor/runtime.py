@@ -95,11 +95,11 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
 
 
 def keep_softmax_apart() -> None:
-    """Have a compiled softmax read finished scores, not scores that it computes on the way.
+    """Keep MAX from fusing a compiled attention into one kernel, which loses the causal mask.
 
-    MAX 26.7 fuses what comes before a softmax into it, and on the CPU loses a causal mask doing
-    so: every token sees all others. Scores that are used twice are computed first, so subtract
-    their maximum; the result is the same. A test compares compiled and eager logits.
+    On the CPU, MAX 26.7 turns softmax(q @ k.T + mask) @ v into a flash attention that ignores a
+    mask computed in the same graph: every token sees all others. Scores whose maximum is
+    subtracted do not match that pattern, and their softmax is the same.
     """
     from max.experimental import functional as F
 
