@@ -1,6 +1,9 @@
 """`tutor doctor`: healthy here, and every illness is told with its cure and exit code 3."""
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -8,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tutor import checkpoint, doctor, kernels, runtime
+from tutor import ROOT, checkpoint, doctor, kernels, runtime
 from tutor.cli import main
 
 
@@ -91,3 +94,17 @@ def test_no_pack_for_this_machine_is_no_illness(
     code, output = run_doctor(monkeypatch, capsys)
     assert code == 0
     assert "miss: none fits" in output
+
+
+def test_generate_without_max_is_one_line_and_exit_code_3() -> None:
+    code = "import sys; sys.modules['max'] = None; from tutor.cli import main; main()"
+    finished = subprocess.run(
+        [sys.executable, "-c", code, "generate"],
+        env=dict(os.environ) | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 3
+    assert len(finished.stderr.splitlines()) == 1
+    assert "tutor doctor" in finished.stderr
