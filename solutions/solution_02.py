@@ -22,8 +22,9 @@ def causal_mask(
     """
     # Number the positions of all keys: cached tokens first, then the new ones.
     keys = Tensor.arange(Dim(num_tokens) + sequence_length, dtype=DType.int64, device=device)
-    # Take the positions of the queries, the last of those, as a column.
+    # Take those of the queries, the last sequence_length of them, as a column.
     queries = keys[num_tokens:].unsqueeze(1)
     # Put -inf where a key comes after the query, and 0 elsewhere.
-    hidden, seen = (Tensor(value, dtype=dtype, device=device) for value in (-math.inf, 0.0))
+    hidden = Tensor(-math.inf, dtype=dtype, device=device)
+    seen = Tensor(0.0, dtype=dtype, device=device)
     return F.where(keys > queries, hidden, seen)

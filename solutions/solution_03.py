@@ -24,5 +24,5 @@ class LayerNorm(Module[[Tensor], Tensor]):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        # Normalize the last axis with weight as scale, bias as shift, and eps.
+        # Normalize the last axis, eps added inside the root; weight scales, bias shifts.
         return F.layer_norm(x, gamma=self.weight, beta=self.bias, epsilon=self.eps)

@@ -28,5 +28,5 @@ class GPT2Block(Module[[Tensor], Tensor]):
     def forward(self, x: Tensor) -> Tensor:
         # Add to x what attn makes of ln_1 of x.
         x = x + self.attn(self.ln_1(x))
-        # Add to that what mlp makes of ln_2 of it.
+        # Add to the result what mlp makes of its ln_2.
         return x + self.mlp(self.ln_2(x))

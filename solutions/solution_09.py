@@ -18,8 +18,8 @@ class MaxGPT2Model(Module[[Tensor], Tensor]):
     """ln_f(blocks(wte(ids) + wpe(positions))). Shape: [B, T] int64 -> [B, T, C]."""
 
     def __init__(self, config: GPT2Config) -> None:
-        # Take the tables out of both embeddings, so that their weights are named as in
-        # the checkpoint: wte.weight and wpe.weight.
+        # Make wte and wpe: take the table out of each embedding of steps 05 and 06, so that the
+        # weights are named as in the checkpoint, wte.weight and wpe.weight.
         self.wte = GPT2Embeddings(config).wte
         self.wpe = GPT2PositionEmbeddings(config).wpe
         # Make h, a sequence of n_layer blocks, each with weights of its own.

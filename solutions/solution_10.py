@@ -11,7 +11,10 @@ from solutions.solution_09 import MaxGPT2Model
 
 
 class MaxGPT2LMHeadModel(Module[[Tensor], Tensor]):
-    """GPT-2 with logits for the token after every position. Shape: [B, T] int64 -> [B, T, V]."""
+    """GPT-2 with logits, scores before a softmax, for the token after every position.
+
+    Shape: [B, T] int64 -> [B, T, V].
+    """
 
     def __init__(self, config: GPT2Config) -> None:
         # Keep the config: generation asks it for n_positions.
@@ -22,5 +25,5 @@ class MaxGPT2LMHeadModel(Module[[Tensor], Tensor]):
         self.lm_head = Linear(config.n_embd, config.vocab_size, bias=False)
 
     def forward(self, input_ids: Tensor) -> Tensor:
-        # Score the whole vocabulary at every position; the logits stay as they are.
+        # Score the whole vocabulary at every position, and apply no softmax.
         return self.lm_head(self.transformer(input_ids))  # [B, T] -> [B, T, C] -> [B, T, V]

@@ -27,18 +27,18 @@ MASK_BUFFERS = (".attn.bias", ".attn.masked_bias")
 def convert_state_dict(
     hf_state: Mapping[str, np.ndarray[Any, Any]], config: GPT2Config
 ) -> dict[str, np.ndarray[Any, Any]]:
-    """The weights of a checkpoint, named, laid out and typed for MaxGPT2LMHeadModel.
+    """The weights of a checkpoint, named and laid out for MaxGPT2LMHeadModel, in float32.
 
     Raises ValueError, naming the key, for a tensor that is missing, unknown or misshapen.
     """
     state = {}
-    for name, array in hf_state.items():
+    for key, array in hf_state.items():
         # Leave out the mask buffers: they are no weights.
-        if name.endswith(MASK_BUFFERS):
+        if key.endswith(MASK_BUFFERS):
             continue
-        # Put every name but the head's below "transformer.", where some checkpoints have it.
-        if name != "lm_head.weight":
-            name = "transformer." + name.removeprefix("transformer.")
+        # Put every name but the head's below "transformer.", where some checkpoints have them.
+        head = key == "lm_head.weight"
+        name = key if head else "transformer." + key.removeprefix("transformer.")
         # Transpose what Conv1D stores, and widen float16: MAX takes contiguous float32.
         array = array.T if name.endswith(CONV1D) else array
         state[name] = np.ascontiguousarray(array, dtype=np.float32)
@@ -55,23 +55,23 @@ def check_state_dict(state: Mapping[str, np.ndarray[Any, Any]], config: GPT2Conf
     # Build the model lazily: names and shapes are there, and nothing is computed.
     with F.lazy():
         parameters = dict(MaxGPT2LMHeadModel(config).parameters)
-    # Name the first key that is in only one of both.
+    # Raise it for the first key that the checkpoint lacks, or has too many.
     for name in (*parameters, *state):
         if name not in state:
             raise ValueError(f"the checkpoint lacks {name}")
         if name not in parameters:
-            raise ValueError(f"the checkpoint has {name}, which GPT-2 has not")
-    # Name the first tensor whose shape is another, and both shapes.
+            raise ValueError(f"the checkpoint has {name}, which this GPT-2 does not have")
+    # Raise it for the first tensor whose shape is not its parameter's, naming both.
     for name, parameter in parameters.items():
         expected = tuple(int(size) for size in parameter.shape)
         if state[name].shape != expected:
-            raise ValueError(f"{name} has shape {state[name].shape}, not {expected}")
+            raise ValueError(f"{name} has the shape {state[name].shape}, not {expected}")
 
 
 def load_pretrained(path: str | Path, *, device: Device | None = None) -> MaxGPT2LMHeadModel:
     """The model in a Hugging Face folder, from config.json and model.safetensors, in float32.
 
-    Raises ValueError as convert_state_dict does.
+    It is on the CPU unless `device` says otherwise. Raises ValueError as convert_state_dict does.
     """
     # Read config.json and keep the entries that are fields of GPT2Config.
     entries = json.loads((Path(path) / "config.json").read_text())

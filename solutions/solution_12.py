@@ -13,7 +13,7 @@ from solutions.solution_01 import GPT2Config
 
 
 class LanguageModel(Protocol):
-    """Any callable [B, T] int64 -> [B, T, V] that carries its config."""
+    """Any callable [B, T] int64 -> [B, T, V] that carries its config; no class to inherit from."""
 
     config: GPT2Config
 
@@ -48,13 +48,15 @@ def generate_next_token(
     # Take the likeliest token when not sampling, or when the temperature is 0.
     if not do_sample or temperature == 0:
         next_ids = logits.argmax(axis=-1)
-    # Otherwise sample each row. Subtract its maximum first, so that no exponential overflows.
+    # Otherwise draw a token for each row from the softmax of its logits / temperature, computed
+    # in float64, as rng.choice wants it, and from logits less their maximum: no exp overflows.
     else:
         rng = rng or np.random.default_rng()
         shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
         weights = np.exp(shifted / temperature)
         probabilities = weights / weights.sum(axis=-1, keepdims=True)
         next_ids = np.array([rng.choice(row.size, p=row) for row in probabilities])
+    # Return the ids as a column, on the device of input_ids.
     return Tensor.from_dlpack(next_ids.astype(np.int64)[:, None]).to(input_ids.device)
 
 

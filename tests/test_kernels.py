@@ -45,8 +45,8 @@ noise = F.gaussian([2, 3]), F.uniform([2, 3]), F.min(x, axis=0), F.floor(x), F.r
 """
 
 
-def packed_bytes(pack: kernels.Pack) -> bytes:
-    return pack.archive.read_bytes()
+def manifest_of(pack: kernels.Pack) -> Path:
+    return pack.archive.with_name(f"{kernels.pack_name()}.json")
 
 
 def files_below(folder: Path) -> set[str]:
@@ -60,11 +60,13 @@ def run(code: str, cache: Path) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.fixture
-def pack(tmp_path: Path) -> kernels.Pack:
+def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> kernels.Pack:
     """The pack of this platform, in a copy that a test may damage."""
-    assert PACK
-    copy = Path(shutil.copy(PACK.archive, tmp_path))
-    return kernels.Pack(copy, PACK.cpu, PACK.files)
+    folder = shutil.copytree(kernels.PACKS, tmp_path / "packs")
+    monkeypatch.setattr(kernels, "PACKS", folder)
+    found = kernels.find_pack()
+    assert found
+    return found
 
 
 @needs_pack
@@ -79,32 +81,43 @@ def test_other_ways_to_write_gpt2_compile_nothing(tmp_path: Path) -> None:
 @needs_pack
 @pytest.mark.parametrize("kept", [0, 100, -100], ids=["empty", "start", "all but the end"])
 def test_a_truncated_pack_is_not_used(pack: kernels.Pack, tmp_path: Path, kept: int) -> None:
-    pack.archive.write_bytes(packed_bytes(pack)[:kept])
+    pack.archive.write_bytes(pack.archive.read_bytes()[:kept])
     with pytest.warns(UserWarning, match="kernel pack is not used"):
-        assert not kernels.install(pack, tmp_path / "cache")
+        assert not kernels.install(tmp_path / "cache")
 
 
 @needs_pack
 def test_an_entry_that_is_not_what_was_packed_is_never_written(
     pack: kernels.Pack, tmp_path: Path
 ) -> None:
-    path, (size, digest) = list(pack.files.items())[-1]
-    changed = kernels.Pack(pack.archive, pack.cpu, {path: (size, digest[::-1])})
+    manifest = manifest_of(pack)
+    entries = json.loads(manifest.read_text())
+    path, _, digest = entries["files"][-1]
+    entries["files"][-1][2] = digest[::-1]
+    manifest.write_text(json.dumps(entries))
     with pytest.warns(UserWarning, match="is not what was packed"):
-        assert not kernels.install(changed, tmp_path / "cache")
+        assert not kernels.install(tmp_path / "cache")
     assert not (tmp_path / "cache" / path).exists()
+
+
+@needs_pack
+@pytest.mark.parametrize("content", ['{"cpu": "x86', "{}", "[]", '{"cpu": "x86-64-v9"}'])
+def test_a_damaged_manifest_is_a_warning(pack: kernels.Pack, tmp_path: Path, content: str) -> None:
+    manifest_of(pack).write_text(content)
+    with pytest.warns(UserWarning, match=r"\.json is damaged"):
+        assert not kernels.install(tmp_path / "cache")
 
 
 @needs_pack
 def test_a_missing_archive_is_a_warning(pack: kernels.Pack, tmp_path: Path) -> None:
     pack.archive.unlink()
     with pytest.warns(UserWarning, match="No such file"):
-        assert not kernels.install(pack, tmp_path / "cache")
+        assert not kernels.install(tmp_path / "cache")
 
 
 @needs_pack
 def test_a_full_disk_is_a_warning_and_leaves_no_part_behind(
-    pack: kernels.Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def write_half(path: Path, content: bytes) -> int:
         path.open("wb").write(content[: len(content) // 2])
@@ -112,17 +125,17 @@ def test_a_full_disk_is_a_warning_and_leaves_no_part_behind(
 
     monkeypatch.setattr(Path, "write_bytes", write_half)
     with pytest.warns(UserWarning, match="No space left"):
-        assert not kernels.install(pack, tmp_path / "cache")
+        assert not kernels.install(tmp_path / "cache")
     assert not files_below(tmp_path / "cache")
 
 
 @needs_pack
 def test_a_truncated_entry_in_the_cache_is_restored(pack: kernels.Pack, tmp_path: Path) -> None:
-    assert kernels.install(pack, tmp_path / "cache")
+    assert kernels.install(tmp_path / "cache")
     path, (size, _) = next(iter(pack.files.items()))
     (tmp_path / "cache" / path).write_bytes(b"half")
     assert not kernels.is_installed(pack, tmp_path / "cache")
-    assert kernels.install(pack, tmp_path / "cache")
+    assert kernels.install(tmp_path / "cache")
     assert (tmp_path / "cache" / path).stat().st_size == size
 
 
@@ -132,8 +145,8 @@ def test_processes_that_start_at_once_all_find_a_whole_pack(tmp_path: Path) -> N
     code = (
         "import sys, pathlib\n"
         "from tutor import kernels\n"
-        "pack, cache = kernels.find_pack(), pathlib.Path(sys.argv[1])\n"
-        "assert kernels.install(pack, cache) and kernels.is_installed(pack, cache)"
+        "cache = pathlib.Path(sys.argv[1])\n"
+        "assert kernels.is_installed(kernels.install(cache), cache)"
     )
     command = [sys.executable, "-W", "error", "-c", code, str(tmp_path)]
     processes = [subprocess.Popen(command, cwd=ROOT, env=dict(os.environ)) for _ in range(3)]

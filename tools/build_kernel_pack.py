@@ -35,6 +35,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=kernels.PACKS)
     options = parser.parse_args()
 
+    if not kernels.pack_name().endswith("linux-x86_64"):
+        raise SystemExit("packs are built on Linux on x86-64 only, so far")
     cache = options.cache.resolve()
     compile_eager_operations(cache)
     for name in track(graphs(), "Compiling graphs", total=2):

@@ -18,8 +18,9 @@ import torch
 import transformers
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
-ROOT = Path(__file__).resolve().parents[1]
-BUNDLED_MODEL = ROOT / "models" / "fairy-tales"
+from tutor import ROOT
+from tutor.checkpoint import BUNDLED_MODEL
+
 GOLDEN = ROOT / "tests" / "golden"
 
 STORIES = 3  # of each model

@@ -27,8 +27,10 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
+from tutor import ROOT
+from tutor.checkpoint import BUNDLED_MODEL, FILES
+
 END_OF_TEXT = "<|endoftext|>"
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
@@ -79,7 +81,7 @@ def main() -> None:
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train the bundled model.")
     parser.add_argument("--text", type=Path, required=True, help="tales between end-of-text lines")
-    parser.add_argument("--output", type=Path, default=ROOT / "models" / "fairy-tales")
+    parser.add_argument("--output", type=Path, default=BUNDLED_MODEL)
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "training")
     parser.add_argument("--vocab-size", type=int, default=4096)
     parser.add_argument("--n-positions", type=int, default=256)
@@ -319,7 +321,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
 def export(model: GPT2LMHeadModel, tokenizer: Tokenizer, folder: Path) -> None:
     """Write a Hugging Face folder, the weights as float16."""
     folder.mkdir(parents=True, exist_ok=True)
-    model.config.update({"activation_function": "gelu_new", "attn_pdrop": model.config.resid_pdrop})
+    model.config.activation_function = "gelu_new"
     model.half().save_pretrained(folder)
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -337,8 +339,7 @@ def export(model: GPT2LMHeadModel, tokenizer: Tokenizer, folder: Path) -> None:
 
 def write_checksums(folder: Path) -> None:
     """Let `tutor doctor` tell whether the folder is what was trained."""
-    files = ("config.json", "model.safetensors", "tokenizer.json")
-    sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
+    sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
     (folder / "checksums.json").write_text(json.dumps(sums, indent=1) + "\n")
 
 

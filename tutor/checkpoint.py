@@ -57,7 +57,7 @@ def fetch_model(name: str) -> Path:
     except Exception as error:
         # The Hub's client raises whatever its HTTP library does; all mean the same to the user.
         raise InputError(
-            f"cannot fetch {name!r} from the Hugging Face Hub ({reason(error)}); "
+            f"cannot fetch {name!r} from the Hugging Face Hub ({type(error).__name__}); "
             "check the network, give a local folder, or leave out --model"
         ) from None
 
@@ -95,7 +95,7 @@ def read_config(path: Path) -> dict[str, Any]:
 def what_is_wanted(name: str, value: Any) -> str:
     """What an entry of config.json ought to be; nothing if it is that, or does not matter."""
     if name in SUPPORTED and value not in SUPPORTED[name]:
-        return f"{SUPPORTED[name][0]!r}, as in every GPT-2"
+        return f"{SUPPORTED[name][0]!r}, as in the GPT-2 of this course"
     if name == "n_inner" and value is None:
         return ""
     if name in SIZES and not (type(value) is int and 1 <= value <= LARGEST_SIZE):

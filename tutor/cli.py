@@ -30,7 +30,13 @@ Examples:
 )
 @click.argument("prompt", default="Once upon a time")
 @click.option("--model", help="A local folder or a Hub name, like gpt2.  [default: bundled]")
-@click.option("--max-new-tokens", type=click.IntRange(min=1), default=200, show_default=True)
+@click.option(
+    "--max-new-tokens",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="Write so many at most.",
+)
 @click.option("--temperature", type=float, default=0.8, show_default=True, help="0 is greedy.")
 @click.option("--greedy", is_flag=True, help="Always take the likeliest token.")
 @click.option("--seed", type=click.IntRange(min=0), help="Repeat a text exactly.")
@@ -63,7 +69,7 @@ def generate(
     console = Console(stderr=True)
     folder = checkpoint.find_model(model)
     checkpoint.check_folder(folder)
-    runtime.activate()
+    runtime.activate()  # before the status line: a first compile has a progress bar of its own
     with console.status(Text(f"Loading {model or folder.name}")) as status:
         tokenizer = generation.load_tokenizer(folder)
         loaded = generation.load_model(folder, tree)
@@ -140,10 +146,13 @@ def main() -> None:
     except BrokenPipeError:
         # The reader went away, as `head` does: nothing is wrong, and nothing more to say.
         code = 0
-    except ImportError as error:
-        code = fail(f"{error}; `tutor doctor` tells what is missing", code=3)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "max":
+            raise
+        code = fail("MAX is not installed; `tutor doctor` tells what is missing", code=3)
     except OSError as error:
-        code = fail(str(error))
+        what = error.filename or "the output"
+        code = fail(f"{what} cannot be read or written: {error.strerror}; make room or allow it")
     sys.exit(code)
 
 

@@ -21,7 +21,7 @@ NEEDED_DISK = 0.5e9  # bytes; the unpacked kernels take 0.15e9, a new MAX versio
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at; not ok means that the course cannot work like this."""
+    """One thing that was looked at; what is not ok has to be mended."""
 
     name: str
     text: str
@@ -29,7 +29,7 @@ class Finding:
 
 
 def examine() -> Iterator[Finding]:
-    """Look at everything; nothing is compiled, unpacked or repaired."""
+    """Look at everything; nothing is compiled, unpacked or mended."""
     yield python()
     yield max_version()
     yield Finding("Platform", f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores")
@@ -63,12 +63,11 @@ def kernel_pack(cache: Path) -> Finding:
     """A missing pack is no failure: MAX compiles its kernels once, in minutes."""
     try:
         pack = kernels.find_pack()
+        if pack is None:
+            return Finding("Kernel pack", "miss: none fits; the first run compiles for 10 minutes")
+        entries = sum(1 for _ in kernels.read_entries(pack))
     except PackageNotFoundError:
         return Finding("Kernel pack", "none without MAX", ok=False)
-    if pack is None:
-        return Finding("Kernel pack", "miss: none fits; the first run compiles for 10 minutes")
-    try:
-        entries = sum(1 for _ in kernels.read_entries(pack))
     except (kernels.DamagedPackError, OSError) as error:
         text = f"damaged: {error}; `git checkout tutor/packs` restores it"
         return Finding("Kernel pack", text, ok=False)
@@ -80,7 +79,7 @@ def writable_cache(cache: Path) -> Finding:
     """Whether kernels can be kept from one run to the next."""
     if runtime.is_writable(cache):
         return Finding("Kernel cache", str(cache))
-    return Finding("Kernel cache", f"{cache} cannot be written; make it yours", ok=False)
+    return Finding("Kernel cache", f"{cache} cannot be written; change its owner", ok=False)
 
 
 def free_disk(cache: Path) -> Finding:

@@ -2,6 +2,7 @@
 
 import importlib
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from max.experimental.tensor import Tensor
 
     from solutions.solution_12 import LanguageModel
-
-TREES = ("solutions", "steps")
 
 
 class Tokenizer:
@@ -54,11 +53,12 @@ class CompiledModel:
         from max.experimental.tensor import TensorType
 
         self.config = model.config
-        tokens = TensorType(DType.int64, ["batch", "length"], device=device or CPU())
+        self._device = device or CPU()
+        tokens = TensorType(DType.int64, ["batch", "length"], device=self._device)
         self._run = model.compile(tokens)
 
     def __call__(self, input_ids: "Tensor", /) -> "Tensor":
-        logits: Tensor = self._run(input_ids)
+        logits: Tensor = self._run(input_ids.to(self._device))
         return logits
 
 
@@ -71,7 +71,7 @@ def load_step(tree: str, number: int) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name and name.startswith(error.name):
             path = name.replace(".", "/") + ".py"
-            raise InputError(f"{path} is not there; --tree takes {' or '.join(TREES)}") from None
+            raise InputError(f"{path} is not there; write it, or leave out --tree") from None
         raise
 
 
@@ -90,7 +90,8 @@ def load_model(folder: Path, tree: str = "solutions") -> Any:
     try:
         model = load_step(tree, 11).load_pretrained(folder)
     except ValueError as error:
-        raise InputError(f"{folder} cannot be loaded: {reason(error)}; fetch it anew") from None
+        cure = "fetch it anew" if tree == "solutions" else "or is it step 11?"
+        raise InputError(f"{folder} cannot be loaded: {reason(error)}; {cure}") from None
     for name, parameter in model.parameters:
         if not np.isfinite(parameter.to_numpy()).all():
             raise InputError(f"{folder} has numbers in {name} that are not finite; fetch it anew")
@@ -165,7 +166,10 @@ def patience(status: Status, after: float = 10.0) -> Iterator[None]:
 
     timer = threading.Timer(after, explain)
     timer.start()
+    start = time.perf_counter()
     try:
         yield
     finally:
         timer.cancel()
+    if (seconds := time.perf_counter() - start) > after:
+        status.console.print(f"Compiled it in {seconds:.0f} s; the next start needs none of it.")

@@ -11,6 +11,7 @@ import lzma
 import os
 import platform
 import tarfile
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -62,14 +63,21 @@ class Pack:
 
 
 def find_pack() -> Pack | None:
-    """The pack for this MAX and this machine, or None if there is none that fits."""
+    """The pack for this MAX and this machine, or None if there is none that fits.
+
+    Raises DamagedPackError for a manifest that cannot be read.
+    """
     manifest = PACKS / f"{pack_name()}.json"
     if not manifest.is_file():
         return None
-    entries = json.loads(manifest.read_text())
-    if not cpu_flags() >= CPU_FLAGS[entries["cpu"]]:
+    try:
+        entries = json.loads(manifest.read_text())
+        needed = CPU_FLAGS[entries["cpu"]]
+        files = {path: (int(size), str(digest)) for path, size, digest in entries["files"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedPackError(f"{manifest.name} is damaged: {error!r}") from None
+    if not cpu_flags() >= needed:
         return None
-    files = {path: (size, digest) for path, size, digest in entries["files"]}
     return Pack(manifest.with_suffix(".tar.xz"), entries["cpu"], files)
 
 
@@ -95,23 +103,23 @@ def is_installed(pack: Pack, cache: Path) -> bool:
         return False
 
 
-def install(pack: Pack, cache: Path) -> bool:
-    """Unpack into MAX's cache what is not there yet; False, with a warning, if that fails.
+def install(cache: Path) -> Pack | None:
+    """Unpack into MAX's cache what is not there yet; the pack, if one fits and is whole.
 
     Each entry appears whole or not at all, so that processes may do this at the same time.
     """
-    if is_installed(pack, cache):
-        return True
     try:
-        for path, content in read_entries(pack):
-            write_atomically(cache / path, content)
+        pack = find_pack()
+        if pack and not is_installed(pack, cache):
+            for path, content in read_entries(pack):
+                write_atomically(cache / path, content)
     except (DamagedPackError, OSError) as error:
         warnings.warn(
             f"the kernel pack is not used ({error}); MAX compiles its kernels, which takes minutes",
             stacklevel=2,
         )
-        return False
-    return True
+        return None
+    return pack
 
 
 def read_entries(pack: Pack) -> Iterator[tuple[str, bytes]]:
@@ -157,7 +165,10 @@ def adopt(report: Callable[[str], None]) -> None:
 
     def compile_and_say_so(family: Any, key: str, device: Any, build_graph: Any) -> Any:
         report(f"Compiling MAX's kernel {key}, once; this takes about 15 seconds …")
-        return compile_single_target(family, key, device, build_graph)
+        start = time.perf_counter()
+        model = compile_single_target(family, key, device, build_graph)
+        report(f"Compiled it in {time.perf_counter() - start:.0f} s.")
+        return model
 
     gc_compile.compile_single_target = compile_and_say_so
 
@@ -180,8 +191,9 @@ def compile_once(cache: Path) -> None:
     from rich.console import Console
     from rich.progress import track
 
-    console = Console(stderr=True)
+    console, start = Console(stderr=True), time.perf_counter()
     console.print("No kernel pack fits this machine. MAX compiles its kernels, once: 10 minutes.")
     for _ in track(compile_families(), "Compiling kernels", total=len(FAMILIES), console=console):
         pass
+    console.print(f"Compiled them in {(time.perf_counter() - start) / 60:.0f} minutes.")
     write_atomically(done, b"")

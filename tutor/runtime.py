@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
@@ -39,8 +40,7 @@ def activate() -> None:
 
     cache = _core.engine.max_cache_dir() or cache_folder()
     kernels.adopt(report=_report)
-    pack = kernels.find_pack()
-    if pack and kernels.install(pack, cache):
+    if pack := kernels.install(cache):
         # With this target MAX looks for the kernels of the pack instead of the host's own.
         set_virtual_cpu_target(pack.cpu)
     else:
@@ -125,7 +125,10 @@ class InterpretElseCompile:
             return executor.InterpreterExecutor().execute(graph, inputs)
         except executor.UnsupportedGraphError:
             _report("Compiling an operation that MAX cannot interpret; this takes a while …")
-            return executor.CompilingExecutor().execute(graph, inputs)
+            start = time.perf_counter()
+            results = executor.CompilingExecutor().execute(graph, inputs)
+            _report(f"Compiled it in {time.perf_counter() - start:.0f} s.")
+            return results
 
 
 def _report(message: str) -> None:
