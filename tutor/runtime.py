@@ -2,7 +2,7 @@
 
 Left alone, MAX 26.7 compiles a kernel at the first use of each eager operation (10 to 60
 seconds each), compiles whole graphs in the background, and before Python 3.13 formats every
-tensor in sight whenever asyncio starts. Importing `solutions` or `steps` activates this.
+tensor in sight whenever asyncio starts. Importing `solutions` activates this.
 """
 
 import functools
