@@ -60,10 +60,12 @@ def start_child(
     environment: Mapping[str, str] | None = None,
     stdout: int | IO[bytes] = subprocess.PIPE,
 ) -> "subprocess.Popen[bytes]":
+    # A user's output is buffered, whatever it is where the tests run.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return subprocess.Popen(
         [*TUTOR, *arguments],
         cwd=ROOT,
-        env={**os.environ, **(environment or {})},
+        env={**inherited, **(environment or {})},
         stdin=subprocess.PIPE,
         stdout=stdout,
         stderr=subprocess.PIPE,

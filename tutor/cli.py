@@ -1,6 +1,8 @@
 """The `tutor` command. Each command parses, calls one function, and prints."""
 
+import contextlib
 import io
+import os
 import sys
 import time
 from importlib.metadata import version
@@ -143,17 +145,29 @@ def main() -> None:
     except KeyboardInterrupt:
         click.echo(err=True)
         code = 130
-    except BrokenPipeError:
-        # The reader went away, as `head` does: nothing is wrong, and nothing more to say.
-        code = 0
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "max":
             raise
         code = fail("MAX is not installed; `tutor doctor` tells what is missing", code=3)
     except OSError as error:
-        what = error.filename or "the output"
-        code = fail(f"{what} cannot be read or written: {error.strerror}; make room or allow it")
+        code = fail_to_write(error)
     sys.exit(code)
+
+
+def fail_to_write(error: OSError) -> int:
+    """Say which file cannot be used, or why the output cannot; a reader may go away, as `head`."""
+    if error.filename:
+        return fail(f"{error.filename} cannot be used: {error.strerror}; check its rights and disk")
+    discard_output()
+    if isinstance(error, BrokenPipeError):
+        return 0
+    return fail(f"the output cannot be written: {error.strerror}; make room")
+
+
+def discard_output() -> None:
+    """Let Python write what it still holds to nowhere; at exit it would fail once more."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def fail(message: str, code: int = 2) -> int:
