@@ -66,7 +66,7 @@ def compile_eager_operations(cache: Path) -> None:
 def graphs() -> Iterator[str]:
     """Compile what `tutor generate` compiles, and compare it with what is computed eagerly.
 
-    The weights are no part of a graph, so random ones do.
+    The weights are no part of a graph, so that random ones serve.
     """
     from max.driver import CPU
     from max.experimental import functional as F
@@ -75,8 +75,8 @@ def graphs() -> Iterator[str]:
     from solutions.solution_01 import GPT2Config
     from solutions.solution_10 import MaxGPT2LMHeadModel
 
-    entries = json.loads((BUNDLED_MODEL / "config.json").read_text())
-    bundled = {field.name: entries[field.name] for field in fields(GPT2Config)}
+    settings = json.loads((BUNDLED_MODEL / "config.json").read_text())
+    bundled = {field.name: settings[field.name] for field in fields(GPT2Config)}
     for name, config in (("bundled", GPT2Config(**bundled)), ("gpt2", GPT2Config())):
         rng = np.random.default_rng(0)
         with F.lazy(), default_device(CPU()):
