@@ -19,7 +19,8 @@ from safetensors.numpy import load_file
 from solutions.solution_01 import GPT2Config
 from solutions.solution_10 import MaxGPT2LMHeadModel
 
-# The layers that the checkpoint stores as Conv1D, [in, out]; our Linear keeps [out, in].
+# List the weights of a block that the checkpoint stores as Conv1D, [in, out], where our Linear
+# keeps [out, in]; and the endings of the names that are mask buffers.
 CONV1D = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
 MASK_BUFFERS = (".attn.bias", ".attn.masked_bias")
 
@@ -46,11 +47,11 @@ def convert_state_dict(
     if "transformer.wte.weight" in state:
         state.setdefault("lm_head.weight", state["transformer.wte.weight"])
     # Refuse a state that does not fit the model.
-    check_state_dict(state, config)
+    _check_state(state, config)
     return state
 
 
-def check_state_dict(state: Mapping[str, np.ndarray[Any, Any]], config: GPT2Config) -> None:
+def _check_state(state: Mapping[str, np.ndarray[Any, Any]], config: GPT2Config) -> None:
     """Raise ValueError for a tensor that is missing, unknown or misshapen, naming its key."""
     # Build the model lazily: names and shapes are there, and nothing is computed.
     with F.lazy():

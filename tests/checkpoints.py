@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from solutions.solution_01 import GPT2Config
 from tests import oracle
-from tests.helpers import SMALL, parameter_shapes, random_weights
+from tests.samples import SMALL, parameter_shapes, random_weights
+from tutor.grading.channel import Config
 
 State = dict[str, NDArray[Any]]
 
 CONV1D = ("c_attn.weight", "c_proj.weight", "c_fc.weight")
 
 
-def tied_weights(config: GPT2Config) -> dict[str, oracle.Array]:
+def tied_weights(config: Config) -> dict[str, oracle.Array]:
     """Random weights under our names, float16 in value, the head equal to wte."""
     weights = random_weights(parameter_shapes(config))
     weights = {name: values.astype(np.float16).astype(float) for name, values in weights.items()}
@@ -38,7 +38,7 @@ def checkpoint(weights: oracle.Weights, prefix: str = "", dtype: type = np.float
     return state
 
 
-def write_folder(folder: Path, config: GPT2Config, state: State) -> None:
+def write_folder(folder: Path, config: Config, state: State) -> None:
     """A folder as `from_pretrained` reads it; SMALL leaves n_inner to its default."""
     entries = {
         "model_type": "gpt2",

@@ -1,19 +1,16 @@
-"""Every test runs on the CPU and in float32, with MAX made quick first."""
-
-from collections.abc import Iterator
+"""Plain pytest on the suites of the steps: `pytest tests/test_step_07.py --tree steps`."""
 
 import pytest
 
-from tutor import runtime
+from tutor.course import TREES
+from tutor.grading.suite import Suites
+from tutor.grading.workbench import Workbench
 
-runtime.activate()  # before MAX is imported: it reads its environment then
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--tree", choices=TREES, default="steps", help="whose steps are checked")
 
 
-@pytest.fixture(autouse=True)
-def pinned_defaults() -> Iterator[None]:
-    from max.driver import CPU
-    from max.dtype import DType
-    from max.experimental.tensor import default_device, default_dtype
-
-    with default_device(CPU()), default_dtype(DType.float32):
-        yield
+def pytest_configure(config: pytest.Config) -> None:
+    if not any(isinstance(plugin, Suites) for plugin in config.pluginmanager.get_plugins()):
+        config.pluginmanager.register(Suites(Workbench(config.getoption("tree"))))

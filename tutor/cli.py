@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 import click
 
+from tutor import course
 from tutor.errors import InputError
 
 
@@ -44,7 +45,7 @@ Examples:
 @click.option("--seed", type=click.IntRange(min=0), help="Repeat a text exactly.")
 @click.option(
     "--tree",
-    type=click.Choice(["solutions", "steps"]),
+    type=click.Choice(course.TREES),
     default="solutions",
     show_default=True,
     help="Whose code runs: the reference or yours.",
@@ -95,6 +96,67 @@ def generate(
     print(flush=True)
     seconds = time.perf_counter() - start
     console.print(f"{count} tokens in {seconds:.1f} s: {count / seconds:.0f} tokens/s", style="dim")
+
+
+class StepNumber(click.ParamType):
+    """A step as people name it: 7, 07, s07."""
+
+    name = "step"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        digits = value.lower().removeprefix("s").removeprefix("tep_")
+        if digits.isdecimal() and int(digits) in course.NUMBERS:
+            return int(digits)
+        self.fail(f"{value!r} is no step; they are 1 to {course.NUMBERS[-1]}", param, ctx)
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  tutor check 7
+  tutor check 7 8 --tree solutions
+  tutor check --all
+"""
+)
+@click.argument("steps", nargs=-1, type=StepNumber(), metavar="N [M …]")
+@click.option("--all", "every", is_flag=True, help="Check all twelve steps.")
+@click.option(
+    "--tree",
+    type=click.Choice(course.TREES),
+    default="steps",
+    show_default=True,
+    help="Whose code is checked: yours or the reference.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Seconds that a step may take.",
+)
+def check(steps: tuple[int, ...], every: bool, tree: str, timeout: float) -> None:
+    """Check steps: what is right, what is wrong, and which mistake it is."""
+    if bool(steps) == every:
+        raise InputError("name the steps to check, as in tutor check 7, or give --all")
+    from tutor.grading.check import check_steps
+
+    verdicts = check_steps(list(course.NUMBERS if every else steps), tree, timeout)
+    if "environment broken" in verdicts:
+        raise click.exceptions.Exit(3)
+    if set(verdicts) != {"passed"}:
+        raise click.exceptions.Exit(1)
+
+
+@app.command()
+@click.argument("step", type=StepNumber(), metavar="N")
+def hint(step: int) -> None:
+    """Give the next hint for the check of step N that failed first."""
+    from tutor.records import next_hint
+
+    check, rung = next_hint(course.load_step(step))
+    click.echo(f"{check.title}\nHint {rung} of {len(check.hints)}: {check.hints[rung - 1]}")
 
 
 def read_prompt(argument: str) -> str:

@@ -14,6 +14,7 @@ import tarfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -148,7 +149,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         partial.unlink(missing_ok=True)
 
 
-def adopt(report: Callable[[str], None]) -> None:
+def adopt(compiling: Callable[[str], AbstractContextManager[None]]) -> None:
     """Have MAX serve eager operations from whole families, and say so when it cannot.
 
     MAX does this by itself after `max warm-interpreter-cache`, for all families at once.
@@ -164,11 +165,8 @@ def adopt(report: Callable[[str], None]) -> None:
     compile_single_target = gc_compile.compile_single_target
 
     def compile_and_say_so(family: Any, key: str, device: Any, build_graph: Any) -> Any:
-        report(f"Compiling MAX's kernel {key}, once; this takes about 15 seconds …")
-        start = time.perf_counter()
-        model = compile_single_target(family, key, device, build_graph)
-        report(f"Compiled it in {time.perf_counter() - start:.0f} s.")
-        return model
+        with compiling(f"MAX's kernel {key}, once; this takes about 15 seconds"):
+            return compile_single_target(family, key, device, build_graph)
 
     gc_compile.compile_single_target = compile_and_say_so
 

@@ -5,6 +5,7 @@ seconds each), compiles whole graphs in the background, and before Python 3.13 f
 tensor in sight whenever asyncio starts. Importing `solutions` activates this.
 """
 
+import contextlib
 import functools
 import os
 import signal
@@ -12,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -26,10 +27,20 @@ if TYPE_CHECKING:
 
 CACHE_VARIABLE = "MODULAR_MAX_CACHE_DIR"
 
+# Told what is compiled, and whether that begins (True) or has ended.
+Announce = Callable[[str, bool], None]
+_announce: Announce | None = None  # set once this is active
 
-@functools.cache
-def activate() -> None:
-    """Make eager MAX answer in milliseconds; the second call does nothing."""
+
+def activate(announce: Announce | None = None) -> None:
+    """Make eager MAX answer in milliseconds; the second call does nothing.
+
+    `announce` hears of each compilation; without it, standard error does.
+    """
+    global _announce
+    if _announce:
+        return
+    _announce = announce or _report
     trap_interrupts()
     # MAX reads this when it is imported; if that has happened, it keeps the place it has.
     os.environ[CACHE_VARIABLE] = str(writable_cache_folder())
@@ -39,7 +50,7 @@ def activate() -> None:
     from max.experimental.executor import set_default_executor
 
     cache = _core.engine.max_cache_dir() or cache_folder()
-    kernels.adopt(report=_report)
+    kernels.adopt(compiling)
     if pack := kernels.install(cache):
         # With this target MAX looks for the kernels of the pack instead of the host's own.
         set_virtual_cpu_target(pack.cpu)
@@ -124,12 +135,21 @@ class InterpretElseCompile:
         try:
             return executor.InterpreterExecutor().execute(graph, inputs)
         except executor.UnsupportedGraphError:
-            _report("Compiling an operation that MAX cannot interpret; this takes a while …")
-            start = time.perf_counter()
-            results = executor.CompilingExecutor().execute(graph, inputs)
-            _report(f"Compiled it in {time.perf_counter() - start:.0f} s.")
-            return results
+            with compiling("an operation that MAX cannot interpret; this takes about a minute"):
+                return executor.CompilingExecutor().execute(graph, inputs)
 
 
-def _report(message: str) -> None:
+@contextlib.contextmanager
+def compiling(what: str) -> Iterator[None]:
+    """Announce that something is being compiled, and how long it took."""
+    assert _announce
+    _announce(f"Compiling {what} …", True)
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        _announce(f"Compiled it in {time.perf_counter() - start:.0f} s.", False)
+
+
+def _report(message: str, begins: bool = False) -> None:  # noqa: ARG001 (shown either way)
     print(message, file=sys.stderr, flush=True)

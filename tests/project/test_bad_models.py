@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from tests.commands import assert_refused, run_here
+from tests.project.commands import assert_refused, run_here
 from tutor import ROOT, generation
 from tutor.checkpoint import BUNDLED_MODEL
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import assert_refused, run_child, run_here
+from tests.project.commands import assert_refused, run_child, run_here
 from tutor import generation
 from tutor.checkpoint import BUNDLED_MODEL
 from tutor.errors import InputError

@@ -8,7 +8,7 @@ from max.experimental.tensor import Tensor
 
 from solutions.solution_01 import GPT2Config
 from solutions.solution_12 import LanguageModel
-from tests.helpers import tensor
+from tests.project.helpers import tensor
 from tutor.generation import Tokenizer, stream_text
 
 END = 256

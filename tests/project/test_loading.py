@@ -11,7 +11,7 @@ from solutions.solution_10 import MaxGPT2LMHeadModel
 from solutions.solution_11 import convert_state_dict, load_pretrained
 from tests import oracle
 from tests.checkpoints import State, checkpoint, tied_weights, write_folder
-from tests.helpers import (
+from tests.project.helpers import (
     BATCH,
     CONFIGS,
     LENGTH,

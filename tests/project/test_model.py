@@ -16,7 +16,7 @@ from solutions.solution_08 import GPT2Block
 from solutions.solution_09 import MaxGPT2Model
 from solutions.solution_10 import MaxGPT2LMHeadModel
 from tests import oracle
-from tests.helpers import (
+from tests.project.helpers import (
     BATCH,
     CONFIGS,
     LENGTH,

@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoTokenizer
 from solutions.solution_10 import MaxGPT2LMHeadModel
 from solutions.solution_11 import load_pretrained
 from solutions.solution_12 import LanguageModel, generate_tokens
-from tests.helpers import array, tensor
+from tests.project.helpers import array, tensor
 from tutor import ROOT
 from tutor.checkpoint import BUNDLED_MODEL, check_folder
 from tutor.generation import CompiledModel, Tokenizer

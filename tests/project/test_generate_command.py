@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from solutions.solution_11 import load_pretrained
-from tests.commands import SECONDS, run_child, run_here, start_child
+from tests.project.commands import SECONDS, run_child, run_here, start_child
 from tutor import ROOT, generation, kernels, runtime
 from tutor.checkpoint import BUNDLED_MODEL
 

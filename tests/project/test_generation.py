@@ -8,7 +8,7 @@ import pytest
 from solutions.solution_10 import MaxGPT2LMHeadModel
 from solutions.solution_12 import generate_next_token, generate_text, generate_tokens
 from tests import oracle
-from tests.helpers import (
+from tests.project.helpers import (
     BATCH,
     LENGTH,
     OTHER,

@@ -17,7 +17,7 @@ from solutions.solution_04 import GPT2MLP
 from solutions.solution_05 import GPT2Embeddings
 from solutions.solution_06 import GPT2PositionEmbeddings
 from tests import oracle
-from tests.helpers import (
+from tests.project.helpers import (
     BATCH,
     CONFIGS,
     LENGTH,

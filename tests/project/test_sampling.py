@@ -8,7 +8,7 @@ import pytest
 from max.experimental.tensor import Tensor
 
 from solutions.solution_12 import generate_next_token, generate_tokens
-from tests.helpers import BATCH, LENGTH, SMALL, Bigrams, array, random_tokens, tensor
+from tests.project.helpers import BATCH, LENGTH, SMALL, Bigrams, array, random_tokens, tensor
 
 # Four standard deviations of a frequency among so many draws are 0.03 at the most; leaving the
 # temperature out, multiplying by it or applying it to probabilities moves one by 0.19 or more.

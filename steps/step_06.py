@@ -1,0 +1,25 @@
+"""Step 06: position embeddings, a learned vector for every place in the context.
+
+Task:    fill in every TODO, and take out the line with NotImplementedError below it.
+Chapter: book/src/step_06.md
+Check:   pixi run s06   or   uv run tutor check 6
+
+Source: Radford et al., "Improving Language Understanding by Generative Pre-Training", section 3.1.
+"""
+
+from max.experimental.nn import Embedding, Module
+from max.experimental.tensor import Tensor
+
+from steps.step_01 import GPT2Config
+
+
+class GPT2PositionEmbeddings(Module[[Tensor], Tensor]):
+    """Look up the vector of each position. Shape: [T] int64 -> [T, C]."""
+
+    def __init__(self, config: GPT2Config) -> None:
+        # TODO: Make wpe, a table of n_positions vectors of n_embd numbers.
+        raise NotImplementedError("step 06: GPT2PositionEmbeddings.__init__")
+
+    def forward(self, positions: Tensor) -> Tensor:
+        # TODO: Look up the positions.
+        raise NotImplementedError("step 06: GPT2PositionEmbeddings.forward")

@@ -1,0 +1,61 @@
+"""Step 11: pretrained weights, from a Hugging Face folder into our model.
+
+Task:    fill in every TODO, and take out the line with NotImplementedError below it.
+Chapter: book/src/step_11.md
+Check:   pixi run s11   or   uv run tutor check 11
+
+Source: the layout of "openai-community/gpt2" on the Hugging Face Hub.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from max.driver import CPU, Device
+from max.dtype import DType
+from max.experimental import functional as F
+from max.experimental.tensor import default_device, default_dtype
+from safetensors.numpy import load_file
+
+from steps.step_01 import GPT2Config
+from steps.step_10 import MaxGPT2LMHeadModel
+
+# TODO: List the weights of a block that the checkpoint stores as Conv1D, [in, out], where our
+#   Linear keeps [out, in]; and the endings of the names that are mask buffers.
+
+
+def convert_state_dict(
+    hf_state: Mapping[str, np.ndarray[Any, Any]], config: GPT2Config
+) -> dict[str, np.ndarray[Any, Any]]:
+    """The weights of a checkpoint, named and laid out for MaxGPT2LMHeadModel, in float32.
+
+    Raises ValueError, naming the key, for a tensor that is missing, unknown or misshapen.
+    """
+    # TODO: Leave out the mask buffers: they are no weights.
+    # TODO: Put every name but the head's below "transformer.", where some checkpoints have them.
+    # TODO: Transpose what Conv1D stores, and widen float16: MAX takes contiguous float32.
+    # TODO: Tie the head to the token embeddings, unless the checkpoint brings its own.
+    # TODO: Refuse a state that does not fit the model.
+    raise NotImplementedError("step 11: convert_state_dict")
+
+
+def _check_state(state: Mapping[str, np.ndarray[Any, Any]], config: GPT2Config) -> None:
+    """Raise ValueError for a tensor that is missing, unknown or misshapen, naming its key."""
+    # TODO: Build the model lazily: names and shapes are there, and nothing is computed.
+    # TODO: Raise it for the first key that the checkpoint lacks, or has too many.
+    # TODO: Raise it for the first tensor whose shape is not its parameter's, naming both.
+    raise NotImplementedError("step 11: _check_state")
+
+
+def load_pretrained(path: str | Path, *, device: Device | None = None) -> MaxGPT2LMHeadModel:
+    """The model in a Hugging Face folder, from config.json and model.safetensors, in float32.
+
+    It is on the CPU unless `device` says otherwise. Raises ValueError as convert_state_dict does.
+    """
+    # TODO: Read config.json and keep the entries that are fields of GPT2Config.
+    # TODO: Read and convert the weights.
+    # TODO: Build the model lazily, so that no random weights are drawn, and load it.
+    raise NotImplementedError("step 11: load_pretrained")

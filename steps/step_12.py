@@ -1,0 +1,87 @@
+"""Step 12: text, one token after the other.
+
+Task:    fill in every TODO, and take out the line with NotImplementedError below it.
+Chapter: book/src/step_12.md
+Check:   pixi run s12   or   uv run tutor check 12
+
+Source: Radford et al., "Language Models are Unsupervised Multitask Learners", section 2.
+"""
+
+from typing import Protocol
+
+import numpy as np
+from max.experimental import functional as F
+from max.experimental.tensor import Tensor
+
+from steps.step_01 import GPT2Config
+
+
+class LanguageModel(Protocol):
+    """Any callable [B, T] int64 -> [B, T, V] that carries its config; no class to inherit from."""
+
+    config: GPT2Config
+
+    def __call__(self, input_ids: Tensor, /) -> Tensor: ...
+
+
+class Tokenizer(Protocol):
+    """What turns text into token ids and back."""
+
+    def encode(self, text: str, /) -> list[int]: ...
+    def decode(self, token_ids: list[int], /) -> str: ...
+
+
+def generate_next_token(
+    model: LanguageModel,
+    input_ids: Tensor,
+    temperature: float = 1.0,
+    do_sample: bool = True,
+    *,
+    rng: np.random.Generator | None = None,
+) -> Tensor:
+    """The next token of every row: the likeliest, or one drawn from softmax(logits / temperature).
+
+    Shape: [B, T] -> [B, 1] int64. Raises ValueError for a temperature below 0 or NaN.
+    """
+    # TODO: Refuse a temperature below 0; write it so that NaN is refused as well.
+    # TODO: Show the model the last n_positions tokens, and keep the logits of the last position.
+    # TODO: Take the likeliest token when not sampling, or when the temperature is 0.
+    # TODO: Otherwise draw a token for each row from the softmax of its logits / temperature,
+    #   computed in float64, as rng.choice wants it, and from logits less their maximum: no exp
+    #   overflows.
+    # TODO: Return the ids as a column, on the device of input_ids.
+    raise NotImplementedError("step 12: generate_next_token")
+
+
+def generate_tokens(
+    model: LanguageModel,
+    input_ids: Tensor,
+    max_new_tokens: int = 10,
+    temperature: float = 1.0,
+    do_sample: bool = True,
+    *,
+    rng: np.random.Generator | None = None,
+) -> Tensor:
+    """The prompt and max_new_tokens more, the prompt itself unchanged.
+
+    Shape: [B, T] -> [B, T + max_new_tokens] int64.
+    """
+    # TODO: Make one generator for all tokens, if none is given.
+    # TODO: Append the next token to what there is, again and again.
+    raise NotImplementedError("step 12: generate_tokens")
+
+
+def generate_text(
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    prompt: str,
+    max_new_tokens: int = 50,
+    temperature: float = 1.0,
+    do_sample: bool = True,
+    *,
+    rng: np.random.Generator | None = None,
+) -> str:
+    """The prompt and what the model makes of it."""
+    # TODO: Encode the prompt as a batch of one row.
+    # TODO: Generate, and decode that row.
+    raise NotImplementedError("step 12: generate_text")

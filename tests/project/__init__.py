@@ -1,0 +1,1 @@
+"""Tests of the reference solutions, and of the checks that learners run."""

@@ -1,0 +1,19 @@
+"""Every test runs on the CPU and in float32, with MAX made quick first."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tutor import runtime
+
+runtime.activate()  # before MAX is imported: it reads its environment then
+
+
+@pytest.fixture(autouse=True)
+def pinned_defaults() -> Iterator[None]:
+    from max.driver import CPU
+    from max.dtype import DType
+    from max.experimental.tensor import default_device, default_dtype
+
+    with default_device(CPU()), default_dtype(DType.float32):
+        yield

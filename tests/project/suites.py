@@ -1,0 +1,38 @@
+"""The suites of the steps on any text in place of a step, without pytest between."""
+
+import importlib
+import tomllib
+from types import ModuleType
+from typing import Any
+
+from tutor import ROOT
+from tutor.course import Step
+from tutor.grading.diagnosis import Test, diagnose, failure
+from tutor.grading.results import Outcome, Result
+from tutor.grading.workbench import Workbench
+
+VARIANTS = ROOT / "tests" / "variants"
+
+
+def tests_of(step: Step) -> dict[str, Test]:
+    """The tests of a step's suite, by check."""
+    module: ModuleType = importlib.import_module(f"tests.test_step_{step.number:02}")
+    return {check.name: getattr(module, f"test_{check.name}") for check in step.checks}
+
+
+def run_suite(step: Step, bench: Workbench, source: str) -> Result:
+    """Check a text in place of a solution, and say which mistake it is."""
+    result, tests = Result(step, "solutions", {}), tests_of(step)
+    bench.select(step.number, source=source)
+    for check in step.checks:
+        error = failure(tests[check.name], bench)
+        result.outcomes[check.name] = Outcome(check, error, 0.0)
+    diagnose(result, bench, tests)
+    return result
+
+
+def variants_of(step: Step) -> dict[str, list[list[str]]]:
+    """Right solutions other than the reference: name, and pairs of what is replaced by what."""
+    file = VARIANTS / f"step_{step.number:02}.toml"
+    entries: dict[str, Any] = tomllib.loads(file.read_text()) if file.exists() else {}
+    return {name: entry["edits"] for name, entry in entries.items()}

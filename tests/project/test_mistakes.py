@@ -1,0 +1,48 @@
+"""Every known mistake is refused, and named; every other way of being right is accepted."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.project.suites import run_suite, variants_of
+from tutor.course import Mistake, Step, all_steps, solution_source
+from tutor.grading.results import Verdict
+from tutor.grading.workbench import Workbench
+
+STEPS = all_steps()
+MISTAKES = [(step, mistake) for step in STEPS for mistake in step.mistakes]
+VARIANTS = [(step, *variant) for step in STEPS for variant in variants_of(step).items()]
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Workbench]:
+    bench = Workbench("solutions")
+    bench.start()
+    yield bench
+    bench.close()
+
+
+@pytest.mark.parametrize(
+    ("step", "mistake"), MISTAKES, ids=[f"{step.number:02}-{m.name}" for step, m in MISTAKES]
+)
+def test_a_mistake_is_refused_and_named(step: Step, mistake: Mistake, bench: Workbench) -> None:
+    result = run_suite(step, bench, mistake.apply(solution_source(step.number)))
+    assert result.verdict in (Verdict.WRONG, Verdict.CRASHED)
+    assert result.mistake is mistake, result.mistake and result.mistake.name
+
+
+@pytest.mark.parametrize(
+    ("step", "name", "edits"),
+    VARIANTS,
+    ids=[f"{step.number:02}-{name}" for step, name, _ in VARIANTS],
+)
+def test_another_right_solution_is_accepted(
+    step: Step, name: str, edits: list[list[str]], bench: Workbench
+) -> None:
+    source = solution_source(step.number)
+    for old, new in edits:
+        assert source.count(old) == 1, f"{name}: {old!r} is there {source.count(old)} times"
+        source = source.replace(old, new)
+    result = run_suite(step, bench, source)
+    errors = [f"{outcome.check.name}: {outcome.error!r}" for outcome in result.failures]
+    assert not errors

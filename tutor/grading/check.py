@@ -1,0 +1,53 @@
+"""`tutor check`: the suites of steps under pytest, in this process, without pytest's own output."""
+
+from rich.console import Console
+from rich.text import Text
+
+from tutor import ROOT, records
+from tutor.course import load_step
+from tutor.grading.results import Result, Verdict
+from tutor.grading.workbench import Workbench
+
+# The course's own pytest settings are for plain pytest, which has a terminal to write to.
+QUIET = ("-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-o", "addopts=")
+
+
+def check_steps(numbers: list[int], tree: str, seconds: float) -> list[Verdict]:
+    """Check steps of a tree one after the other, and print what comes of it; their verdicts."""
+    console = Console(highlight=False)
+    errors = Console(stderr=True, highlight=False)
+    bench = Workbench(
+        tree, seconds=seconds, announce=lambda text: errors.print(Text(text, style="dim"))
+    )
+    bench.start()  # it gets ready while pytest is imported
+    try:
+        results = run_suites(numbers, bench, console)
+    finally:
+        bench.close()
+    if tree == "steps":
+        for result in results:
+            records.save(result)
+    if len(results) > 1:
+        points = sum(result.points for result in results)
+        most = sum(load_step(number).points for number in numbers)
+        console.print(f"\nIn all: {points} of {most} points.")
+    return [result.verdict for result in results]
+
+
+def run_suites(numbers: list[int], bench: Workbench, console: Console) -> list[Result]:
+    """Run the suites of these steps on a workbench."""
+    import pytest
+
+    from tutor.grading.report import Display
+    from tutor.grading.suite import Suites
+
+    suites = Suites(bench, Display(console))
+    files = [str(ROOT / load_step(number).suite) for number in numbers]
+    code = pytest.main([f"--rootdir={ROOT}", *QUIET, *files], plugins=[suites])
+    if code == pytest.ExitCode.INTERRUPTED and not any(
+        result.verdict is Verdict.BROKEN for result in suites.results
+    ):
+        raise KeyboardInterrupt
+    if code in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR):
+        raise RuntimeError("pytest could not run the suites")
+    return suites.results

@@ -1,0 +1,138 @@
+"""What a check expects of what it observed; what is not met says how, in lines for a learner."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tutor.grading.workbench import CodeError, ContractError, NotStartedError, TimedOutError
+
+Array = NDArray[Any]
+
+
+class MismatchError(AssertionError):
+    """What was observed is not what was expected.
+
+    `observed` is what a mistake is recognized by; it is `got` unless given.
+    """
+
+    def __init__(
+        self, what: str, expected: object, got: object, *, observed: object = None, place: str = ""
+    ) -> None:
+        self.what, self.place = what, place
+        self.expected, self.got = str(expected), str(got)
+        self.observed = got if observed is None else observed
+        super().__init__(f"{what}{place}: expected {self.expected}, got {self.got}")
+
+
+def expect_equal(
+    what: str, got: object, expected: object, *, observed: object = None
+) -> None:
+    """Expect a plain value; `observed` recognizes a mistake better than the value, if given."""
+    if got != expected or type(got) is not type(expected):
+        recognized = got if observed is None else observed
+        raise MismatchError(what, show(expected), show(got), observed=recognized)
+
+
+def expect_entries(what: str, got: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Expect these entries, in any order; names the first that is missing, unknown or different."""
+    for name in [*expected, *got]:
+        if name not in got:
+            raise MismatchError(f"{what} {name}", show(expected[name]), "nothing", observed=got)
+        if name not in expected:
+            raise MismatchError(f"{what} {name}", "no such entry", show(got[name]), observed=got)
+        if got[name] != expected[name]:
+            raise MismatchError(
+                f"{what} {name}", show(expected[name]), show(got[name]), observed=got
+            )
+
+
+def expect_close(
+    what: str,
+    got: Array,
+    expected: Array,
+    tolerance: float,
+    *,
+    dtype: type[np.generic] = np.float32,
+) -> None:
+    """Expect an array whose numbers are off by less than a part of the largest expected one."""
+    if got.shape != expected.shape:
+        shapes = list(expected.shape), list(got.shape)
+        raise MismatchError(f"the shape of {what}", *shapes, observed=got)
+    if got.dtype != dtype:
+        raise MismatchError(f"the dtype of {what}", np.dtype(dtype), got.dtype, observed=got)
+    values = got.astype(np.float64)
+    finite = np.isfinite(expected)
+    scale = np.abs(expected[finite]).max(initial=0.0)
+    with np.errstate(invalid="ignore"):
+        near = np.abs(values - expected) <= tolerance * scale
+    wrong = ~np.where(finite, near, values == expected)
+    if wrong.any():
+        index = tuple(map(int, np.argwhere(wrong)[0]))
+        raise MismatchError(
+            what,
+            number(expected[index]),
+            f"{number(got[index])}  ({wrong.sum()} of {wrong.size} numbers differ)",
+            observed=got,
+            place=f" at {list(index)}" if index else "",
+        )
+
+
+def expect_moved(what: str, both: Array, first: int) -> None:
+    """Expect of two rows [2, T, …] that they part at the token `first`, and stay apart."""
+    apart = np.abs(both[0].astype(np.float64) - both[1])
+    moved = apart.max(axis=tuple(range(1, apart.ndim))) / np.abs(both).max()
+    got = [token for token, by in enumerate(moved) if by > (1e-5 if token < first else 1e-3)]
+    expect_equal(what, got, list(range(first, len(moved))), observed=both)
+
+
+def expect_refusal(what: str, observe: Callable[[], object], *words: object) -> None:
+    """Expect a ValueError whose message has these words."""
+    named = " and ".join(map(str, words))
+    expected = f"a ValueError that names {named}"
+    try:
+        observe()
+    except (NotStartedError, ContractError, TimedOutError):
+        raise
+    except CodeError as error:
+        if error.kind != "ValueError":
+            raise MismatchError(what, expected, error, observed=error.kind) from error
+        if not all(mentions(error.message, str(word)) for word in words):
+            said = f"ValueError: {error.message}"
+            raise MismatchError(what, expected, said, observed="other words") from error
+    else:
+        raise MismatchError(what, expected, "no error")
+
+
+def mentions(message: str, word: str) -> bool:
+    """Whether a message has a word or a number, not just as a part of a longer one."""
+    return bool(re.search(rf"(?<!\w){re.escape(word)}(?!\w|\.\d)", message))
+
+
+def show(value: object) -> str:
+    """A value as a learner would write it, and not too long."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]} …"
+
+
+def number(value: Any) -> str:
+    """A number with four digits, or what it is instead."""
+    return f"{value:.4g}" if np.issubdtype(type(value), np.floating) else str(value)
+
+
+def same(observed: object, other: object) -> bool:
+    """Whether two observations are the same, but for rounding."""
+    if isinstance(observed, np.ndarray) and isinstance(other, np.ndarray):
+        if observed.shape != other.shape or observed.dtype != other.dtype:
+            return False
+        if not np.issubdtype(observed.dtype, np.floating):
+            return bool(np.array_equal(observed, other))
+        scale = np.abs(other[np.isfinite(other)]).max(initial=0.0)
+        return bool(np.allclose(observed, other, rtol=0, atol=1e-5 * scale, equal_nan=True))
+    if isinstance(observed, dict) and isinstance(other, dict):
+        return observed.keys() == other.keys() and all(same(observed[k], other[k]) for k in other)
+    if isinstance(observed, list) and isinstance(other, list):
+        return len(observed) == len(other) and all(map(same, observed, other))
+    return type(observed) is type(other) and observed == other

@@ -1,0 +1,179 @@
+"""What a learner reads about a check."""
+
+import io
+from collections.abc import Iterator
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from tutor.course import NUMBERS, load_step
+from tutor.grading.expectations import MismatchError
+from tutor.grading.results import Outcome, Result, Verdict
+from tutor.grading.workbench import CodeError, TimedOutError
+
+STYLES = {Verdict.PASSED: "green", Verdict.NOT_STARTED: "yellow"}  # of the others: red
+MOST_PLACES = 3  # lines of the code that are shown for a crash
+
+
+class Display:
+    """Prints the checks as they end, then what they mean."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def begin(self, result: Result) -> None:
+        self.console.print(heading(result))
+        self.console.print()
+
+    def checked(self, outcome: Outcome) -> None:
+        self.console.print(line(outcome))
+
+    def end(self, result: Result) -> None:
+        self.console.print()
+        self.console.print(summary(result))
+
+
+def plain(*parts: RenderableType) -> str:
+    """The same as text for a pipe."""
+    console = Console(file=io.StringIO(), width=80)
+    for part in parts:
+        console.print(part)
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    return file.getvalue()
+
+
+def style_of(verdict: Verdict) -> str:
+    """The colour in which a verdict is shown."""
+    return STYLES.get(verdict, "red")
+
+
+def heading(result: Result) -> RenderableType:
+    """Which file is checked, and which steps it does not use."""
+    step = result.step
+    title = Text.assemble(
+        "Checked ", (step.file(result.tree), "bold"), f": step {step.number:02}, {step.title}."
+    )
+    reasons = [f"{number:02} {why}" for number, why in result.replaced.items()]
+    if not reasons:
+        return title
+    return Group(title, Text(f"The reference stands in for earlier steps: {listed(reasons)}."))
+
+
+def listed(words: list[str]) -> str:
+    """Words in a row, as prose has them."""
+    return ", ".join(words[:-1]) + " and " * (len(words) > 1) + words[-1]
+
+
+def line(outcome: Outcome) -> RenderableType:
+    """A check in one line, or as many as its title needs."""
+    check, verdict = outcome.check, outcome.verdict
+    grid = Table.grid(padding=(0, 1), expand=True)
+    grid.add_column(width=1, style=style_of(verdict))
+    grid.add_column(ratio=1)
+    grid.add_column(justify="right", style=style_of(verdict))
+    points = f"{check.points}" if verdict is Verdict.PASSED else f"{verdict}, 0 of {check.points}"
+    grid.add_row("✓" if verdict is Verdict.PASSED else "✗", check.title, points)
+    return grid
+
+
+def explain(result: Result, outcome: Outcome) -> RenderableType:
+    """Why a check failed."""
+    parts: list[RenderableType] = [
+        Text(f"✗ {outcome.check.title}", style=f"bold {style_of(outcome.verdict)}")
+    ]
+    parts += [Padding(part, (0, 0, 0, 2)) for part in reasons(result, outcome.error)]
+    if outcome.output.strip():
+        parts += [Padding(Text("Your code printed:"), (0, 0, 0, 2))]
+        parts += [Padding(Text(outcome.output.rstrip(), style="dim"), (0, 0, 0, 4))]
+    return Group(*parts)
+
+
+def reasons(result: Result, error: BaseException | None) -> Iterator[RenderableType]:
+    """What was expected and what came, or the line of the learner's that raised an error."""
+    folder = f"{result.tree}/"
+    match error:
+        case MismatchError():
+            yield Text(f"{error.what[:1].upper()}{error.what[1:]}{error.place}:")
+            grid = Table.grid(padding=(0, 2))
+            grid.add_row("  expected", Text(error.expected, style="green"))
+            grid.add_row("  got", Text(error.got, style="red"))
+            yield grid
+        case TimedOutError():
+            yield Text(f"{error.kind[:1].upper()}{error.kind[1:]}.")
+        case CodeError():
+            yield Text(shortened(str(error)))
+        case _:
+            yield Text(f"The check cannot make sense of what came: {error!r}")
+    if isinstance(error, CodeError):
+        for place in error.places[-MOST_PLACES:]:
+            yield Text(f"{folder}{place}:")
+            yield Text(f"    {place.text}", style="bold")
+    if result.step.shapes and is_about_shapes(error):
+        yield Text(f"Shapes on the way: {result.step.shapes}")
+
+
+def is_about_shapes(error: BaseException | None) -> bool:
+    """Whether the shapes on the way help to understand it."""
+    if isinstance(error, MismatchError):
+        return "shape" in error.what
+    return isinstance(error, CodeError) and "shape" in error.message.lower()
+
+
+def shortened(message: str, lines: int = 6, width: int = 300) -> str:
+    """The first lines of a message, none of them too long."""
+    kept = [line[:width] + " …" * (len(line) > width) for line in message.splitlines()]
+    return "\n".join(kept[:lines] + ["…"] * (len(kept) > lines))
+
+
+def summary(result: Result) -> RenderableType:
+    """The first failure explained, the points, and what to do next."""
+    parts: list[RenderableType] = []
+    if result.failures:
+        first = result.failures[0]
+        parts += [explain(result, first), *cause(result), Text()]
+    step, verdict = result.step, result.verdict
+    passed = len(result.outcomes) - len(result.failures)
+    counts = f"{passed} of {len(step.checks)} checks, {result.points} of {step.points} points"
+    parts += [Text.assemble((f"{verdict}".capitalize(), style_of(verdict)), f": {counts}.")]
+    parts += [Text(advice(result))]
+    return Group(*parts)
+
+
+def cause(result: Result) -> Iterator[RenderableType]:
+    """The mistake that it is, or the earlier step that it comes from."""
+    if result.culprit:
+        yield Padding(
+            Text(
+                f"It passes with the reference's step {result.culprit:02} in place of yours: "
+                "look for the mistake there."
+            ),
+            (0, 0, 0, 2),
+        )
+    if mistake := result.mistake:
+        text = Text.assemble(("Mistake: ", "bold"), (mistake.says, "bold yellow"))
+        place = Text(f"{result.step.chapter}, “{mistake.name}”", style="dim")
+        yield Padding(Group(text, place), (0, 0, 0, 2))
+
+
+def advice(result: Result) -> str:
+    """What to do next."""
+    step = result.step
+    number, file = step.number, step.file(result.tree)
+    if result.tree == "solutions":
+        return ""
+    match result.verdict:
+        case Verdict.PASSED if number < NUMBERS[-1]:
+            following = load_step(number + 1)
+            return f"Next: step {number + 1:02}, {following.title}, in {following.file('steps')}."
+        case Verdict.PASSED:
+            return "Next: tutor generate --tree steps lets your own GPT-2 write."
+        case Verdict.BROKEN:
+            return "Next: tutor doctor tells what is wrong with this machine."
+        case Verdict.NOT_STARTED:
+            return f"Next: read {step.chapter}, and fill in the first TODO of {file}."
+    if result.culprit:
+        return f"Next: tutor check {result.culprit}"
+    return f"Next: mend {file}, then tutor check {number}. For a hint: tutor hint {number}"

@@ -1,0 +1,97 @@
+"""What came of checking a step."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from tutor.course import Check, Mistake, Step
+from tutor.grading.expectations import MismatchError
+from tutor.grading.workbench import (
+    CodeError,
+    ContractError,
+    EnvironmentBrokenError,
+    NotStartedError,
+    TimedOutError,
+)
+
+
+class Verdict(StrEnum):
+    """How a check, or a whole step, ended."""
+
+    NOT_STARTED = "not started"
+    WRONG = "wrong"
+    CRASHED = "crashed"
+    TIMED_OUT = "timed out"
+    BROKEN = "environment broken"
+    PASSED = "passed"
+
+
+def judge(error: BaseException | None) -> Verdict:
+    """The verdict on a check that ended with this exception, or with none."""
+    match error:
+        case None:
+            return Verdict.PASSED
+        case NotStartedError():
+            return Verdict.NOT_STARTED
+        case TimedOutError():
+            return Verdict.TIMED_OUT
+        case EnvironmentBrokenError():
+            return Verdict.BROKEN
+        case CodeError() if not isinstance(error, ContractError):
+            return Verdict.CRASHED
+        case _:
+            return Verdict.WRONG
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one check ended."""
+
+    check: Check
+    error: BaseException | None
+    seconds: float
+    output: str = ""  # what the code printed meanwhile
+
+    @property
+    def verdict(self) -> Verdict:
+        return judge(self.error)
+
+    @property
+    def points(self) -> int:
+        return self.check.points if self.error is None else 0
+
+
+@dataclass
+class Result:
+    """How the checks of a step ended; those that were not reached have no outcome."""
+
+    step: Step
+    tree: str
+    replaced: dict[int, str]  # earlier steps for which the reference stood in, and why
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    mistake: Mistake | None = None
+    culprit: int | None = None  # the earlier step that the first failure comes from
+
+    @property
+    def points(self) -> int:
+        return sum(outcome.points for outcome in self.outcomes.values())
+
+    @property
+    def failures(self) -> list[Outcome]:
+        return [outcome for outcome in self.outcomes.values() if outcome.error]
+
+    @property
+    def verdict(self) -> Verdict:
+        verdicts = {outcome.verdict for outcome in self.outcomes.values()}
+        for verdict in (Verdict.BROKEN, Verdict.TIMED_OUT, Verdict.CRASHED):
+            if verdict in verdicts:
+                return verdict
+        if len(self.outcomes) == len(self.step.checks) and verdicts == {Verdict.PASSED}:
+            return Verdict.PASSED
+        return Verdict.NOT_STARTED if verdicts <= {Verdict.NOT_STARTED} else Verdict.WRONG
+
+
+def symptom(error: BaseException | None) -> tuple[str, object]:
+    """By what a failure is recognized when another implementation fails likewise."""
+    if isinstance(error, MismatchError):
+        return error.what, error.observed
+    return type(error).__name__, str(error)

@@ -1,0 +1,107 @@
+"""The suites of the steps under pytest: which code they check, and what came of it."""
+
+import re
+from collections.abc import Generator
+from typing import Any, Protocol
+
+import pytest
+
+from tutor.course import load_step
+from tutor.grading import report
+from tutor.grading.diagnosis import Test, diagnose
+from tutor.grading.results import Outcome, Result, Verdict
+from tutor.grading.workbench import Workbench
+from tutor.stubs import replaced_steps
+
+
+class Listener(Protocol):
+    """Is told how the checks go on."""
+
+    def begin(self, result: Result) -> None: ...
+    def checked(self, outcome: Outcome) -> None: ...
+    def end(self, result: Result) -> None: ...
+
+
+class Suites:
+    """A pytest plugin that runs the suites of steps on a workbench and keeps their results."""
+
+    def __init__(self, bench: Workbench, *listeners: Listener) -> None:
+        self.bench, self.listeners = bench, listeners
+        self.results: list[Result] = []
+        self._tests: dict[str, Test] = {}  # of the step that is being checked, by check
+
+    @pytest.fixture
+    def step(self) -> Workbench:
+        """The code under check; each of its methods is a probe."""
+        return self.bench
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Refuse a suite whose tests are not the registered checks, in their order."""
+        for module in {item.getparent(pytest.Module) for item in items if step_number(item)}:
+            assert module
+            found = [name for name in vars(module.obj) if name.startswith("test_")]
+            step = load_step(step_number(module))
+            if found != [f"test_{check.name}" for check in step.checks]:
+                raise pytest.UsageError(f"{step.suite} and {step.registry} have other checks")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, Any, Any]:
+        number = step_number(item)
+        if number and not self._tests:
+            self._begin(number)
+        finished = yield
+        if number and (nextitem is None or step_number(nextitem) != number):
+            self._end()
+        return finished
+
+    def _begin(self, number: int) -> None:
+        step, tree = load_step(number), self.bench.tree
+        result = Result(step, tree, replaced_steps(self.bench.root, tree, number))
+        self.results.append(result)
+        self.bench.select(number, reference=result.replaced)
+        for listener in self.listeners:
+            listener.begin(result)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        made = yield
+        if step_number(item) and call.when == "call" and isinstance(item, pytest.Function):
+            result = self.results[-1]
+            name = item.name.removeprefix("test_")
+            check = next(check for check in result.step.checks if check.name == name)
+            error = call.excinfo.value if call.excinfo else None
+            outcome = Outcome(check, error, call.duration, self.bench.output())
+            self._tests[name] = item.function
+            result.outcomes[name] = outcome
+            for listener in self.listeners:
+                listener.checked(outcome)
+            if error:
+                made.longrepr = report.plain(report.explain(result, outcome))
+            if outcome.verdict is Verdict.BROKEN:
+                item.session.shouldstop = str(error)
+        return made
+
+    def _end(self) -> None:
+        result = self.results[-1]
+        diagnose(result, self.bench, self._tests)
+        self._tests = {}
+        for listener in self.listeners:
+            listener.end(result)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """What `tutor check` says, when pytest itself is the command."""
+        for result in self.results:
+            terminalreporter.write(report.plain(report.heading(result), report.summary(result)))
+
+    def pytest_sessionfinish(self) -> None:
+        self.bench.close()
+
+
+def step_number(node: pytest.Item | pytest.Module) -> int:
+    """The step whose suite this belongs to, or 0."""
+    match = re.fullmatch(r"test_step_(\d\d)\.py", node.path.name)
+    return int(match[1]) if match else 0

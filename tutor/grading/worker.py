@@ -1,0 +1,178 @@
+"""The process that runs the code under check: it loads a step and carries out probes.
+
+It knows no expected value. It ends when the process that started it does.
+"""
+
+import faulthandler
+import importlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import os
+import re
+import resource
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import SimpleQueue
+from types import ModuleType
+from typing import Any
+
+from tutor import ROOT, course, runtime
+from tutor.grading import channel
+
+MEMORY = 3 * 2**30  # bytes that the code under check may map beyond what MAX has mapped
+LARGEST_FILE = 2**28  # bytes that it may write into one file, its output among them
+
+
+class TreeFinder(importlib.abc.MetaPathFinder):
+    """Finds the steps of one tree, under that tree's names, wherever their text comes from."""
+
+    def __init__(self, root: Path, tree: str) -> None:
+        self.root, self.tree = root, tree
+        self.reference: set[int] = set()  # steps for which the solution stands in
+        self.sources: dict[str, str] = {}  # by module: a text in place of the file's
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        package, _, module = name.partition(".")
+        if package not in course.TREES:
+            return None
+        if package != self.tree:
+            raise ModuleNotFoundError(f"{package} cannot be imported by a step under check")
+        folder = self.root / package
+        if not module:
+            return importlib.util.spec_from_file_location(
+                name, folder / "__init__.py", submodule_search_locations=[str(folder)]
+            )
+        file, text = folder / f"{module}.py", self.sources.get(name)
+        match = re.fullmatch(r"step_(\d\d)", module)
+        if text is None and match and int(match[1]) in self.reference:
+            file = ROOT / "solutions" / f"solution_{match[1]}.py"
+            text = course.solution_source(int(match[1]), self.tree)
+        if text is None:
+            return importlib.machinery.PathFinder.find_spec(name, [str(folder)])
+        return importlib.util.spec_from_loader(name, TextLoader(file, text))
+
+
+class TextLoader(importlib.abc.InspectLoader):
+    """A module from a text, as if it stood in a file."""
+
+    def __init__(self, file: Path, text: str) -> None:
+        self.file, self.text = file, text
+
+    def get_source(self, fullname: str) -> str:  # noqa: ARG002
+        return self.text
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__file__ = str(self.file)
+        exec(compile(self.text, self.file, "exec"), module.__dict__)  # noqa: S102
+
+
+class Worker:
+    """Loads steps and carries out probes, as it is asked."""
+
+    def __init__(self, connection: Connection, root: Path, tree: str) -> None:
+        self.connection = connection
+        self.finder = TreeFinder(root, tree)
+        sys.meta_path.insert(0, self.finder)
+        self.step: ModuleType | None = None
+        self.requests: SimpleQueue[dict[str, Any]] = SimpleQueue()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        """Receive requests; end this process, whatever it is doing, with the one that asks."""
+        while True:
+            try:
+                self.requests.put(channel.receive(self.connection))
+            except (EOFError, OSError):
+                os._exit(0)
+
+    def serve(self) -> None:
+        """Answer one request after the other."""
+        from max.driver import CPU
+        from max.dtype import DType
+        from max.experimental.tensor import default_device, default_dtype
+
+        answers: dict[str, Callable[..., Any]] = {"load": self.load, "probe": self.probe}
+        with default_device(CPU()), default_dtype(DType.float32):
+            while True:
+                request = self.requests.get()
+                try:
+                    answer = {"result": answers[request.pop("do")](**request)}
+                except BaseException as error:  # whatever the code under check raises
+                    answer = {"error": self.describe(error)}
+                channel.send(self.connection, answer)
+
+    def load(self, number: int, reference: list[int], source: str | None) -> str:
+        """Import a step anew, from its file or from a text; the file that it came from."""
+        name = course.module_name(self.finder.tree, number)
+        self.finder.reference = set(reference)
+        self.finder.sources = {} if source is None else {name: source}
+        for loaded in list(sys.modules):
+            if loaded.partition(".")[0] == self.finder.tree:
+                del sys.modules[loaded]
+        self.step = importlib.import_module(name)
+        return str(self.step.__file__)
+
+    def probe(self, name: str, arguments: list[Any], options: dict[str, Any]) -> Any:
+        """Carry out one of the probes on the step."""
+        from tutor.grading import probes
+
+        return getattr(probes, name)(self.step, *arguments, **options)
+
+    def describe(self, error: BaseException) -> dict[str, Any]:
+        """An exception in plain values: its type, its message, and where in the tree it arose."""
+        folder = str(self.finder.root / self.finder.tree)
+        frames = traceback.extract_tb(error.__traceback__)
+        where = [
+            [Path(frame.filename).name, frame.lineno, frame.name, frame.line or ""]
+            for frame in frames
+            if frame.filename.startswith(folder)
+        ]
+        message = str(error)
+        if isinstance(error, SyntaxError) and (error.filename or "").startswith(folder):
+            message = error.msg
+            line = (error.text or "").strip()
+            where = [[Path(error.filename or "").name, error.lineno or 0, "", line]]
+        return {"type": type(error).__name__, "message": message, "where": where}
+
+
+def limit_resources() -> None:
+    """Bound what the code under check can take, beyond what MAX itself has taken by now."""
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        mapped = int(statm.read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY, mapped + MEMORY))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def main() -> None:
+    """Get ready, say so, and serve.
+
+    The arguments after the first: the root, the tree, and the descriptors of the connection, of
+    the file for what the code prints, and of the one for where a signal hits it.
+    """
+    root, tree = Path(sys.argv[2]), sys.argv[3]
+    link, output, faults = map(int, sys.argv[4:])
+    sys.dont_write_bytecode = True
+    connection = Connection(link)
+
+    def announce(message: str, compiling: bool) -> None:
+        channel.send(connection, {"event": message, "compiling": compiling})
+
+    runtime.activate(announce)
+    worker = Worker(connection, root, tree)
+    faulthandler.enable(faults, all_threads=True)
+    faulthandler.register(signal.SIGUSR1, faults, all_threads=True)
+    limit_resources()
+    channel.send(connection, {"ready": True})
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    worker.serve()
