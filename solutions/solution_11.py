@@ -30,7 +30,7 @@ def convert_state_dict(
 ) -> dict[str, np.ndarray[Any, Any]]:
     """The weights of a checkpoint, named and laid out for MaxGPT2LMHeadModel, in float32.
 
-    Raises ValueError, naming the key, for a tensor that is missing, unknown or misshapen.
+    Raises ValueError for a key that is missing or unknown, naming it.
     """
     state = {}
     for key, array in hf_state.items():
@@ -46,33 +46,29 @@ def convert_state_dict(
     # Tie the head to the token embeddings, unless the checkpoint brings its own.
     if "transformer.wte.weight" in state:
         state.setdefault("lm_head.weight", state["transformer.wte.weight"])
-    # Refuse a state that does not fit the model.
+    # Refuse a state whose names are not the model's.
     _check_state(state, config)
     return state
 
 
 def _check_state(state: Mapping[str, np.ndarray[Any, Any]], config: GPT2Config) -> None:
-    """Raise ValueError for a tensor that is missing, unknown or misshapen, naming its key."""
-    # Build the model lazily: names and shapes are there, and nothing is computed.
+    """Raise ValueError for the first key that is missing or unknown, naming it."""
+    # Build the model lazily: its parameters have their names, and nothing is computed.
     with F.lazy():
         parameters = dict(MaxGPT2LMHeadModel(config).parameters)
-    # Raise it for the first key that the checkpoint lacks, or has too many.
+    # Raise the error for the first key that the checkpoint lacks, or has too many.
     for name in (*parameters, *state):
         if name not in state:
             raise ValueError(f"the checkpoint lacks {name}")
         if name not in parameters:
             raise ValueError(f"the checkpoint has {name}, which this GPT-2 does not have")
-    # Raise it for the first tensor whose shape is not its parameter's, naming both.
-    for name, parameter in parameters.items():
-        expected = tuple(int(size) for size in parameter.shape)
-        if state[name].shape != expected:
-            raise ValueError(f"{name} has the shape {state[name].shape}, not {expected}")
 
 
 def load_pretrained(path: str | Path, *, device: Device | None = None) -> MaxGPT2LMHeadModel:
     """The model in a Hugging Face folder, from config.json and model.safetensors, in float32.
 
-    It is on the CPU unless `device` says otherwise. Raises ValueError as convert_state_dict does.
+    It is on the CPU unless `device` says otherwise. Raises ValueError as convert_state_dict does,
+    and for a misshapen tensor, naming its key and both shapes.
     """
     # Read config.json and keep the entries that are fields of GPT2Config.
     entries = json.loads((Path(path) / "config.json").read_text())
@@ -80,7 +76,8 @@ def load_pretrained(path: str | Path, *, device: Device | None = None) -> MaxGPT
     config = GPT2Config(**{name: entries[name] for name in names & entries.keys()})
     # Read and convert the weights.
     state = convert_state_dict(load_file(Path(path) / "model.safetensors"), config)
-    # Build the model lazily, so that no random weights are drawn, and load it.
+    # Build the model lazily, so that no random weights are drawn, and load it; load_state_dict
+    # refuses what is misshapen.
     with F.lazy(), default_device(device or CPU()), default_dtype(DType.float32):
         model = MaxGPT2LMHeadModel(config)
     model.load_state_dict(state)

@@ -32,30 +32,31 @@ def convert_state_dict(
 ) -> dict[str, np.ndarray[Any, Any]]:
     """The weights of a checkpoint, named and laid out for MaxGPT2LMHeadModel, in float32.
 
-    Raises ValueError, naming the key, for a tensor that is missing, unknown or misshapen.
+    Raises ValueError for a key that is missing or unknown, naming it.
     """
     # TODO: Leave out the mask buffers: they are no weights.
     # TODO: Put every name but the head's below "transformer.", where some checkpoints have them.
     # TODO: Transpose what Conv1D stores, and widen float16: MAX takes contiguous float32.
     # TODO: Tie the head to the token embeddings, unless the checkpoint brings its own.
-    # TODO: Refuse a state that does not fit the model.
+    # TODO: Refuse a state whose names are not the model's.
     raise NotImplementedError("step 11: convert_state_dict")
 
 
 def _check_state(state: Mapping[str, np.ndarray[Any, Any]], config: GPT2Config) -> None:
-    """Raise ValueError for a tensor that is missing, unknown or misshapen, naming its key."""
-    # TODO: Build the model lazily: names and shapes are there, and nothing is computed.
-    # TODO: Raise it for the first key that the checkpoint lacks, or has too many.
-    # TODO: Raise it for the first tensor whose shape is not its parameter's, naming both.
+    """Raise ValueError for the first key that is missing or unknown, naming it."""
+    # TODO: Build the model lazily: its parameters have their names, and nothing is computed.
+    # TODO: Raise the error for the first key that the checkpoint lacks, or has too many.
     raise NotImplementedError("step 11: _check_state")
 
 
 def load_pretrained(path: str | Path, *, device: Device | None = None) -> MaxGPT2LMHeadModel:
     """The model in a Hugging Face folder, from config.json and model.safetensors, in float32.
 
-    It is on the CPU unless `device` says otherwise. Raises ValueError as convert_state_dict does.
+    It is on the CPU unless `device` says otherwise. Raises ValueError as convert_state_dict does,
+    and for a misshapen tensor, naming its key and both shapes.
     """
     # TODO: Read config.json and keep the entries that are fields of GPT2Config.
     # TODO: Read and convert the weights.
-    # TODO: Build the model lazily, so that no random weights are drawn, and load it.
+    # TODO: Build the model lazily, so that no random weights are drawn, and load it;
+    #   load_state_dict refuses what is misshapen.
     raise NotImplementedError("step 11: load_pretrained")

@@ -1,1 +1,1 @@
-"""Tests of the reference solutions, and of the checks that learners run."""
+"""The checks of the steps, and the tests of the course."""

@@ -1,7 +1,7 @@
 """Derive the stubs in steps/ from the solutions.
 
-    python tools/make_stubs.py            write them
-    python tools/make_stubs.py --check    only tell which have changed; exit with 1 if any has
+python tools/make_stubs.py            write them
+python tools/make_stubs.py --check    only tell which have changed; exit with 1 if any has
 """
 
 import argparse

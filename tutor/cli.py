@@ -78,10 +78,10 @@ def generate(
         loaded = generation.load_model(folder, tree)
         prompt_ids = generation.encode_prompt(prompt, tokenizer, loaded.config)
         with generation.patience(status):
-            compiled = generation.CompiledModel(loaded)
+            compiled = generation.compile_model(loaded, prompt_ids, tree)
     print(prompt, end="", flush=True)
     count, start = 0, time.perf_counter()
-    for piece, tokens in generation.stream_text(
+    pieces = generation.stream_text(
         compiled,
         tokenizer,
         prompt_ids,
@@ -90,26 +90,29 @@ def generate(
         not greedy,
         seed=seed,
         tree=tree,
-    ):
-        print(piece, end="", flush=True)
-        count += tokens
-    print(flush=True)
+    )
+    try:
+        for piece, tokens in pieces:
+            print(piece, end="", flush=True)
+            count += tokens
+    finally:
+        print(flush=True)
     seconds = time.perf_counter() - start
     console.print(f"{count} tokens in {seconds:.1f} s: {count / seconds:.0f} tokens/s", style="dim")
 
 
-class StepNumber(click.ParamType):
+class StepNumber(click.ParamType["int"]):
     """A step as people name it: 7, 07, s07."""
 
     name = "step"
 
     def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
-        digits = value.lower().removeprefix("s").removeprefix("tep_")
-        if digits.isdecimal() and int(digits) in course.NUMBERS:
-            return int(digits)
-        self.fail(f"{value!r} is no step; they are 1 to {course.NUMBERS[-1]}", param, ctx)
+        digits = str(value).lower().removeprefix("s")
+        if not digits.isdecimal() or int(digits) not in course.NUMBERS:
+            self.fail(f"{value!r} is no step; they are 1 to {course.NUMBERS[-1]}", param, ctx)
+        return int(digits)
 
 
 @app.command(
@@ -142,7 +145,7 @@ def check(steps: tuple[int, ...], every: bool, tree: str, timeout: float) -> Non
         raise InputError("name the steps to check, as in tutor check 7, or give --all")
     from tutor.grading.check import check_steps
 
-    verdicts = check_steps(list(course.NUMBERS if every else steps), tree, timeout)
+    verdicts = check_steps(course.NUMBERS if every else sorted(set(steps)), tree, timeout)
     if "environment broken" in verdicts:
         raise click.exceptions.Exit(3)
     if set(verdicts) != {"passed"}:

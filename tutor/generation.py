@@ -3,6 +3,7 @@
 import importlib
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.status import Status
 
-from tutor import runtime
+from tutor import ROOT, course, runtime, stubs
 from tutor.checkpoint import TOKENIZER
 from tutor.errors import InputError, reason
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from max.experimental.tensor import Tensor
 
     from solutions.solution_12 import LanguageModel
+
+
+# Of the largest logit: rounding moves it by 1e-6, a lost mask by a tenth.
+COMPILED_TOLERANCE = 1e-3
 
 
 class Tokenizer:
@@ -63,16 +68,34 @@ class CompiledModel:
 
 
 def load_step(tree: str, number: int) -> ModuleType:
-    """The module of a step in either tree."""
+    """The module of a step in either tree; a learner's own is refused until it is finished."""
+    if tree == "steps":
+        for earlier in range(1, number + 1):
+            file = course.load_step(earlier).file(tree)
+            if why := stubs.unfinished(ROOT / file):
+                cure = f"see tutor check {earlier}, or leave out --tree"
+                raise InputError(f"{file} is {why}; {cure}")
     runtime.activate()
-    name = f"{tree}.{tree.removesuffix('s')}_{number:02}"
+    with learners_code(tree):
+        return importlib.import_module(course.module_name(tree, number))
+
+
+@contextmanager
+def learners_code(tree: str) -> Iterator[None]:
+    """Turn what a learner's own code raises into one line that says where."""
     try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name and name.startswith(error.name):
-            path = name.replace(".", "/") + ".py"
-            raise InputError(f"{path} is not there; write it, or leave out --tree") from None
+        yield
+    except InputError:
         raise
+    except Exception as error:
+        places = [
+            f"{tree}/{Path(frame.filename).name}, line {frame.lineno}"
+            for frame in traceback.extract_tb(error.__traceback__)
+            if Path(frame.filename).parent == ROOT / tree
+        ]
+        if tree == "solutions" or not places:
+            raise
+        raise InputError(f"{places[-1]}: {type(error).__name__}: {reason(error)}") from error
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
@@ -87,15 +110,33 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
 def load_model(folder: Path, tree: str = "solutions") -> Any:
     """The model in a folder, not compiled yet."""
+    step = load_step(tree, 11)
     try:
-        model = load_step(tree, 11).load_pretrained(folder)
+        with learners_code(tree):
+            model = step.load_pretrained(folder)
     except ValueError as error:
-        cure = "fetch it anew" if tree == "solutions" else "or is it step 11?"
-        raise InputError(f"{folder} cannot be loaded: {reason(error)}; {cure}") from None
+        raise InputError(f"{folder} cannot be loaded: {reason(error)}; fetch it anew") from None
     for name, parameter in model.parameters:
         if not np.isfinite(parameter.to_numpy()).all():
             raise InputError(f"{folder} has numbers in {name} that are not finite; fetch it anew")
     return model
+
+
+def compile_model(model: Any, prompt_ids: list[int], tree: str = "solutions") -> CompiledModel:
+    """The model compiled; of a learner's, it is made sure that it computes the same as before."""
+    from max.experimental.tensor import Tensor
+
+    with learners_code(tree):
+        compiled = CompiledModel(model)
+    if tree == "steps":
+        tokens = Tensor.from_dlpack(np.array([prompt_ids], dtype=np.int64))
+        eager, fast = model(tokens).to_numpy(), compiled(tokens).to_numpy()
+        if not np.allclose(eager, fast, rtol=0, atol=COMPILED_TOLERANCE * np.abs(eager).max()):
+            raise InputError(
+                "MAX compiles your model into one that computes something else; "
+                "write the softmax of step 07 as F.softmax(…), which the course guards"
+            )
+    return compiled
 
 
 def encode_prompt(prompt: str, tokenizer: Tokenizer, config: Any) -> list[int]:
@@ -140,7 +181,8 @@ def stream_text(
     new_ids: list[int] = []
     text, shown, pending = "", "", 0
     for _ in range(max_new_tokens):
-        next_id = generate_next_token(model, input_ids, temperature, do_sample, rng=rng)
+        with learners_code(tree):
+            next_id = generate_next_token(model, input_ids, temperature, do_sample, rng=rng)
         if next_id.item() == tokenizer.end_of_text():
             break
         input_ids = F.concat([input_ids, next_id], axis=1)

@@ -14,6 +14,7 @@ FOLDER = ROOT / ".tutor"
 
 
 def record_file(number: int) -> Path:
+    """Where the record of a step is kept."""
     return FOLDER / f"step_{number:02}.json"
 
 

@@ -27,7 +27,9 @@ def derive(number: int) -> str:
     for name, function in functions(tree):
         if not is_declaration(function):
             region = body_region(function, lines)
-            edits.append((region, [f'{region[2]}raise NotImplementedError("step {number:02}: {name}")']))
+            edits.append(
+                (region, [f'{region[2]}raise NotImplementedError("step {number:02}: {name}")'])
+            )
     for (first, end, indent), ending in sorted(edits, reverse=True):
         lines[first:end] = [*instructions(lines[first:end], indent), *ending]
     return with_header("\n".join(lines) + "\n", number)
@@ -113,14 +115,14 @@ def unfinished(file: Path) -> str | None:
     try:
         tree = ast.parse(file.read_bytes())
     except FileNotFoundError:
-        return "is not there"
+        return "not there"
     except (SyntaxError, ValueError) as error:
-        place = f"in line {error.lineno}: " if isinstance(error, SyntaxError) else ""
-        return f"cannot be parsed ({place}{error.args[0]})"
+        line = f"line {error.lineno}: " if isinstance(error, SyntaxError) else ""
+        return f"not to be parsed, {line}{error.args[0]}"
     for name, function in functions(tree):
         private = re.search(r"(^|\.)_(?!_)", name)
         if not private and any(map(is_placeholder, ast.walk(function))):
-            return "is not finished"
+            return "not finished"
     return None
 
 

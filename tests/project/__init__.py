@@ -1,1 +1,1 @@
-"""Tests of the reference solutions, and of the checks that learners run."""
+"""Tests of the course itself: the registry, the checks, the references and the commands."""

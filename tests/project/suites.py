@@ -20,14 +20,22 @@ def tests_of(step: Step) -> dict[str, Test]:
     return {check.name: getattr(module, f"test_{check.name}") for check in step.checks}
 
 
-def run_suite(step: Step, bench: Workbench, source: str) -> Result:
-    """Check a text in place of a solution, and say which mistake it is."""
-    result, tests = Result(step, "solutions", {}), tests_of(step)
-    bench.select(step.number, source=source)
-    for check in step.checks:
+def run_tests(result: Result, bench: Workbench, source: str, *, stop: bool = False) -> None:
+    """Check a text in place of a solution; stop at the first failure, if only that matters."""
+    tests = tests_of(result.step)
+    bench.select(result.step.number, source=source)
+    for check in result.step.checks:
         error = failure(tests[check.name], bench)
         result.outcomes[check.name] = Outcome(check, error, 0.0)
-    diagnose(result, bench, tests)
+        if error and stop:
+            break
+
+
+def run_suite(step: Step, bench: Workbench, source: str) -> Result:
+    """Check a text in place of a solution, and say which mistake it is."""
+    result = Result(step, "solutions", {})
+    run_tests(result, bench, source)
+    diagnose(result, bench, tests_of(step))
     return result
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.project.suites import run_suite, variants_of
 from tutor.course import Mistake, Step, all_steps, solution_source
+from tutor.grading.diagnosis import failing_checks
 from tutor.grading.results import Verdict
 from tutor.grading.workbench import Workbench
 
@@ -29,6 +30,14 @@ def test_a_mistake_is_refused_and_named(step: Step, mistake: Mistake, bench: Wor
     result = run_suite(step, bench, mistake.apply(solution_source(step.number)))
     assert result.verdict in (Verdict.WRONG, Verdict.CRASHED)
     assert result.mistake is mistake, result.mistake and result.mistake.name
+    recorded = failing_checks()[f"{step.number:02}"][mistake.name]
+    hint = "changed, please run: uv run python -m tools.record_failures"
+    assert [outcome.check.name for outcome in result.failures] == recorded, hint
+
+
+def test_only_registered_mistakes_are_recorded() -> None:
+    registered = {f"{step.number:02}": {m.name for m in step.mistakes} for step in STEPS}
+    assert {number: set(names) for number, names in failing_checks().items()} == registered
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import jsonschema
 import pytest
 
 from tutor import ROOT, cli
+from tutor.course import NUMBERS, all_steps
 
 PIXI_SCHEMA = ROOT.parent / "shared" / "data" / "pixi_schema.json"
 README = (ROOT / "README.md").read_text()
@@ -27,7 +28,7 @@ def read_toml(name: str) -> dict[str, Any]:
     return tomllib.loads((ROOT / name).read_text())
 
 
-PIXI_TASKS: dict[str, dict[str, str]] = read_toml("pixi.toml")["tasks"]
+PIXI_TASKS: dict[str, dict[str, Any]] = read_toml("pixi.toml")["tasks"]
 
 
 def code_blocks(language: str) -> list[str]:
@@ -52,13 +53,34 @@ def test_pixi_installs_this_package_on_a_glibc_that_max_takes() -> None:
 
 @pytest.mark.parametrize("name", PIXI_TASKS)
 def test_the_commands_of_each_pixi_task_exist(name: str) -> None:
-    for command in PIXI_TASKS[name]["cmd"].split("&&"):
+    for command in rendered(PIXI_TASKS[name]).split("&&"):
         program, *arguments = shlex.split(command)
         assert shutil.which(program, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
         if program == "tutor":
             parse(arguments)
         if program == "python":
             assert (ROOT / arguments[0]).is_file()
+
+
+def rendered(task: dict[str, Any]) -> str:
+    """The command of a task, its arguments at their defaults or as in its example."""
+    command: str = task["cmd"]
+    for argument in task.get("args", []):
+        command = command.replace(f"{{{{ {argument['arg']} }}}}", argument["default"])
+    example = re.search(r"as in: pixi run \w+ (.*)", task["description"])
+    return f"{command} {example[1]}" if example else command
+
+
+def test_every_step_has_its_pixi_tasks() -> None:
+    expected = {f"s{number:02}": number for number in NUMBERS} | {f"s{n}": n for n in NUMBERS}
+    found = {name: task for name, task in PIXI_TASKS.items() if re.fullmatch(r"s\d+", name)}
+    assert found.keys() == expected.keys()
+    for name, number in expected.items():
+        assert rendered(found[name]) == f"tutor check {number} --tree steps"
+        (argument,) = found[name]["args"]
+        assert argument == {"arg": "tree", "default": "steps"}
+    for step in all_steps():
+        assert found[f"s{step.number:02}"]["description"].endswith(f": {step.title}")
 
 
 def parse(arguments: list[str]) -> None:

@@ -31,9 +31,14 @@ class Config:
         return self.n_inner or 4 * self.n_embd
 
 
+def pack(message: dict[str, Any]) -> bytes:
+    """A message of plain values, arrays and configurations. Raises TypeError for others."""
+    return json.dumps(message, default=_pack).encode()
+
+
 def send(connection: Connection, message: dict[str, Any]) -> None:
-    """Send a message of plain values, arrays and configurations."""
-    connection.send_bytes(json.dumps(message, default=_pack).encode())
+    """Pack a message and send it."""
+    connection.send_bytes(pack(message))
 
 
 def receive(connection: Connection) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """`tutor check`: the suites of steps under pytest, in this process, without pytest's own output."""
 
+from collections.abc import Collection
+from pathlib import Path
+
 from rich.console import Console
 from rich.text import Text
 
@@ -12,19 +15,22 @@ from tutor.grading.workbench import Workbench
 QUIET = ("-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-o", "addopts=")
 
 
-def check_steps(numbers: list[int], tree: str, seconds: float) -> list[Verdict]:
+def check_steps(
+    numbers: Collection[int], tree: str, seconds: float, root: Path = ROOT
+) -> list[Verdict]:
     """Check steps of a tree one after the other, and print what comes of it; their verdicts."""
     console = Console(highlight=False)
-    errors = Console(stderr=True, highlight=False)
-    bench = Workbench(
-        tree, seconds=seconds, announce=lambda text: errors.print(Text(text, style="dim"))
-    )
+
+    def announce(message: str) -> None:
+        Console(stderr=True, highlight=False).print(Text(message, style="dim"))
+
+    bench = Workbench(tree, root=root, seconds=seconds, announce=announce)
     bench.start()  # it gets ready while pytest is imported
     try:
         results = run_suites(numbers, bench, console)
     finally:
         bench.close()
-    if tree == "steps":
+    if tree == "steps" and root == ROOT:
         for result in results:
             records.save(result)
     if len(results) > 1:
@@ -34,7 +40,7 @@ def check_steps(numbers: list[int], tree: str, seconds: float) -> list[Verdict]:
     return [result.verdict for result in results]
 
 
-def run_suites(numbers: list[int], bench: Workbench, console: Console) -> list[Result]:
+def run_suites(numbers: Collection[int], bench: Workbench, console: Console) -> list[Result]:
     """Run the suites of these steps on a workbench."""
     import pytest
 

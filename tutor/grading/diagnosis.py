@@ -1,31 +1,35 @@
 """Which mistake a failure comes from: of the known ones, that which fails in the same way."""
 
 import contextlib
-from collections.abc import Callable, Mapping
+import functools
+import json
+from collections.abc import Callable, Iterator, Mapping
 
-from tutor.course import Mistake, solution_source
+from tutor.course import EXERCISES, Mistake, solution_source
+from tutor.grading.errors import DiedError, EnvironmentBrokenError
 from tutor.grading.expectations import same
 from tutor.grading.results import Outcome, Result, Verdict, symptom
-from tutor.grading.workbench import EnvironmentBrokenError, Workbench
+from tutor.grading.workbench import Workbench
 
 Test = Callable[[Workbench], None]
 
-MOST_FAILURES = 3  # that are looked at, until a mistake is found
+MOST_GUESSES = 8  # mistakes that are tried although they fail other checks than the learner's code
 
 
 def diagnose(result: Result, bench: Workbench, tests: Mapping[str, Test]) -> None:
     """Say in the result which earlier step, or else which mistake, its failures come from."""
-    failures = [
+    telling = [
         outcome
         for outcome in result.failures
         if outcome.verdict in (Verdict.WRONG, Verdict.CRASHED)
-    ][:MOST_FAILURES]
-    if not failures or result.verdict is Verdict.TIMED_OUT:
+        and not isinstance(outcome.error, DiedError)
+    ]
+    if not telling:
         return
     with contextlib.suppress(EnvironmentBrokenError):
-        result.culprit = find_culprit(result, bench, tests[failures[0].check.name])
+        result.culprit = find_culprit(result, bench, tests[telling[0].check.name])
         if result.culprit is None:
-            result.mistake = find_mistake(result, failures, bench, tests)
+            result.mistake = find_mistake(result, telling[0], bench, tests)
 
 
 def find_culprit(result: Result, bench: Workbench, test: Test) -> int | None:
@@ -45,26 +49,53 @@ def find_culprit(result: Result, bench: Workbench, test: Test) -> int | None:
 
 
 def find_mistake(
-    result: Result, failures: list[Outcome], bench: Workbench, tests: Mapping[str, Test]
+    result: Result, first: Outcome, bench: Workbench, tests: Mapping[str, Test]
 ) -> Mistake | None:
-    """The known mistake that fails as the first failures do."""
+    """The known mistake that fails as the learner's code does, in the first check that fails."""
 
     def fails_alike(mistake: Mistake, outcome: Outcome) -> bool:
         source = mistake.apply(solution_source(result.step.number, result.tree))
         bench.select(result.step.number, reference=result.replaced, source=source)
-        what, observed = symptom(outcome.error)
-        other, seen = symptom(failure(tests[outcome.check.name], bench))
-        return what == other and same(observed, seen)
+        return is_alike(outcome.error, failure(tests[outcome.check.name], bench))
 
-    for outcome in failures:
-        alike = [mistake for mistake in result.step.mistakes if fails_alike(mistake, outcome)]
-        # Several fail alike in this check: the other checks, failed or not, tell them apart.
+    for group in likely_mistakes(result):
+        alike = [mistake for mistake in group if fails_alike(mistake, first)]
+        # Several fail alike in this check: the others, failed or not, tell them apart.
         for other in result.outcomes.values():
-            if len(alike) > 1 and other is not outcome:
+            if len(alike) > 1 and other is not first:
                 alike = [mistake for mistake in alike if fails_alike(mistake, other)]
         if alike:
             return alike[0]
     return None
+
+
+def likely_mistakes(result: Result) -> Iterator[list[Mistake]]:
+    """The mistakes that fail the same checks; then some of those that fail the same one first."""
+    failing = [outcome.check.name for outcome in result.failures]
+    recorded = failing_checks()[f"{result.step.number:02}"]
+    mistakes = [mistake for mistake in result.step.mistakes if mistake.name in recorded]
+    likely = [mistake for mistake in mistakes if recorded[mistake.name] == failing]
+    yield likely
+    yield [
+        mistake
+        for mistake in mistakes
+        if recorded[mistake.name][0] == failing[0] and mistake not in likely
+    ][:MOST_GUESSES]
+
+
+@functools.cache
+def failing_checks() -> dict[str, dict[str, list[str]]]:
+    """By step and mistake, the checks that fail: what tools/record_failures.py found."""
+    table: dict[str, dict[str, list[str]]] = json.loads(
+        (EXERCISES / "failing_checks.json").read_text()
+    )
+    return table
+
+
+def is_alike(error: BaseException | None, other: BaseException | None) -> bool:
+    """Whether two checks ended in the same way, but for rounding."""
+    (what, observed), (other_what, other_observed) = symptom(error), symptom(other)
+    return what == other_what and same(observed, other_observed)
 
 
 def failure(test: Test, bench: Workbench) -> Exception | None:

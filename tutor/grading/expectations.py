@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tutor.grading.workbench import CodeError, ContractError, NotStartedError, TimedOutError
+from tutor.grading.errors import CodeError, ContractError, DiedError, NotStartedError, TimedOutError
 
 Array = NDArray[Any]
 
@@ -27,9 +27,7 @@ class MismatchError(AssertionError):
         super().__init__(f"{what}{place}: expected {self.expected}, got {self.got}")
 
 
-def expect_equal(
-    what: str, got: object, expected: object, *, observed: object = None
-) -> None:
+def expect_equal(what: str, got: object, expected: object, *, observed: object = None) -> None:
     """Expect a plain value; `observed` recognizes a mistake better than the value, if given."""
     if got != expected or type(got) is not type(expected):
         recognized = got if observed is None else observed
@@ -43,10 +41,23 @@ def expect_entries(what: str, got: dict[str, Any], expected: dict[str, Any]) -> 
             raise MismatchError(f"{what} {name}", show(expected[name]), "nothing", observed=got)
         if name not in expected:
             raise MismatchError(f"{what} {name}", "no such entry", show(got[name]), observed=got)
-        if got[name] != expected[name]:
+        if got[name] != expected[name] or type(got[name]) is not type(expected[name]):
             raise MismatchError(
                 f"{what} {name}", show(expected[name]), show(got[name]), observed=got
             )
+
+
+def expect_parameters(
+    got: dict[str, list[int]], expected: dict[str, list[int]], where: str = ""
+) -> None:
+    """Expect parameters of these names and shapes; says how one comes to be there unintended."""
+    for name in [*expected, *got]:
+        if got.get(name) != expected.get(name):
+            wanted = expected.get(
+                name, "no such parameter; any Tensor kept in a module becomes one"
+            )
+            found = got.get(name, "no such parameter")
+            raise MismatchError(f"the shape of {name}{where}", wanted, found, observed=got)
 
 
 def expect_close(
@@ -71,10 +82,12 @@ def expect_close(
     wrong = ~np.where(finite, near, values == expected)
     if wrong.any():
         index = tuple(map(int, np.argwhere(wrong)[0]))
+        wanted, found = expected[index], got[index]
+        digits = next((n for n in (4, 6) if number(wanted, n) != number(found, n)), 9)
         raise MismatchError(
             what,
-            number(expected[index]),
-            f"{number(got[index])}  ({wrong.sum()} of {wrong.size} numbers differ)",
+            number(wanted, digits),
+            f"{number(found, digits)}  ({wrong.sum()} of {wrong.size} numbers differ)",
             observed=got,
             place=f" at {list(index)}" if index else "",
         )
@@ -82,26 +95,28 @@ def expect_close(
 
 def expect_moved(what: str, both: Array, first: int) -> None:
     """Expect of two rows [2, T, …] that they part at the token `first`, and stay apart."""
-    apart = np.abs(both[0].astype(np.float64) - both[1])
-    moved = apart.max(axis=tuple(range(1, apart.ndim))) / np.abs(both).max()
+    with np.errstate(divide="ignore", invalid="ignore"):  # all zeros, or infinite
+        apart = np.abs(both[0].astype(np.float64) - both[1])
+        moved = apart.max(axis=tuple(range(1, apart.ndim))) / np.abs(both).max()
     got = [token for token, by in enumerate(moved) if by > (1e-5 if token < first else 1e-3)]
     expect_equal(what, got, list(range(first, len(moved))), observed=both)
 
 
 def expect_refusal(what: str, observe: Callable[[], object], *words: object) -> None:
-    """Expect a ValueError whose message has these words."""
+    """Expect a ValueError whose message has these words, if any are given."""
     named = " and ".join(map(str, words))
-    expected = f"a ValueError that names {named}"
+    expected = f"a ValueError that names {named}" if words else "a ValueError"
     try:
         observe()
-    except (NotStartedError, ContractError, TimedOutError):
+    except (NotStartedError, ContractError, TimedOutError, DiedError):
         raise
     except CodeError as error:
-        if error.kind != "ValueError":
+        if "ValueError" not in error.bases:
             raise MismatchError(what, expected, error, observed=error.kind) from error
-        if not all(mentions(error.message, str(word)) for word in words):
+        missing = [str(word) for word in words if not mentions(error.message, str(word))]
+        if missing:
             said = f"ValueError: {error.message}"
-            raise MismatchError(what, expected, said, observed="other words") from error
+            raise MismatchError(what, expected, said, observed=missing) from error
     else:
         raise MismatchError(what, expected, "no error")
 
@@ -117,9 +132,9 @@ def show(value: object) -> str:
     return text if len(text) <= 200 else f"{text[:200]} …"
 
 
-def number(value: Any) -> str:
-    """A number with four digits, or what it is instead."""
-    return f"{value:.4g}" if np.issubdtype(type(value), np.floating) else str(value)
+def number(value: Any, digits: int) -> str:
+    """A number with so many digits, or what it is instead."""
+    return f"{value:.{digits}g}" if np.issubdtype(type(value), np.floating) else str(value)
 
 
 def same(observed: object, other: object) -> bool:

@@ -1,6 +1,7 @@
 """What a learner reads about a check."""
 
 import io
+import re
 from collections.abc import Iterator
 
 from rich.console import Console, Group, RenderableType
@@ -8,10 +9,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tutor.course import NUMBERS, load_step
+from tutor.course import NUMBERS, Check, load_step
+from tutor.grading.errors import CodeError, ContractError, EnvironmentBrokenError
 from tutor.grading.expectations import MismatchError
 from tutor.grading.results import Outcome, Result, Verdict
-from tutor.grading.workbench import CodeError, TimedOutError
 
 STYLES = {Verdict.PASSED: "green", Verdict.NOT_STARTED: "yellow"}  # of the others: red
 MOST_PLACES = 3  # lines of the code that are shown for a crash
@@ -28,9 +29,12 @@ class Display:
         self.console.print()
 
     def checked(self, outcome: Outcome) -> None:
-        self.console.print(line(outcome))
+        self.console.print(check_line(outcome.check, outcome))
 
     def end(self, result: Result) -> None:
+        for check in result.step.checks:
+            if check.name not in result.outcomes:
+                self.console.print(check_line(check, None))
         self.console.print()
         self.console.print(summary(result))
 
@@ -53,29 +57,35 @@ def style_of(verdict: Verdict) -> str:
 def heading(result: Result) -> RenderableType:
     """Which file is checked, and which steps it does not use."""
     step = result.step
-    title = Text.assemble(
-        "Checked ", (step.file(result.tree), "bold"), f": step {step.number:02}, {step.title}."
-    )
-    reasons = [f"{number:02} {why}" for number, why in result.replaced.items()]
-    if not reasons:
-        return title
-    return Group(title, Text(f"The reference stands in for earlier steps: {listed(reasons)}."))
+    file = (step.file(result.tree), "bold")
+    parts = [Text.assemble("Checked ", file, f": step {step.number:02}, {step.title}.")]
+    for why in sorted(set(result.replaced.values())):
+        numbers = [f"{number:02}" for number, reason in result.replaced.items() if reason == why]
+        steps = f"step{'s' * (len(numbers) > 1)} {listed(numbers)}"
+        parts.append(Text(f"The reference stands in for {steps} ({why})."))
+    return Group(*parts)
 
 
 def listed(words: list[str]) -> str:
     """Words in a row, as prose has them."""
-    return ", ".join(words[:-1]) + " and " * (len(words) > 1) + words[-1]
+    return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
 
 
-def line(outcome: Outcome) -> RenderableType:
+def check_line(check: Check, outcome: Outcome | None) -> RenderableType:
     """A check in one line, or as many as its title needs."""
-    check, verdict = outcome.check, outcome.verdict
+    passed = outcome is not None and outcome.verdict is Verdict.PASSED
+    verdict = str(outcome.verdict) if outcome else "not reached"
+    style = style_of(outcome.verdict) if outcome else "dim"
     grid = Table.grid(padding=(0, 1), expand=True)
-    grid.add_column(width=1, style=style_of(verdict))
+    grid.add_column(width=1, style=style)
     grid.add_column(ratio=1)
-    grid.add_column(justify="right", style=style_of(verdict))
-    points = f"{check.points}" if verdict is Verdict.PASSED else f"{verdict}, 0 of {check.points}"
-    grid.add_row("✓" if verdict is Verdict.PASSED else "✗", check.title, points)
+    grid.add_column(justify="right", style=style, no_wrap=True)
+    points = f"{check.points if passed else 0}/{check.points}"
+    grid.add_row(
+        "✓" if passed else "✗" if outcome else "·",
+        check.title,
+        points if passed else f"{verdict} {points}",
+    )
     return grid
 
 
@@ -84,16 +94,15 @@ def explain(result: Result, outcome: Outcome) -> RenderableType:
     parts: list[RenderableType] = [
         Text(f"✗ {outcome.check.title}", style=f"bold {style_of(outcome.verdict)}")
     ]
-    parts += [Padding(part, (0, 0, 0, 2)) for part in reasons(result, outcome.error)]
+    parts += [Padding(part, (0, 0, 0, 2), expand=False) for part in reasons(result, outcome.error)]
     if outcome.output.strip():
-        parts += [Padding(Text("Your code printed:"), (0, 0, 0, 2))]
-        parts += [Padding(Text(outcome.output.rstrip(), style="dim"), (0, 0, 0, 4))]
+        parts += [Padding(Text("Your code printed:"), (0, 0, 0, 2), expand=False)]
+        parts += [Padding(Text(outcome.output.rstrip(), style="dim"), (0, 0, 0, 4), expand=False)]
     return Group(*parts)
 
 
 def reasons(result: Result, error: BaseException | None) -> Iterator[RenderableType]:
     """What was expected and what came, or the line of the learner's that raised an error."""
-    folder = f"{result.tree}/"
     match error:
         case MismatchError():
             yield Text(f"{error.what[:1].upper()}{error.what[1:]}{error.place}:")
@@ -101,15 +110,17 @@ def reasons(result: Result, error: BaseException | None) -> Iterator[RenderableT
             grid.add_row("  expected", Text(error.expected, style="green"))
             grid.add_row("  got", Text(error.got, style="red"))
             yield grid
-        case TimedOutError():
-            yield Text(f"{error.kind[:1].upper()}{error.kind[1:]}.")
+        case EnvironmentBrokenError():
+            yield Text(f"{error}.")
+        case ContractError():
+            yield Text(f"{error.message[:1].upper()}{error.message[1:]}.")
         case CodeError():
             yield Text(shortened(str(error)))
         case _:
             yield Text(f"The check cannot make sense of what came: {error!r}")
     if isinstance(error, CodeError):
-        for place in error.places[-MOST_PLACES:]:
-            yield Text(f"{folder}{place}:")
+        for place in list(dict.fromkeys(error.places))[-MOST_PLACES:]:
+            yield Text(f"{result.tree}/{place}:")
             yield Text(f"    {place.text}", style="bold")
     if result.step.shapes and is_about_shapes(error):
         yield Text(f"Shapes on the way: {result.step.shapes}")
@@ -123,7 +134,11 @@ def is_about_shapes(error: BaseException | None) -> bool:
 
 
 def shortened(message: str, lines: int = 6, width: int = 300) -> str:
-    """The first lines of a message, none of them too long."""
+    """The first lines of a message, none too long; of one by MAX, what it says in plain words."""
+    if operation := re.search(r"Failed to create op '(\w+)'", message):
+        reason = message.partition("Diagnostics:\n")[2] or message.rpartition("\n\n")[2]
+        reason = re.sub(r"#mosh<ape(\[.*?\])> : !mosh.ape", r"\1", reason.strip().splitlines()[0])
+        message = f"MAX cannot build this {operation[1]}: {reason}"
     kept = [line[:width] + " …" * (len(line) > width) for line in message.splitlines()]
     return "\n".join(kept[:lines] + ["…"] * (len(kept) > lines))
 
@@ -151,11 +166,12 @@ def cause(result: Result) -> Iterator[RenderableType]:
                 "look for the mistake there."
             ),
             (0, 0, 0, 2),
+            expand=False,
         )
     if mistake := result.mistake:
         text = Text.assemble(("Mistake: ", "bold"), (mistake.says, "bold yellow"))
         place = Text(f"{result.step.chapter}, “{mistake.name}”", style="dim")
-        yield Padding(Group(text, place), (0, 0, 0, 2))
+        yield Padding(Group(text, place), (0, 0, 0, 2), expand=False)
 
 
 def advice(result: Result) -> str:

@@ -4,14 +4,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tutor.course import Check, Mistake, Step
-from tutor.grading.expectations import MismatchError
-from tutor.grading.workbench import (
+from tutor.grading.errors import (
     CodeError,
     ContractError,
+    DiedError,
     EnvironmentBrokenError,
     NotStartedError,
     TimedOutError,
 )
+from tutor.grading.expectations import MismatchError
 
 
 class Verdict(StrEnum):
@@ -77,7 +78,15 @@ class Result:
 
     @property
     def failures(self) -> list[Outcome]:
+        """The outcomes of the checks that did not pass, the first one first."""
         return [outcome for outcome in self.outcomes.values() if outcome.error]
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether what is left would only take time: after a time-out, or two dead processes."""
+        errors = [outcome.error for outcome in self.outcomes.values()]
+        deaths = sum(isinstance(error, DiedError) for error in errors)
+        return deaths > 1 or any(isinstance(error, TimedOutError) for error in errors)
 
     @property
     def verdict(self) -> Verdict:

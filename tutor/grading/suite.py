@@ -49,10 +49,11 @@ class Suites:
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, Any, Any]:
         number = step_number(item)
-        if number and not self._tests:
+        if number and not (self.results and self.results[-1].step.number == number):
             self._begin(number)
         finished = yield
-        if number and (nextitem is None or step_number(nextitem) != number):
+        is_last = nextitem is None or step_number(nextitem) != number
+        if number and (is_last or item.session.shouldstop):
             self._end()
         return finished
 
@@ -63,6 +64,10 @@ class Suites:
         self.bench.select(number, reference=result.replaced)
         for listener in self.listeners:
             listener.begin(result)
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if step_number(item) and self.results[-1].is_cut_short:
+            pytest.skip("not reached")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

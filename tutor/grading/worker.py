@@ -38,7 +38,10 @@ class TreeFinder(importlib.abc.MetaPathFinder):
         self.sources: dict[str, str] = {}  # by module: a text in place of the file's
 
     def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+        self,
+        name: str,
+        path: Sequence[str] | None = None,  # noqa: ARG002
+        target: ModuleType | None = None,  # noqa: ARG002
     ) -> importlib.machinery.ModuleSpec | None:
         package, _, module = name.partition(".")
         if package not in course.TREES:
@@ -104,10 +107,10 @@ class Worker:
             while True:
                 request = self.requests.get()
                 try:
-                    answer = {"result": answers[request.pop("do")](**request)}
+                    answer = channel.pack({"result": answers[request.pop("do")](**request)})
                 except BaseException as error:  # whatever the code under check raises
-                    answer = {"error": self.describe(error)}
-                channel.send(self.connection, answer)
+                    answer = channel.pack({"error": self.describe(error)})
+                self.connection.send_bytes(answer)
 
     def load(self, number: int, reference: list[int], source: str | None) -> str:
         """Import a step anew, from its file or from a text; the file that it came from."""
@@ -127,7 +130,7 @@ class Worker:
         return getattr(probes, name)(self.step, *arguments, **options)
 
     def describe(self, error: BaseException) -> dict[str, Any]:
-        """An exception in plain values: its type, its message, and where in the tree it arose."""
+        """An exception in plain values: its types, its message, and where in the tree it arose."""
         folder = str(self.finder.root / self.finder.tree)
         frames = traceback.extract_tb(error.__traceback__)
         where = [
@@ -135,12 +138,16 @@ class Worker:
             for frame in frames
             if frame.filename.startswith(folder)
         ]
-        message = str(error)
+        try:
+            message = str(error)
+        except Exception:  # an exception of the learner's own may fail at this, too
+            message = ""
         if isinstance(error, SyntaxError) and (error.filename or "").startswith(folder):
             message = error.msg
             line = (error.text or "").strip()
             where = [[Path(error.filename or "").name, error.lineno or 0, "", line]]
-        return {"type": type(error).__name__, "message": message, "where": where}
+        types = [base.__name__ for base in type(error).__mro__]
+        return {"types": types, "message": message, "where": where}
 
 
 def limit_resources() -> None:
@@ -167,8 +174,12 @@ def main() -> None:
     def announce(message: str, compiling: bool) -> None:
         channel.send(connection, {"event": message, "compiling": compiling})
 
-    runtime.activate(announce)
-    worker = Worker(connection, root, tree)
+    try:
+        runtime.activate(announce)
+        worker = Worker(connection, root, tree)
+    except Exception as error:
+        channel.send(connection, {"broken": f"{type(error).__name__}: {error}"})
+        return
     faulthandler.enable(faults, all_threads=True)
     faulthandler.register(signal.SIGUSR1, faults, all_threads=True)
     limit_resources()

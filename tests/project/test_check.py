@@ -1,0 +1,354 @@
+"""`tutor check`: a verdict for whatever a learner's code does, and what it says about it."""
+
+import io
+import multiprocessing
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from rich.console import Console
+
+from tests.project.commands import assert_refused, run_child, run_here
+from tutor import ROOT, records
+from tutor.course import NUMBERS, load_step, solution_source
+from tutor.grading import channel
+from tutor.grading.check import run_suites
+from tutor.grading.errors import TimedOutError
+from tutor.grading.process import Clock, CodeProcess
+from tutor.grading.results import Result, Verdict
+from tutor.grading.workbench import Workbench
+
+SECONDS = 8.0  # for code that never ends; step 07 needs less than one
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Path:
+    """A learner's folder with all steps solved."""
+    root = tmp_path / "mein Kurs – ü"
+    (root / "steps").mkdir(parents=True)
+    shutil.copy(ROOT / "steps" / "__init__.py", root / "steps")
+    for number in NUMBERS:
+        write(root, number, solution_source(number, "steps"))
+    return root
+
+
+def write(root: Path, number: int, text: str) -> None:
+    (root / load_step(number).file("steps")).write_text(text)
+
+
+def change(root: Path, number: int, old: str, new: str) -> None:
+    text = solution_source(number, "steps")
+    assert old in text
+    write(root, number, text.replace(old, new))
+
+
+def check(root: Path, number: int, *, width: int = 80) -> tuple[Result, str]:
+    """The result of a check and what a learner reads."""
+    out = io.StringIO()
+    bench = Workbench("steps", root=root, seconds=SECONDS)
+    with Console(file=out, width=width, highlight=False) as console:
+        (result,) = run_suites([number], bench, console)
+    return result, out.getvalue()
+
+
+START = "        batch, length, width = x.shape\n"
+LINE = solution_source(7).partition(START)[0].count("\n") + 2  # of the one that is put in
+
+
+def check_with(root: Path, line: str) -> tuple[Result, str]:
+    """Step 07 with a line more in its forward pass."""
+    change(root, 7, START, f"{START}        {line}\n")
+    return check(root, 7)
+
+
+def test_solved_steps_pass(course: Path) -> None:
+    result, text = check(course, 7)
+    assert (result.verdict, result.points) == (Verdict.PASSED, 16)
+    assert text.startswith("Checked steps/step_07.py: step 07, Multi-head attention.\n")
+    assert "Passed: 7 of 7 checks, 16 of 16 points." in text
+    assert "steps/step_08.py" in text
+    assert "reference" not in text
+
+
+@pytest.mark.parametrize(
+    ("line", "verdict", "said"),
+    [
+        ("while True: pass", Verdict.TIMED_OUT, "It took longer than 8 seconds."),
+        ("import time; time.sleep(600)", Verdict.TIMED_OUT, "It took longer than 8 seconds."),
+        ("import os; os._exit(0)", Verdict.CRASHED, "It ended its process, with exit code 0."),
+        ("raise SystemExit", Verdict.CRASHED, "SystemExit"),
+        ("import ctypes; ctypes.string_at(0)", Verdict.CRASHED, "killed by SIGSEGV"),
+        ("f = lambda: f(); f()", Verdict.CRASHED, "RecursionError"),
+        ("huge = bytearray(10**11)", Verdict.CRASHED, "MemoryError"),
+        (
+            "while True: huge = [huge] * 10**8 if 'huge' in locals() else 1",
+            Verdict.CRASHED,
+            "MemoryError",
+        ),
+        ("while True: print('x' * 10**6)", Verdict.CRASHED, "File too large"),
+        ("x = x + y", Verdict.CRASHED, "NameError"),
+        ("x = x @ x", Verdict.CRASHED, "MAX cannot build this MatmulOp"),
+        ("return None", Verdict.CRASHED, "GPT2MultiHeadAttention.forward returned NoneType"),
+        ("raise NotImplementedError('later')", Verdict.CRASHED, "NotImplementedError: later"),
+        ("import solutions.solution_07", Verdict.CRASHED, "cannot be imported by a step"),
+        ("input('name? ')", Verdict.CRASHED, "EOFError"),
+        ("x = x + 1", Verdict.WRONG, "expected"),
+    ],
+)
+def test_whatever_the_code_does_has_its_verdict(
+    course: Path, line: str, verdict: Verdict, said: str
+) -> None:
+    start = time.monotonic()
+    result, text = check_with(course, line)
+    assert result.verdict is verdict
+    assert said in text
+    assert "Traceback" not in text
+    # The parameters do not need the forward pass: what was finished before, and is right, counts.
+    assert result.outcomes["parameters"].points == 2
+    if verdict is Verdict.CRASHED and "exit code" not in said and "returned" not in said:
+        assert f"steps/step_07.py, line {LINE}" in text
+        assert line[:40] in text
+    assert time.monotonic() - start < SECONDS + 15
+
+
+def test_a_time_out_names_the_line_and_what_was_not_reached(course: Path) -> None:
+    result, text = check_with(course, "while True: pass")
+    assert f"steps/step_07.py, line {LINE}, in forward:" in text
+    assert list(result.outcomes) == ["parameters", "one_token"]
+    assert text.count("not reached 0/") == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict", "said"),
+    [
+        ("def forward(:\n", Verdict.CRASHED, "steps/step_07.py, line 1"),
+        ("import does_not_exist\n", Verdict.CRASHED, "ModuleNotFoundError: No module named"),
+        ("from steps.step_02 import no_such_name\n", Verdict.CRASHED, "ImportError"),
+        ("", Verdict.WRONG, "The step defines no GPT2MultiHeadAttention."),
+        ("GPT2MultiHeadAttention = 7\n", Verdict.CRASHED, "TypeError"),
+        ("while True: pass\n", Verdict.TIMED_OUT, "steps/step_07.py, line 1"),
+        ("\0", Verdict.CRASHED, "null bytes"),
+    ],
+)
+def test_a_step_that_cannot_be_loaded_has_its_verdict(
+    course: Path, text: str, verdict: Verdict, said: str
+) -> None:
+    write(course, 7, text)
+    result, report = check(course, 7)
+    assert (result.verdict, result.points) == (verdict, 0)
+    assert said in report
+
+
+def test_what_the_code_prints_is_shown_with_the_check_that_failed(course: Path) -> None:
+    _, text = check_with(course, "print('hello', x.shape); x = x + 1")
+    assert "Your code printed:\n    hello [Dim(2), Dim(1), Dim(24)]\n" in text
+
+
+def test_what_a_passing_code_prints_is_not_shown(course: Path) -> None:
+    result, text = check_with(course, "print('hello')")
+    assert result.verdict is Verdict.PASSED
+    assert "hello" not in text
+
+
+def test_the_first_failure_is_explained_and_its_mistake_named(course: Path) -> None:
+    change(course, 7, "math.sqrt(self.head_dim)", "math.sqrt(int(width))")
+    result, text = check(course, 7)
+    assert result.verdict is Verdict.WRONG
+    assert "Scores are divided by √n_embd (4.9) where √head_dim (2.8) belongs." in text
+    assert "book/src/step_07.md, “scaled by the width”" in text
+    assert re.search(r"expected +0\.\d+", text)
+    assert re.search(r"got +0\.\d+ +\(192 of 240 numbers differ\)", text)
+    assert "at [0, 1, 0]" in text
+
+
+def test_the_reference_stands_in_for_earlier_steps_that_are_not_finished(course: Path) -> None:
+    shutil.copy(ROOT / "steps" / "step_02.py", course / "steps")
+    (course / "steps" / "step_01.py").unlink()
+    write(course, 6, "def (:\n")
+    result, text = check(course, 7)
+    assert result.verdict is Verdict.PASSED
+    assert result.replaced.keys() == {1, 2, 6}
+    lines = text.splitlines()
+    assert lines[0] == "Checked steps/step_07.py: step 07, Multi-head attention."
+    assert "The reference stands in for step 01 (not there)." in lines
+    assert "The reference stands in for step 02 (not finished)." in lines
+    assert (
+        "The reference stands in for step 06 (not to be parsed, line 1: invalid syntax)." in lines
+    )
+
+
+def test_a_private_helper_that_is_still_a_stub_does_not_make_a_step_unfinished(
+    course: Path,
+) -> None:
+    change(
+        course,
+        7,
+        "        batch, length, _ = x.shape\n",
+        '        raise NotImplementedError("step 07: GPT2MultiHeadAttention._split_heads")\n',
+    )
+    result, _ = check(course, 8)
+    assert 7 not in result.replaced
+
+
+def test_a_failure_that_comes_from_an_earlier_step_says_so(course: Path) -> None:
+    change(course, 2, "keys > queries", "keys >= queries")
+    result, text = check(course, 7)
+    assert result.culprit == 2
+    assert "step 02" in text
+    assert "Next: tutor check 2\n" in text
+
+
+def test_nothing_is_lost_in_narrow_and_wide_terminals(course: Path) -> None:
+    change(course, 7, "math.sqrt(self.head_dim)", "24")
+    reports = {width: check(course, 7, width=width)[1] for width in (50, 80, 160)}
+    words = {width: re.findall(r"\w+", text) for width, text in reports.items()}
+    assert sorted(words[50]) == sorted(words[80]) == sorted(words[160])
+    for width, text in reports.items():
+        assert max(map(len, text.splitlines())) <= width
+
+
+def test_a_broken_environment_is_no_fault_of_the_learner(course: Path, tmp_path: Path) -> None:
+    fake = tmp_path / "fake" / "max"
+    fake.mkdir(parents=True)
+    (fake / "__init__.py").write_text("raise ImportError('libc is too old')")
+    with mock.patch.dict("os.environ", PYTHONPATH=str(fake.parent)):
+        result, text = check(course, 7)
+        finished = run_child("check", "7")
+    assert result.verdict is Verdict.BROKEN
+    assert "libc is too old" in text
+    assert finished.code == 3
+    assert "tutor doctor" in finished.out
+    assert "Traceback" not in finished.out + finished.err
+
+
+def test_a_step_that_is_not_the_expected_file_is_refused(course: Path) -> None:
+    with mock.patch.object(channel, "receive", return_value={"result": "/elsewhere.py"}):
+        result, text = check(course, 7)
+    assert result.verdict is Verdict.BROKEN
+    assert "/elsewhere.py was loaded in place of" in text
+
+
+class Scripted(CodeProcess):
+    """A process whose worker is a thread of the test's, which says what it is told to."""
+
+    def __init__(self, script: list[dict[str, Any] | float]) -> None:
+        self.said: list[str] = []
+        self._announce, self._is_ready = self.said.append, True
+        self._connection, self._other = multiprocessing.Pipe()
+        self._script = script
+        threading.Thread(target=self._play).start()
+
+    def _play(self) -> None:
+        for entry in self._script:
+            if isinstance(entry, float):
+                time.sleep(entry)
+            else:
+                channel.send(self._other, entry)
+
+
+def test_time_spent_compiling_does_not_count() -> None:
+    clock = Clock(0.5)
+    begun = {"event": "Compiling …", "compiling": True}
+    ended = {"event": "Compiled it.", "compiling": False}
+    process = Scripted([begun, 1.0, ended, {"result": 7}])
+    assert process.ask({}, clock) == 7
+    assert process.said == ["Compiling …", "Compiled it."]
+    assert 0 < clock.left < 0.5
+
+
+def test_time_spent_otherwise_counts() -> None:
+    process = Scripted([0.7, {"result": 7}])
+    with (
+        mock.patch.object(Scripted, "_timed_out", return_value=TimedOutError("late")),
+        pytest.raises(TimedOutError),
+    ):
+        process.ask({}, Clock(0.5))
+
+
+def test_a_worker_ends_with_the_one_that_asks(course: Path) -> None:
+    change(course, 7, "import math\n", "import math\nwhile True: pass\n")
+    process = CodeProcess(course, "steps", print)
+    channel.send(process._connection, {"do": "load", "number": 7, "reference": [], "source": None})
+    assert channel.receive(process._connection) == {"ready": True}
+    time.sleep(0.5)  # for the endless loop to begin
+    process._connection.close()  # as it is when the parent dies
+    assert process._child.wait(timeout=20) == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["check"], ["check", "13"], ["check", "0"], ["check", "seven"], ["check", "7", "--all"]],
+)
+def test_bad_arguments_are_refused_in_one_line(arguments: list[str]) -> None:
+    assert_refused(run_here(*arguments), "tutor:")
+
+
+@pytest.mark.parametrize("tree", ["steps", "solutions"])
+def test_plain_pytest_says_the_same(tree: str) -> None:
+    finished = run_child("check", "3", "--tree", tree)
+    command = [sys.executable, "-m", "pytest", "tests/test_step_03.py", "--tree", tree]
+    plain = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (finished.code, plain.returncode) == ((0, 0) if tree == "solutions" else (1, 1))
+    assert f"Checked {tree}/" in finished.out
+    lines = [line.strip() for line in finished.out.splitlines() if line[:1].isalpha()]
+    for line in lines:
+        assert line in plain.stdout
+    assert "Traceback" not in plain.stdout
+
+
+def test_all_stubs_are_checked_and_not_started() -> None:
+    finished = run_child("check", "--all")
+    assert (finished.code, finished.err) == (1, "")
+    assert finished.out.count("Not started: 0 of") == 12
+    assert "✓" not in finished.out
+    assert finished.out.endswith("In all: 0 of 100 points.\n")
+
+
+def test_all_solutions_pass() -> None:
+    finished = run_child("check", "--all", "--tree", "solutions")
+    assert (finished.code, finished.err) == (0, "")
+    assert finished.out.count("Passed: ") == 12
+    assert "✗" not in finished.out
+    assert "\x1b" not in finished.out
+    assert finished.out.endswith("In all: 100 of 100 points.\n")
+
+
+def test_hints_climb_the_ladder_of_the_check_that_failed_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, course: Path
+) -> None:
+    monkeypatch.setattr(records, "FOLDER", tmp_path / ".tutor")
+    change(course, 7, "math.sqrt(self.head_dim)", "24")
+    result, _ = check(course, 7)
+    records.save(result)
+    step = load_step(7)
+    equation = next(check for check in step.checks if check.name == "equation")
+    for rung in (1, 2, 3, 3):
+        finished = run_here("hint", "7")
+        assert finished.code == 0
+        assert finished.out.startswith(f"{equation.title}\nHint {rung} of 3: ")
+        assert equation.hints[rung - 1] in finished.out
+
+
+def test_a_hint_before_any_check_is_the_first_of_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "FOLDER", tmp_path / ".tutor")
+    assert load_step(7).checks[0].hints[0] in run_here("hint", "7").out
+
+
+def test_a_record_that_cannot_be_read_or_kept_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(records, "FOLDER", tmp_path / "file")
+    assert run_here("hint", "7").code == 0
+    monkeypatch.setattr(records, "FOLDER", tmp_path)
+    (tmp_path / "step_07.json").write_text("[1")
+    assert run_here("hint", "7").code == 0

@@ -1,0 +1,191 @@
+"""The registry, the suites, the stubs and the files agree; no behaviour goes unchecked."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.project.suites import run_suite, run_tests
+from tutor import ROOT, stubs
+from tutor.course import EXERCISES, NUMBERS, Step, all_steps, solution_source
+from tutor.grading.errors import NotStartedError
+from tutor.grading.results import Result, Verdict
+from tutor.grading.workbench import Workbench
+from tutor.stubs import functions, is_declaration
+
+STEPS = all_steps()
+
+by_step = pytest.mark.parametrize("step", STEPS, ids=[f"{step.number:02}" for step in STEPS])
+
+
+def test_every_file_of_a_step_is_registered_and_the_other_way_round() -> None:
+    numbers = [f"{number:02}" for number in NUMBERS]
+    assert [path.name for path in sorted(EXERCISES.glob("*.toml"))] == [
+        f"step_{n}.toml" for n in numbers
+    ]
+    for folder, name in {"steps": "step", "solutions": "solution", "tests": "test_step"}.items():
+        found = sorted(path.name for path in (ROOT / folder).glob("*_[0-9][0-9].py"))
+        assert found == [f"{name}_{n}.py" for n in numbers]
+    chapters = sorted(path.name for path in (ROOT / "book").glob("src/step_*.md"))
+    assert not (ROOT / "book").exists() or chapters == [f"step_{n}.md" for n in numbers]
+
+
+def test_the_points_of_all_checks_are_a_hundred() -> None:
+    assert sum(step.points for step in STEPS) == 100
+    assert all(check.points > 0 for step in STEPS for check in step.checks)
+
+
+def test_there_are_mistakes_enough_and_no_two_of_a_name() -> None:
+    assert sum(len(step.mistakes) for step in STEPS) >= 100
+
+
+@by_step
+def test_a_suite_has_the_registered_checks_in_their_order(step: Step) -> None:
+    tree = ast.parse((ROOT / step.suite).read_text())
+    found = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    tests = [name for name in found if name.startswith("test_")]
+    assert tests == [f"test_{check.name}" for check in step.checks]
+
+
+@by_step
+def test_every_check_has_a_title_and_three_hints_that_differ(step: Step) -> None:
+    for check in step.checks:
+        assert 10 < len(check.title) <= 80
+        assert len(set(check.hints)) == len(check.hints) == 3
+
+
+@by_step
+def test_a_suite_keeps_to_its_budget_of_lines(step: Step) -> None:
+    assert len((ROOT / step.suite).read_text().splitlines()) <= 200
+
+
+def test_stubs_are_what_the_solutions_give() -> None:
+    command = [sys.executable, "tools/make_stubs.py", "--check"]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+@by_step
+def test_a_stub_keeps_imports_signatures_and_docstrings(step: Step) -> None:
+    solution, stub = (
+        ast.parse(text)
+        for text in (solution_source(step.number, "steps"), stubs.derive(step.number))
+    )
+
+    def outline(tree: ast.Module) -> list[str]:
+        imports = [ast.unparse(n) for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)]
+        return imports + [
+            f"{name}{ast.unparse(function.args)}{ast.get_docstring(function)}"
+            for name, function in functions(tree)
+        ]
+
+    assert outline(stub) == outline(solution)
+
+
+@by_step
+def test_a_stub_does_not_contain_its_answer(step: Step) -> None:
+    stub = ast.parse(stubs.derive(step.number))
+    for name, function in functions(stub):
+        if not is_declaration(function):
+            body = function.body[1:] if ast.get_docstring(function) else function.body
+            assert [ast.unparse(node) for node in body] == [
+                f"raise NotImplementedError('step {step.number:02}: {name}')"
+            ]
+    answers = {
+        ast.unparse(node)
+        for name, function in functions(ast.parse(solution_source(step.number, "steps")))
+        if not is_declaration(function)
+        for node in ast.walk(function)
+        if isinstance(node, ast.stmt) and not isinstance(node, ast.Expr)
+    }
+    assert not answers & {
+        ast.unparse(node) for node in ast.walk(stub) if isinstance(node, ast.stmt)
+    }
+
+
+@by_step
+def test_a_stub_says_what_belongs_to_it(step: Step) -> None:
+    header = ast.get_docstring(ast.parse((ROOT / step.file("steps")).read_text())) or ""
+    for words in (
+        "TODO",
+        step.chapter,
+        f"pixi run s{step.number:02}",
+        f"tutor check {step.number}",
+    ):
+        assert words in header
+
+
+@by_step
+def test_every_instruction_of_a_solution_is_a_todo(step: Step) -> None:
+    comments = re.findall(r"^ *# (.*)$", solution_source(step.number), re.MULTILINE)
+    words = " ".join(re.sub(r"# +(TODO: )?", "", stubs.derive(step.number)).split())
+    for comment in comments:
+        assert comment in words
+    assert stubs.derive(step.number).count("TODO: ") >= 1
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Workbench]:
+    bench = Workbench("solutions")
+    bench.start()
+    yield bench
+    bench.close()
+
+
+@by_step
+def test_a_solution_passes_every_check(step: Step, bench: Workbench) -> None:
+    result = run_suite(step, bench, solution_source(step.number))
+    assert result.outcomes.keys() == {check.name for check in step.checks}
+    assert (result.verdict, result.points) == (Verdict.PASSED, step.points)
+
+
+@by_step
+def test_a_stub_imports_and_fails_every_check(step: Step, bench: Workbench) -> None:
+    source = stubs.derive(step.number).replace("from steps.step_", "from solutions.solution_")
+    result = Result(step, "solutions", {})
+    run_tests(result, bench, source)
+    assert (result.verdict, result.points) == (Verdict.NOT_STARTED, 0)
+    assert all(isinstance(outcome.error, NotStartedError) for outcome in result.outcomes.values())
+
+
+# Statements that change nothing which a check could see, and why.
+WITHOUT_EFFECT = {
+    (12, "rng = rng or np.random.default_rng()"): "each call would make one, as random",
+}
+
+
+def without_each_statement(step: Step) -> Iterator[tuple[str, str]]:
+    """What a solution is without one of its statements, for each of them in a function."""
+    source = solution_source(step.number)
+    count = sum(1 for _ in statements(ast.parse(source)))
+    for index in range(count):
+        tree = ast.parse(source)
+        body, place = list(statements(tree))[index]
+        text = ast.unparse(body[place])
+        body[place] = ast.Pass()
+        yield text, ast.unparse(ast.fix_missing_locations(tree))
+
+
+def statements(tree: ast.Module) -> Iterator[tuple[list[ast.stmt], int]]:
+    """Every statement of every function, by the list that it is in."""
+    for _, function in functions(tree):
+        for node in ast.walk(function):
+            for body in (getattr(node, "body", None), getattr(node, "orelse", None)):
+                if isinstance(body, list) and not is_declaration(function):
+                    for place, statement in enumerate(body):
+                        if not isinstance(getattr(statement, "value", None), ast.Constant):
+                            yield body, place
+
+
+@by_step
+def test_no_statement_can_be_left_out_of_a_solution(step: Step, bench: Workbench) -> None:
+    survivors = []
+    for text, source in without_each_statement(step):
+        result = Result(step, "solutions", {})
+        run_tests(result, bench, source, stop=True)
+        if result.verdict is Verdict.PASSED and (step.number, text) not in WITHOUT_EFFECT:
+            survivors.append(text)
+    assert not survivors

@@ -1,0 +1,77 @@
+"""Step 01, the configuration: its fields, the inner width, and the sizes that it refuses."""
+
+from functools import partial
+from typing import Any
+
+from tutor.grading.expectations import MismatchError, expect_entries, expect_refusal
+from tutor.grading.workbench import Workbench
+
+# Every size differs from the others and from its default.
+SIZES = {
+    "vocab_size": 61,
+    "n_positions": 16,
+    "n_embd": 24,
+    "n_layer": 4,
+    "n_head": 3,
+    "n_inner": 52,
+}
+EPSILON = 1e-3
+DEFAULTS = {
+    "vocab_size": 50257,
+    "n_positions": 1024,
+    "n_embd": 768,
+    "n_layer": 12,
+    "n_head": 12,
+    "n_inner": 3072,
+    "layer_norm_epsilon": 1e-5,
+}
+
+
+def expect_fields(what: str, got: dict[str, Any], expected: dict[str, Any]) -> None:
+    expect_entries(f"in {what},", got, expected)
+
+
+def expect_refused(step: Workbench, cases: list[dict[str, int]]) -> None:
+    """Expect refusals that name the first size; a mistake is recognized by all of them."""
+    errors: dict[str, MismatchError] = {}
+    for sizes in cases:
+        field, value = next(iter(sizes.items()))
+        named = ", ".join(f"{name}={size}" for name, size in sizes.items())
+        what = f"GPT2Config({named})"
+        try:
+            expect_refusal(what, partial(step.config, **SIZES | sizes), field, value)
+        except MismatchError as error:
+            errors[what] = error
+    for first in errors.values():
+        first.observed = {what: error.observed for what, error in errors.items()}
+        raise first
+
+
+def test_defaults(step: Workbench) -> None:
+    expect_fields("GPT2Config()", step.config(), DEFAULTS)
+
+
+def test_order(step: Workbench) -> None:
+    values = [*SIZES.values(), EPSILON]
+    named = ", ".join(map(str, values))
+    expected = {**SIZES, "layer_norm_epsilon": EPSILON}
+    expect_fields(f"GPT2Config({named})", step.config(*values), expected)
+
+
+def test_inner_width(step: Workbench) -> None:
+    narrow = step.config(n_embd=24, n_head=3)
+    expected = {**DEFAULTS, "n_embd": 24, "n_head": 3, "n_inner": 96}
+    expect_fields("GPT2Config(n_embd=24, n_head=3)", narrow, expected)
+    given = step.config(n_inner=52)
+    expect_fields("GPT2Config(n_inner=52)", given, {**DEFAULTS, "n_inner": 52})
+
+
+def test_sizes(step: Workbench) -> None:
+    ones = dict.fromkeys(SIZES, 1)
+    expected = {**ones, "layer_norm_epsilon": 1e-5}
+    expect_fields("GPT2Config(1, 1, 1, 1, 1, 1)", step.config(*ones.values()), expected)
+    expect_refused(step, [{name: value} for value in (0, -7) for name in SIZES])
+
+
+def test_heads(step: Workbench) -> None:
+    expect_refused(step, [{"n_embd": 25, "n_head": 3}, {"n_embd": 26, "n_head": 4}])

@@ -1,0 +1,39 @@
+"""Step 02, the causal mask: alone, after cached tokens, and in a graph."""
+
+from tests import oracle
+from tutor.grading.expectations import expect_close, expect_equal
+from tutor.grading.workbench import Workbench
+
+EXACT = 0.0  # nothing is computed: a number is 0 or minus infinity
+
+
+def expect_mask(step: Workbench, length: int, cached: int) -> None:
+    got = step.causal_mask(length, cached)
+    what = f"the mask for {length} new and {cached} cached tokens"
+    expect_close(what, got, oracle.causal_mask(length, cached), EXACT)
+
+
+def test_first_tokens(step: Workbench) -> None:
+    expect_mask(step, 5, 0)
+    expect_mask(step, 1, 0)
+
+
+def test_cached_tokens(step: Workbench) -> None:
+    expect_mask(step, 5, 3)
+    expect_mask(step, 3, 8)
+
+
+def test_one_more_token(step: Workbench) -> None:
+    expect_mask(step, 1, 7)
+
+
+def test_dtypes(step: Workbench) -> None:
+    for dtype in ("float64", "float32", "bfloat16"):
+        traced = step.trace_causal_mask(dtype)
+        expect_equal(f"the dtype for dtype=DType.{dtype}", traced["dtype"], dtype)
+
+
+def test_symbolic_lengths(step: Workbench) -> None:
+    traced = step.trace_causal_mask("float32")
+    what = "the shape in a graph for lengths called new and cached"
+    expect_equal(what, traced["shape"], ["new", "cached + new"])

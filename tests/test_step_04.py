@@ -1,0 +1,75 @@
+"""Step 04, the MLP: parameters, the activation by itself, then the whole equation."""
+
+import numpy as np
+
+from tests import oracle
+from tests.samples import (
+    BATCH,
+    CONFIGS,
+    LENGTH,
+    OTHER,
+    SMALL,
+    as_float32,
+    block_shapes,
+    random_array,
+    random_weights,
+)
+from tutor.grading.channel import Config
+from tutor.grading.expectations import expect_close, expect_equal, expect_parameters
+from tutor.grading.workbench import Workbench
+
+NAME = "GPT2MLP"
+TOLERANCE = 1e-5  # of the largest value: noise 4e-7; GELU by the error function is off by 1e-4
+
+
+def shapes_of(config: Config, inner: int) -> dict[str, list[int]]:
+    """The parameters, for an intermediate_size that need not be the configuration's."""
+    shapes = oracle.under(block_shapes(config), "mlp")
+    width = config.n_embd
+    return shapes | {
+        "c_fc.weight": [inner, width],
+        "c_fc.bias": [inner],
+        "c_proj.weight": [width, inner],
+    }
+
+
+def expect_equation(step: Workbench, what: str, config: Config, x: oracle.Array) -> None:
+    weights = random_weights(shapes_of(config, config.inner))
+    got = step.forward(NAME, config.inner, config, weights=weights, x=x)
+    expect_close(what, got, oracle.mlp(weights, x), TOLERANCE)
+
+
+def test_parameters(step: Workbench) -> None:
+    for inner, config in ((SMALL.inner, SMALL), (OTHER.inner, OTHER), (10, SMALL)):
+        got = step.parameters(NAME, inner, config)
+        where = f" for intermediate_size {inner} and n_embd {config.n_embd}"
+        expect_parameters(got, shapes_of(config, inner), where)
+
+
+def test_activation(step: Workbench) -> None:
+    width = SMALL.n_embd
+    weights = {
+        name: np.eye(width) if name.endswith("weight") else np.zeros(width)
+        for name in shapes_of(SMALL, width)
+    }
+    x = as_float32(np.linspace(-4, 4, LENGTH * width).reshape(1, LENGTH, width))
+    got = step.forward(NAME, width, SMALL, weights=weights, x=x)
+    what = "what the activation makes of the numbers from -4 to 4"
+    expect_close(what, got, oracle.gelu(x), TOLERANCE)
+
+
+def test_equation(step: Workbench) -> None:
+    for config in CONFIGS:
+        x = random_array(BATCH, LENGTH, config.n_embd)
+        expect_equation(step, f"the output for n_embd {config.n_embd}", config, x)
+
+
+def test_large_input(step: Workbench) -> None:
+    x = 100 * random_array(BATCH, LENGTH, SMALL.n_embd)
+    expect_equation(step, "the output for x a hundred times larger", SMALL, x)
+
+
+def test_symbolic_lengths(step: Workbench) -> None:
+    shape = ["batch", "length", OTHER.n_embd]
+    traced = step.trace(NAME, OTHER.inner, OTHER, dtype="float32", shape=shape)
+    expect_equal("the shape in a graph", traced, [str(size) for size in shape])

@@ -1,0 +1,68 @@
+"""Step 10, the language-model head: parameters, the config it carries, then its logits."""
+
+from dataclasses import asdict, replace
+
+import numpy as np
+
+from tests import oracle
+from tests.samples import (
+    BATCH,
+    CONFIGS,
+    LENGTH,
+    parameter_shapes,
+    random_tokens,
+    random_weights,
+    sizes,
+)
+from tutor.grading.expectations import (
+    expect_close,
+    expect_entries,
+    expect_equal,
+    expect_moved,
+    expect_parameters,
+)
+from tutor.grading.workbench import Workbench
+
+NAME = "MaxGPT2LMHeadModel"
+# The head is the same whatever the number of blocks is.
+SMALL, OTHER = SHALLOW = [replace(config, n_layer=1) for config in CONFIGS]
+TOLERANCE = 1e-5  # of the largest value: noise 7e-7; the nearest mistake is off by 1e-1
+
+
+def test_parameters(step: Workbench) -> None:
+    for config in SHALLOW:
+        where = f" for vocab_size {config.vocab_size} and n_embd {config.n_embd}"
+        expect_parameters(step.parameters(NAME, config), parameter_shapes(config), where)
+
+
+def test_config(step: Workbench) -> None:
+    for config in SHALLOW:
+        expected = {**asdict(config), "n_inner": config.inner}
+        expect_entries("the config's", step.carried_config(NAME, config), expected)
+
+
+def test_logits(step: Workbench) -> None:
+    for config in SHALLOW:
+        weights = random_weights(parameter_shapes(config))
+        for length in (LENGTH, 1 if config is SMALL else config.n_positions):
+            tokens = random_tokens(config, BATCH, length)
+            got = step.forward(NAME, config, weights=weights, x=tokens)
+            expected = oracle.lm_head_model(weights, tokens, **sizes(config))
+            expect_close(f"the logits of {length} tokens", got, expected, TOLERANCE)
+
+
+def test_causality(step: Workbench) -> None:
+    tokens, changed = random_tokens(SMALL, 1, LENGTH), 2
+    other = tokens.copy()
+    other[:, changed] = (other[:, changed] + 1) % SMALL.vocab_size
+    weights = random_weights(parameter_shapes(SMALL))
+    both = step.forward(NAME, SMALL, weights=weights, x=np.concatenate([tokens, other]))
+    shape = [2, LENGTH, SMALL.vocab_size]
+    expect_equal("the shape of the logits", list(both.shape), shape, observed=both)
+    expect_moved(f"the positions that a change of token {changed} moves", both, changed)
+
+
+def test_symbolic_lengths(step: Workbench) -> None:
+    traced = step.trace(NAME, OTHER, dtype="int64", shape=["batch", "length"])
+    expected = ["batch", "length", str(OTHER.vocab_size)]
+    expect_equal("the shape in a graph", traced, expected)

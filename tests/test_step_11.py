@@ -1,0 +1,167 @@
+"""Step 11, weight loading: what a checkpoint is converted to, what is refused, and a folder."""
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests import oracle
+from tests.checkpoints import State, checkpoint, tied_weights, write_folder
+from tests.samples import BATCH, CONFIGS, LENGTH, random_array, random_tokens, sizes
+from tutor.grading.channel import Config
+from tutor.grading.expectations import (
+    Array,
+    MismatchError,
+    expect_close,
+    expect_entries,
+    expect_equal,
+    expect_refusal,
+)
+from tutor.grading.workbench import Workbench
+
+SMALL, OTHER = [replace(config, n_layer=1) for config in CONFIGS]
+TWO_BLOCKS = replace(SMALL, n_layer=2)
+MANY_BLOCKS = replace(SMALL, n_layer=11, n_embd=6)  # the last one's number has two digits
+MASK_BUFFERS = (".attn.bias", ".attn.masked_bias")
+PREFIXES = ("", "transformer.")  # checkpoints come without and with it
+EXACT = 0.0  # conversion moves and widens numbers, and computes none
+TOLERANCE = 1e-5  # of the largest value: noise 5e-7; the nearest mistake is off by 1e-1
+
+
+def expect_names(what: str, got: State, expected: Mapping[str, Array]) -> None:
+    missing, unknown = sorted(expected.keys() - got), sorted(got.keys() - expected)
+    expect_equal(f"the names missing in {what}", missing, [], observed=got)
+    expect_equal(f"the unknown names in {what}", unknown, [], observed=got)
+
+
+def expect_state(what: str, got: State, expected: Mapping[str, Array]) -> None:
+    expect_names(what, got, expected)
+    for name, values in expected.items():
+        dtype = np.float32 if values.dtype == np.float64 else values.dtype.type
+        try:
+            expect_close(f"{name} in {what}", got[name], values, EXACT, dtype=dtype)
+        except MismatchError as error:
+            error.observed = got  # all of it tells mistakes apart that begin in the same array
+            raise
+
+
+def expect_model(got: dict[str, Any], config: Config, weights: oracle.Weights) -> None:
+    expect_entries("the config's", got["config"], {**asdict(config), "n_inner": config.inner})
+    found = got["parameters"]
+    expect_names("the loaded model", found, weights)
+    wrong = [name for name in weights if not np.array_equal(found[name], weights[name])]
+    expect_equal("the parameters that are not as in the file", wrong, [])
+
+
+@contextmanager
+def folder_of(config: Config, state: State, *left_out: str) -> Iterator[str]:
+    """A Hugging Face folder, whose config.json lacks some entries."""
+    with tempfile.TemporaryDirectory() as name:
+        write_folder(Path(name), config, state)
+        file = Path(name, "config.json")
+        entries = json.loads(file.read_text())
+        file.write_text(json.dumps({key: entries[key] for key in entries if key not in left_out}))
+        yield name
+
+
+def test_names(step: Workbench) -> None:
+    for config, prefix in zip((SMALL, OTHER), PREFIXES, strict=True):
+        weights = tied_weights(config)
+        state = checkpoint(weights, prefix)
+        if prefix:  # as checkpoints are saved nowadays
+            state = {key: state[key] for key in state if not key.endswith(MASK_BUFFERS)}
+        got = dict(step.convert_state_dict(state, config))
+        expect_names("the converted state", got, weights)
+
+
+def test_layout(step: Workbench) -> None:
+    for config, prefix, dtype in (
+        (TWO_BLOCKS, "", np.float32),
+        (OTHER, "transformer.", np.float16),
+        (MANY_BLOCKS, "", np.float32),
+    ):
+        weights = tied_weights(config)
+        got = dict(step.convert_state_dict(checkpoint(weights, prefix, dtype), config))
+        expect_state(f"what is converted from {dtype.__name__}", got, weights)
+
+
+def test_head(step: Workbench) -> None:
+    weights, name = tied_weights(SMALL), "lm_head.weight"
+    own = random_array(*weights[name].shape, seed=5)
+    head = {name: own.astype(np.float32)}
+    bare, prefixed = (checkpoint(weights, prefix) for prefix in PREFIXES)
+    for state, expected, what in (
+        (bare, weights[name], "where the checkpoint has none"),
+        ({**bare, **head}, own, "that comes last in the checkpoint"),
+        ({**head, **prefixed}, own, "that comes first in the checkpoint"),
+    ):
+        got = dict(step.convert_state_dict(state, SMALL))
+        expect_equal(f"whether there is {name}, {what}", name in got, True, observed=got)
+        expect_close(f"{name} {what}", got[name], expected, EXACT)
+
+
+def test_input_unchanged(step: Workbench) -> None:
+    weights = tied_weights(SMALL)
+    state = checkpoint(weights)
+    after = dict(step.state_after_conversion(state, SMALL))
+    expect_state("hf_state after the call", after, state)
+    again = dict(step.convert_state_dict(state, SMALL, calls=2))
+    expect_state("what a second call converts", again, weights)
+
+
+def test_refusals(step: Workbench) -> None:
+    state = checkpoint(tied_weights(SMALL))
+    cases = {}
+    for name in ("ln_f.bias", "h.0.attn.c_proj.weight", "wte.weight"):
+        less = {key: state[key] for key in state if key != name}
+        words = [] if name == "wte.weight" else [name]  # the head, tied to it, is missing as well
+        cases[f"a checkpoint without {name}"] = words, less
+    for name in ("h.1.ln_1.weight", "h.0.attn.rotary.bias", "score.weight"):
+        more = {**state, name: np.zeros(SMALL.n_embd, np.float32)}
+        cases[f"a checkpoint that also has {name}"] = [name], more
+    failed: dict[str, MismatchError] = {}
+    for what, (words, wrong) in cases.items():
+        try:
+            expect_refusal(what, partial(step.convert_state_dict, wrong, SMALL), *words)
+        except MismatchError as error:
+            failed[what] = error
+    for first in failed.values():
+        first.observed = {what: error.observed for what, error in failed.items()}
+        raise first
+
+
+def test_folder(step: Workbench) -> None:
+    weights = tied_weights(SMALL)
+    with folder_of(SMALL, checkpoint(weights), "n_inner") as folder:  # as GPT-2's own folder is
+        expect_model(step.load_pretrained(folder), SMALL, weights)
+    weights, tokens = tied_weights(OTHER), random_tokens(OTHER, BATCH, LENGTH)
+    with folder_of(OTHER, checkpoint(weights, "transformer.", np.float16)) as folder:
+        got = step.load_pretrained(folder, tokens, as_path=True)
+    expect_model(got, OTHER, weights)
+    expected = oracle.lm_head_model(weights, tokens, **sizes(OTHER))
+    expect_close("the logits of the loaded model", got["logits"], expected, TOLERANCE)
+
+
+def test_misshapen(step: Workbench) -> None:
+    state = checkpoint(tied_weights(SMALL))
+    never_conv1d = np.ascontiguousarray(state["h.0.mlp.c_fc.weight"].T)
+    for name, values, *named in (
+        ("wpe.weight", np.zeros((15, 24), np.float32), 15, 16),
+        ("h.0.ln_2.bias", np.zeros(23, np.float32), 23, 24),
+        ("h.0.mlp.c_fc.weight", never_conv1d, 24, 96),
+    ):
+        with folder_of(SMALL, {**state, name: values}) as folder:
+            what = f"a folder whose {name} is {list(values.shape)}"
+            expect_refusal(what, partial(step.load_pretrained, folder), name, *named)
+
+
+def test_default_dtype(step: Workbench) -> None:
+    weights = tied_weights(SMALL)
+    with folder_of(SMALL, checkpoint(weights)) as folder:
+        expect_model(step.load_pretrained(folder, default="bfloat16"), SMALL, weights)

@@ -1,0 +1,187 @@
+"""Step 12, generation: greedy tokens and what the model sees, then drawn ones, then text."""
+
+import itertools
+import string
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tests import oracle
+from tests.samples import (
+    BATCH,
+    LENGTH,
+    OTHER,
+    SMALL,
+    parameter_shapes,
+    random_tokens,
+    random_weights,
+    sizes,
+)
+from tutor.grading.expectations import MismatchError, expect_close, expect_equal, expect_refusal
+from tutor.grading.workbench import Workbench
+
+NEXT, TOKENS = "generate_next_token", "generate_tokens"
+GREEDY: tuple[dict[str, Any], ...] = ({"do_sample": False}, {"temperature": 0})
+CERTAIN: dict[str, Any] = {"do_sample": False, "temperature": 0}
+ALPHABET = (string.ascii_letters + string.digits)[: SMALL.vocab_size]
+
+# Logits so close together that sampling would hardly ever take the largest.
+NEAR_TIES = np.random.default_rng(3).uniform(size=(SMALL.vocab_size, SMALL.vocab_size))
+
+LOGITS = np.array([[0.0, 1.0, 3.0], [2.5, 0.0, 2.0], [0.0, 0.0, 0.0]])
+DRAWS = 2000
+SHARE_TOLERANCE = 5 * np.sqrt(0.25 / DRAWS)  # five deviations, 0.06; the nearest mistake: 0.14
+TEMPERATURES = (0.25, 0.5, 1.0, 2.0, 4.0, np.inf)  # by the closest of which a mistake is known
+
+
+def likeliest(tokens: oracle.Tokens, count: int) -> oracle.Tokens:
+    """The tokens and those after them that the table of near ties puts first."""
+    for _ in range(count):
+        tokens = np.append(tokens, NEAR_TIES[tokens[:, -1:]].argmax(axis=-1), axis=1)
+    return tokens
+
+
+def named(options: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in options.items())
+
+
+def expect_ids(what: str, got: Any, expected: oracle.Tokens) -> None:
+    expect_close(what, got, expected, 0, dtype=np.int64)
+
+
+def expect_nothing_drawn(answer: dict[str, Any], options: dict[str, Any]) -> None:
+    expect_equal(f"whether a token is drawn with {named(options)}", answer["drew"], False)
+
+
+def expect_seen(name: str, answer: dict[str, Any], windows: list[oracle.Tokens]) -> None:
+    """Expect that the model is asked once for each token, and shown these."""
+    seen, asked = answer["seen"], f"how often {name} asks the model for {len(windows)} more"
+    expect_equal(asked, len(seen), len(windows), observed=seen)
+    for ids, window in zip(seen, windows, strict=True):
+        expect_ids(f"what {name} shows the model", ids, window)
+
+
+def expect_alike(what: str, got: object, other: object, alike: bool = True) -> None:
+    words = "something else", "the same"
+    if (got == other) is not alike:
+        raise MismatchError(what, words[alike], words[not alike])
+
+
+def expect_shares(step: Workbench, temperature: float, *arguments: float) -> None:
+    """Expect each token to be drawn as often as the softmax of logits / temperature says."""
+    prompt = np.tile([[1, 0], [2, 1]], (DRAWS, 1))
+    answer = step.generate(NEXT, prompt, *arguments, logits=LOGITS, seed=0)
+    ids, what = answer["ids"][0], "the next tokens"
+    expect_equal(f"the shape of {what}", list(ids.shape), [2 * DRAWS, 1])
+    shares = (ids == np.arange(3)).reshape(DRAWS, 2, 3).mean(axis=0)  # [2 * DRAWS, 3] -> [2, 3]
+    if shares.max(axis=1).min() == 1:
+        got, observed = "all the same", f"drawn: {answer['drew']}"
+        raise MismatchError(f"{what} of {DRAWS} equal rows", "not the same", got, observed=observed)
+    expected = {t: oracle.softmax(LOGITS[:2] / t) for t in TEMPERATURES}
+    off = {t: np.abs(shares - expected[t]) for t in TEMPERATURES}
+    if off[temperature].max() > SHARE_TOLERANCE:
+        row, token = np.unravel_index(off[temperature].argmax(), shares.shape)
+        logits = f"logits {LOGITS[row].tolist()} at temperature {temperature:g}"
+        raise MismatchError(
+            "the share of draws",
+            f"{expected[temperature][row, token]:.2f}",
+            f"{shares[row, token]:.2f}",
+            observed=[temperature, min(off, key=lambda t: float(off[t].max()))],
+            place=f" that take token {token}, for {logits}",
+        )
+    expect_ids("the prompt itself, afterwards,", answer["prompt"], prompt)
+
+
+def draw(step: Workbench, name: str, seed: int | None, *, calls: int = 1) -> list[Any]:
+    """What each call draws for 8 rows where every token is as likely as any other, by column."""
+    prompt, count = random_tokens(SMALL, 8, LENGTH), [2] * (name == TOKENS)
+    answer = step.generate(name, prompt, *count, logits=0 * NEAR_TIES, seed=seed, calls=calls)
+    for ids in answer["ids"]:
+        expect_equal(f"the shape from {name}", list(ids.shape), [8, LENGTH + 2 if count else 1])
+    return [ids[:, -2:].T.tolist() for ids in answer["ids"]]
+
+
+def test_greedy_token(step: Workbench) -> None:
+    prompt = random_tokens(SMALL, BATCH, LENGTH)
+    expected = likeliest(prompt, 1)[:, -1:]
+    for options in GREEDY:
+        answer = step.generate(NEXT, prompt, logits=NEAR_TIES, seed=0, **options)
+        expect_nothing_drawn(answer, options)
+        expect_ids(f"the next tokens with {named(options)}", answer["ids"][0], expected)
+
+
+def test_context(step: Workbench) -> None:
+    limit = SMALL.n_positions
+    for length in (3, limit, limit + 4):
+        prompt = random_tokens(SMALL, BATCH, length)
+        answer = step.generate(NEXT, prompt, logits=NEAR_TIES, **CERTAIN)
+        expect_seen(NEXT, answer, [prompt[:, -limit:]])
+    made, ends = likeliest(prompt[:, : limit - 1], 3), range(limit - 1, limit + 2)
+    answer = step.generate(TOKENS, made[:, : limit - 1], 3, logits=NEAR_TIES, **CERTAIN)
+    expect_seen(TOKENS, answer, [made[:, :end][:, -limit:] for end in ends])
+
+
+def test_tokens(step: Workbench) -> None:
+    cases: list[tuple[int, list[int]]] = [(LENGTH, [3]), (LENGTH, []), (LENGTH, [0]), (18, [3])]
+    for (length, arguments), options in zip(cases, GREEDY * 2, strict=True):
+        prompt, count = random_tokens(SMALL, BATCH, length), [*arguments, 10][0]
+        answer = step.generate(TOKENS, prompt, *arguments, logits=NEAR_TIES, seed=0, **options)
+        expect_nothing_drawn(answer, options)
+        expect_ids(f"the prompt and {count} tokens", answer["ids"][0], likeliest(prompt, count))
+        expect_ids("the prompt itself, afterwards,", answer["prompt"], prompt)
+
+
+def test_frequencies(step: Workbench) -> None:
+    expect_shares(step, 1.0)
+
+
+def test_temperature(step: Workbench) -> None:
+    for temperature in (0.5, 2.0):
+        expect_shares(step, temperature, temperature)
+
+
+def test_large_logits(step: Workbench) -> None:
+    logits = np.array([[0.0, 5000.0, 4900.0], [-4000.0, -9000.0, -4100.0], [0.0, 0.0, 0.0]])
+    answer = step.generate(NEXT, np.array([[2, 0], [2, 1]]), 0.01, logits=logits, seed=0)
+    expect_ids("the next tokens for such logits", answer["ids"][0], np.array([[1], [0]]))
+
+
+def test_generator(step: Workbench) -> None:
+    (columns,) = draw(step, TOKENS, 1)
+    expect_alike("the second token drawn in each of 8 rows", columns[1], columns[0], alike=False)
+    for name in (NEXT, TOKENS):
+        (first,), (again, following) = draw(step, name, 1), draw(step, name, 1, calls=2)
+        expect_alike(f"what {name} draws from the same seed", again, first)
+        expect_alike(f"what {name} draws next from that rng", following, first, alike=False)
+        first, following = draw(step, name, None, calls=2)
+        expect_alike(f"what {name} draws next without rng", following, first, alike=False)
+
+
+def test_bad_temperature(step: Workbench) -> None:
+    prompt = random_tokens(SMALL, BATCH, LENGTH)
+    cases = ((-0.5, True), (-0.5, False), (-np.inf, True), (np.nan, False), (np.nan, True))
+    for (temperature, do_sample), name in itertools.product(cases, (NEXT, TOKENS)):
+        options = {"temperature": temperature, "do_sample": do_sample}
+        ask = partial(step.generate, name, prompt, logits=NEAR_TIES, **options)
+        expect_refusal(f"{name} with {named(options)}", ask)
+
+
+def test_text(step: Workbench) -> None:
+    write = partial(step.generate_text, "Once", alphabet=ALPHABET, logits=NEAR_TIES)
+    prompt = np.array([[ALPHABET.index(letter) for letter in "Once"]])
+    expected = "".join(ALPHABET[token] for token in likeliest(prompt, 5)[0])
+    for options in GREEDY:
+        answer = write(max_new_tokens=5, seed=0, **options)
+        expect_nothing_drawn(answer, options)
+        expect_equal(f"the text with {named(options)}", answer["text"], expected)
+    first, again, other = (write(4, seed=seed)["text"] for seed in (1, 1, 2))
+    expect_alike("what generate_text draws from the same seed", again, first)
+    expect_alike("what generate_text draws from another seed", other, first, alike=False)
+
+
+def test_own_model(step: Workbench) -> None:
+    weights, count = random_weights(parameter_shapes(OTHER)), 2
+    prompt = random_tokens(OTHER, BATCH, OTHER.n_positions)
+    got = step.generate_by_own_model(OTHER, prompt, count, 0.0, False, weights=weights)
+    expect_ids("the text", got, oracle.generate(weights, prompt, count, **sizes(OTHER)))
