@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 from unittest import mock
 
@@ -45,9 +46,12 @@ def run_here(*arguments: str, stdin: bytes | None = b"", encoding: str = "utf-8"
 
 
 def run_child(
-    *arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None
+    *arguments: str,
+    stdin: bytes = b"",
+    environment: Mapping[str, str] | None = None,
+    course: Path = ROOT,
 ) -> Finished:
-    with start_child(*arguments, environment=environment) as child:
+    with start_child(*arguments, environment=environment, course=course) as child:
         try:
             out, err = child.communicate(stdin, timeout=SECONDS)
         finally:
@@ -59,12 +63,13 @@ def start_child(
     *arguments: str,
     environment: Mapping[str, str] | None = None,
     stdout: int | IO[bytes] = subprocess.PIPE,
+    course: Path = ROOT,
 ) -> "subprocess.Popen[bytes]":
     # A user's output is buffered, whatever it is where the tests run.
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return subprocess.Popen(
         [*TUTOR, *arguments],
-        cwd=ROOT,
+        cwd=course,
         env={**inherited, **(environment or {})},
         stdin=subprocess.PIPE,
         stdout=stdout,

@@ -10,7 +10,6 @@ import pytest
 from tests.project.commands import assert_refused, run_child, run_here
 from tutor import generation
 from tutor.checkpoint import BUNDLED_MODEL
-from tutor.errors import InputError
 
 # One token for each character, since no tale has it, and one more than the bundled model sees.
 TOO_LONG = "\x01" * 257
@@ -71,15 +70,9 @@ def test_usage_that_does_not_exist_is_named_with_where_to_look(
     assert_refused(run_here(*arguments), named, "--help")
 
 
-def test_a_tree_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "steps", None)
+def test_a_step_that_is_not_finished_is_named() -> None:
     finished = run_here("generate", "Once", "--tree", "steps")
-    assert_refused(finished, "steps/step_11.py", "--tree")
-
-
-def test_a_step_that_is_not_there_is_named() -> None:
-    with pytest.raises(InputError, match=r"solutions/solution_13\.py"):
-        generation.load_step("solutions", 13)
+    assert_refused(finished, "steps/step_01.py is not finished", "tutor check 1", "--tree")
 
 
 def test_a_module_that_a_step_lacks_is_not_taken_for_the_step(

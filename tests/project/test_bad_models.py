@@ -112,7 +112,7 @@ NAME = "transformer.h.2.mlp.c_fc.weight"
     [
         (lambda state: state.pop(NAME), NAME),
         (lambda state: state.update({"h.3.extra": state[NAME]}), "h.3.extra"),
-        (lambda state: state.update({NAME: state[NAME].T.copy()}), "(40, 72)"),
+        (lambda state: state.update({NAME: state[NAME].T.copy()}), "[72, 40]"),
         (lambda state: state[NAME].put(5, np.nan), NAME),
         (lambda state: state[NAME].put(5, np.inf), NAME),
         (dict.clear, "0 tensors"),

@@ -2,6 +2,7 @@
 
 import io
 import multiprocessing
+import os
 import re
 import shutil
 import subprocess
@@ -87,15 +88,11 @@ def test_solved_steps_pass(course: Path) -> None:
         ("import ctypes; ctypes.string_at(0)", Verdict.CRASHED, "killed by SIGSEGV"),
         ("f = lambda: f(); f()", Verdict.CRASHED, "RecursionError"),
         ("huge = bytearray(10**11)", Verdict.CRASHED, "MemoryError"),
-        (
-            "while True: huge = [huge] * 10**8 if 'huge' in locals() else 1",
-            Verdict.CRASHED,
-            "MemoryError",
-        ),
+        ("huge = [bytearray(10**8) for _ in range(1000)]", Verdict.CRASHED, "MemoryError"),
         ("while True: print('x' * 10**6)", Verdict.CRASHED, "File too large"),
         ("x = x + y", Verdict.CRASHED, "NameError"),
         ("x = x @ x", Verdict.CRASHED, "MAX cannot build this MatmulOp"),
-        ("return None", Verdict.CRASHED, "GPT2MultiHeadAttention.forward returned NoneType"),
+        ("return None", Verdict.WRONG, "GPT2MultiHeadAttention.forward returned NoneType"),
         ("raise NotImplementedError('later')", Verdict.CRASHED, "NotImplementedError: later"),
         ("import solutions.solution_07", Verdict.CRASHED, "cannot be imported by a step"),
         ("input('name? ')", Verdict.CRASHED, "EOFError"),
@@ -294,7 +291,9 @@ def test_bad_arguments_are_refused_in_one_line(arguments: list[str]) -> None:
 def test_plain_pytest_says_the_same(tree: str) -> None:
     finished = run_child("check", "3", "--tree", tree)
     command = [sys.executable, "-m", "pytest", "tests/test_step_03.py", "--tree", tree]
-    plain = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    plain = subprocess.run(
+        command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=False
+    )
     assert (finished.code, plain.returncode) == ((0, 0) if tree == "solutions" else (1, 1))
     assert f"Checked {tree}/" in finished.out
     lines = [line.strip() for line in finished.out.splitlines() if line[:1].isalpha()]

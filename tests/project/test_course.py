@@ -1,6 +1,7 @@
 """The registry, the suites, the stubs and the files agree; no behaviour goes unchecked."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -64,7 +65,9 @@ def test_a_suite_keeps_to_its_budget_of_lines(step: Step) -> None:
 
 def test_stubs_are_what_the_solutions_give() -> None:
     command = [sys.executable, "tools/make_stubs.py", "--check"]
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    finished = subprocess.run(
+        command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=False
+    )
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
 

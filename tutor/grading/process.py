@@ -145,7 +145,7 @@ class CodeProcess:
     def _places(self) -> list[Place]:
         """Where the code was when a signal hit it, outermost first."""
         self._faults.seek(0)
-        text = self._faults.read().decode(errors="replace")
+        text = self._faults.read().decode("unicode_escape", errors="replace")
         found = re.findall(r'File "(.+)", line (\d+) in (\S+)', text)
         return [
             Place(Path(file).name, int(line), function, read_line(Path(file), int(line)))
