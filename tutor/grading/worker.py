@@ -25,7 +25,7 @@ from typing import Any
 from tutor import ROOT, course, runtime
 from tutor.grading import channel
 
-MEMORY = 3 * 2**30  # bytes that the code under check may map beyond what MAX has mapped
+MEMORY = 2 * 2**30  # bytes that the code under check may map beyond what MAX has mapped
 LARGEST_FILE = 2**28  # bytes that it may write into one file, its output among them
 
 
