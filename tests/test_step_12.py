@@ -68,13 +68,14 @@ def expect_alike(what: str, got: object, other: object, alike: bool = True) -> N
         raise MismatchError(what, words[alike], words[not alike])
 
 
-def expect_shares(step: Workbench, temperature: float, *arguments: float) -> None:
+def expect_shares(step: Workbench, name: str, temperature: float, *arguments: float) -> None:
     """Expect each token to be drawn as often as the softmax of logits / temperature says."""
     prompt = np.tile([[1, 0], [2, 1]], (DRAWS, 1))
-    answer = step.generate(NEXT, prompt, *arguments, logits=LOGITS, seed=0)
-    ids, what = answer["ids"][0], "the next tokens"
-    expect_equal(f"the shape of {what}", list(ids.shape), [2 * DRAWS, 1])
-    shares = (ids == np.arange(3)).reshape(DRAWS, 2, 3).mean(axis=0)  # [2 * DRAWS, 3] -> [2, 3]
+    answer = step.generate(name, prompt, *arguments, logits=LOGITS, seed=0)
+    ids, what = answer["ids"][0], f"the tokens that {name} draws"
+    columns = 1 if name == NEXT else 3
+    expect_equal(f"the shape from {name}", list(ids.shape), [2 * DRAWS, columns])
+    shares = (ids[:, -1:] == np.arange(3)).reshape(DRAWS, 2, 3).mean(axis=0)  # [2 * DRAWS, 3] -> [2, 3]
     if shares.max(axis=1).min() == 1:
         got, observed = "all the same", f"drawn: {answer['drew']}"
         raise MismatchError(f"{what} of {DRAWS} equal rows", "not the same", got, observed=observed)
@@ -84,7 +85,7 @@ def expect_shares(step: Workbench, temperature: float, *arguments: float) -> Non
         row, token = np.unravel_index(off[temperature].argmax(), shares.shape)
         logits = f"logits {LOGITS[row].tolist()} at temperature {temperature:g}"
         raise MismatchError(
-            "the share of draws",
+            f"the share of draws by {name}",
             f"{expected[temperature][row, token]:.2f}",
             f"{shares[row, token]:.2f}",
             observed=[temperature, min(off, key=lambda t: float(off[t].max()))],
@@ -133,12 +134,13 @@ def test_tokens(step: Workbench) -> None:
 
 
 def test_frequencies(step: Workbench) -> None:
-    expect_shares(step, 1.0)
+    expect_shares(step, NEXT, 1.0)
+    expect_shares(step, TOKENS, 1.0, 1)
 
 
 def test_temperature(step: Workbench) -> None:
     for temperature in (0.5, 2.0):
-        expect_shares(step, temperature, temperature)
+        expect_shares(step, NEXT, temperature, temperature)
 
 
 def test_large_logits(step: Workbench) -> None:
@@ -154,8 +156,8 @@ def test_generator(step: Workbench) -> None:
         (first,), (again, following) = draw(step, name, 1), draw(step, name, 1, calls=2)
         expect_alike(f"what {name} draws from the same seed", again, first)
         expect_alike(f"what {name} draws next from that rng", following, first, alike=False)
-        first, following = draw(step, name, None, calls=2)
-        expect_alike(f"what {name} draws next without rng", following, first, alike=False)
+        first, *following = draw(step, name, None, calls=4)
+        expect_alike(f"what {name} draws next without rng", following, [first] * 3, alike=False)
 
 
 def test_bad_temperature(step: Workbench) -> None:
