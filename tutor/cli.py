@@ -158,8 +158,12 @@ def hint(step: int) -> None:
     """Give the next hint for the check of step N that failed first."""
     from tutor.records import next_hint
 
+    from rich.console import Console
+    from rich.text import Text
+
     check, rung = next_hint(course.load_step(step))
-    click.echo(f"{check.title}\nHint {rung} of {len(check.hints)}: {check.hints[rung - 1]}")
+    text = Text(f"{check.title}\nHint {rung} of {len(check.hints)}: {check.hints[rung - 1]}")
+    Console(highlight=False).print(text)
 
 
 def read_prompt(argument: str) -> str:

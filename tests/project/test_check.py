@@ -335,15 +335,16 @@ def test_hints_climb_the_ladder_of_the_check_that_failed_first(
     for rung in (1, 2, 3, 3):
         finished = run_here("hint", "7")
         assert finished.code == 0
-        assert finished.out.startswith(f"{equation.title}\nHint {rung} of 3: ")
-        assert equation.hints[rung - 1] in finished.out
+        words = f"{equation.title} Hint {rung} of 3: {equation.hints[rung - 1]}"
+        assert finished.out.split() == words.split()
 
 
 def test_a_hint_before_any_check_is_the_first_of_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(records, "FOLDER", tmp_path / ".tutor")
-    assert load_step(7).checks[0].hints[0] in run_here("hint", "7").out
+    first = load_step(7).checks[0].hints[0]
+    assert first in " ".join(run_here("hint", "7").out.split())
 
 
 def test_a_record_that_cannot_be_read_or_kept_is_no_obstacle(
