@@ -15,7 +15,7 @@ class GPT2Config:
     """
 
     # Declare vocab_size 50257, n_positions 1024, n_embd 768, n_layer 12, n_head 12, n_inner None
-    # and layer_norm_epsilon 1e-5, each with its type: a dataclass drops what has none.
+    # and layer_norm_epsilon 1e-5, each with its type: a dataclass ignores a name without one.
     vocab_size: int = 50257
     n_positions: int = 1024
     n_embd: int = 768
@@ -28,7 +28,7 @@ class GPT2Config:
         # Resolve an absent n_inner to four times n_embd.
         if self.n_inner is None:
             self.n_inner = 4 * self.n_embd
-        # Raise ValueError for a size below 1, naming field and value.
+        # Raise ValueError for a size below 1, with the name of the field and the bad value in it.
         for name in ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head", "n_inner"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")

@@ -17,12 +17,12 @@ def causal_mask(
 ) -> Tensor:
     """0 where query i sees key j, which is where j <= i + num_tokens; -inf elsewhere.
 
-    The queries follow `num_tokens` cached tokens. Either length may be symbolic.
+    The queries follow `num_tokens` cached tokens. Either length may be a symbol, known only later.
     Shape: [sequence_length, num_tokens + sequence_length].
     """
     # Number the positions of all keys: cached tokens first, then the new ones.
     keys = Tensor.arange(Dim(num_tokens) + sequence_length, dtype=DType.int64, device=device)
-    # Take those of the queries, the last sequence_length of them, as a column.
+    # Take those of the queries, the last sequence_length of them, as a column [length, 1].
     queries = keys[num_tokens:].unsqueeze(1)
     # Put -inf where a key comes after the query, and 0 elsewhere.
     hidden = Tensor(-math.inf, dtype=dtype, device=device)

@@ -13,7 +13,7 @@ class GPT2Embeddings(Module[[Tensor], Tensor]):
     """Look up the vector of each token id. Shape: [B, T] int64 -> [B, T, C]."""
 
     def __init__(self, config: GPT2Config) -> None:
-        # Make wte, a table of vocab_size vectors of n_embd numbers.
+        # Make wte, an Embedding of vocab_size vectors of dim n_embd.
         self.wte = Embedding(config.vocab_size, dim=config.n_embd)
 
     def forward(self, input_ids: Tensor) -> Tensor:

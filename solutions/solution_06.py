@@ -13,7 +13,7 @@ class GPT2PositionEmbeddings(Module[[Tensor], Tensor]):
     """Look up the vector of each position. Shape: [T] int64 -> [T, C]."""
 
     def __init__(self, config: GPT2Config) -> None:
-        # Make wpe, a table of n_positions vectors of n_embd numbers.
+        # Make wpe, an Embedding of n_positions vectors of dim n_embd.
         self.wpe = Embedding(config.n_positions, dim=config.n_embd)
 
     def forward(self, positions: Tensor) -> Tensor:

@@ -19,8 +19,8 @@ from safetensors.numpy import load_file
 from solutions.solution_01 import GPT2Config
 from solutions.solution_10 import MaxGPT2LMHeadModel
 
-# List the weights of a block that the checkpoint stores as Conv1D, [in, out], where our Linear
-# keeps [out, in]; and the endings of the names that are mask buffers.
+# List the weights of a block that the checkpoint stores as Conv1D, GPT-2's own linear layer,
+# [in, out], where our Linear keeps [out, in]; and the endings of the names that are mask buffers.
 CONV1D = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
 MASK_BUFFERS = (".attn.bias", ".attn.masked_bias")
 

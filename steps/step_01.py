@@ -19,10 +19,12 @@ class GPT2Config:
     """
 
     # TODO: Declare vocab_size 50257, n_positions 1024, n_embd 768, n_layer 12, n_head 12, n_inner
-    #   None and layer_norm_epsilon 1e-5, each with its type: a dataclass drops what has none.
+    #   None and layer_norm_epsilon 1e-5, each with its type: a dataclass ignores a name without
+    #   one.
 
     def __post_init__(self) -> None:
         # TODO: Resolve an absent n_inner to four times n_embd.
-        # TODO: Raise ValueError for a size below 1, naming field and value.
+        # TODO: Raise ValueError for a size below 1, with the name of the field and the bad value in
+        #   it.
         # TODO: Raise it, too, for an n_embd that the heads cannot share evenly.
         raise NotImplementedError("step 01: GPT2Config.__post_init__")

@@ -21,10 +21,10 @@ def causal_mask(
 ) -> Tensor:
     """0 where query i sees key j, which is where j <= i + num_tokens; -inf elsewhere.
 
-    The queries follow `num_tokens` cached tokens. Either length may be symbolic.
+    The queries follow `num_tokens` cached tokens. Either length may be a symbol, known only later.
     Shape: [sequence_length, num_tokens + sequence_length].
     """
     # TODO: Number the positions of all keys: cached tokens first, then the new ones.
-    # TODO: Take those of the queries, the last sequence_length of them, as a column.
+    # TODO: Take those of the queries, the last sequence_length of them, as a column [length, 1].
     # TODO: Put -inf where a key comes after the query, and 0 elsewhere.
     raise NotImplementedError("step 02: causal_mask")

@@ -17,7 +17,7 @@ class GPT2Embeddings(Module[[Tensor], Tensor]):
     """Look up the vector of each token id. Shape: [B, T] int64 -> [B, T, C]."""
 
     def __init__(self, config: GPT2Config) -> None:
-        # TODO: Make wte, a table of vocab_size vectors of n_embd numbers.
+        # TODO: Make wte, an Embedding of vocab_size vectors of dim n_embd.
         raise NotImplementedError("step 05: GPT2Embeddings.__init__")
 
     def forward(self, input_ids: Tensor) -> Tensor:

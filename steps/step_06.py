@@ -17,7 +17,7 @@ class GPT2PositionEmbeddings(Module[[Tensor], Tensor]):
     """Look up the vector of each position. Shape: [T] int64 -> [T, C]."""
 
     def __init__(self, config: GPT2Config) -> None:
-        # TODO: Make wpe, a table of n_positions vectors of n_embd numbers.
+        # TODO: Make wpe, an Embedding of n_positions vectors of dim n_embd.
         raise NotImplementedError("step 06: GPT2PositionEmbeddings.__init__")
 
     def forward(self, positions: Tensor) -> Tensor:

@@ -20,8 +20,7 @@ from steps.step_02 import causal_mask
 class GPT2MultiHeadAttention(Module[[Tensor], Tensor]):
     """softmax(query key^T / sqrt(D) + mask) value, in H heads side by side.
 
-    Shape: [B, T, C] -> [B, T, C]. To be compiled, it needs what `tutor.runtime` does about the
-    softmax: MAX 26.7 by itself loses the mask on a CPU.
+    Shape: [B, T, C] -> [B, T, C].
     """
 
     def __init__(self, config: GPT2Config) -> None:

@@ -23,8 +23,8 @@ from safetensors.numpy import load_file
 from steps.step_01 import GPT2Config
 from steps.step_10 import MaxGPT2LMHeadModel
 
-# TODO: List the weights of a block that the checkpoint stores as Conv1D, [in, out], where our
-#   Linear keeps [out, in]; and the endings of the names that are mask buffers.
+# TODO: List the weights of a block that the checkpoint stores as Conv1D, GPT-2's own linear layer,
+#   [in, out], where our Linear keeps [out, in]; and the endings of the names that are mask buffers.
 
 
 def convert_state_dict(

@@ -16,9 +16,9 @@ from tests.samples import (
 from tutor.grading.channel import Config
 from tutor.grading.expectations import (
     expect_close,
-    expect_entries,
     expect_equal,
     expect_moved,
+    expect_parameters,
 )
 from tutor.grading.workbench import Workbench
 
@@ -39,7 +39,7 @@ def expect_equation(step: Workbench, what: str, config: Config, x: oracle.Array)
 def test_parameters(step: Workbench) -> None:
     for config in CONFIGS:
         expected = oracle.under(block_shapes(config), "attn")
-        expect_entries("the parameter", step.parameters(NAME, config), expected)
+        expect_parameters(step.parameters(NAME, config), expected)
 
 
 def test_one_token(step: Workbench) -> None:

@@ -50,10 +50,6 @@ def expect_ids(what: str, got: Any, expected: oracle.Tokens) -> None:
     expect_close(what, got, expected, 0, dtype=np.int64)
 
 
-def expect_nothing_drawn(answer: dict[str, Any], options: dict[str, Any]) -> None:
-    expect_equal(f"whether a token is drawn with {named(options)}", answer["drew"], False)
-
-
 def expect_seen(name: str, answer: dict[str, Any], windows: list[oracle.Tokens]) -> None:
     """Expect that the model is asked once for each token, and shown these."""
     seen, asked = answer["seen"], f"how often {name} asks the model for {len(windows)} more"
@@ -75,10 +71,13 @@ def expect_shares(step: Workbench, name: str, temperature: float, *arguments: fl
     ids, what = answer["ids"][0], f"the tokens that {name} draws"
     columns = 1 if name == NEXT else 3
     expect_equal(f"the shape from {name}", list(ids.shape), [2 * DRAWS, columns])
-    shares = (ids[:, -1:] == np.arange(3)).reshape(DRAWS, 2, 3).mean(axis=0)  # [2 * DRAWS, 3] -> [2, 3]
+    shares = (
+        (ids[:, -1:] == np.arange(3)).reshape(DRAWS, 2, 3).mean(axis=0)
+    )  # [2 * DRAWS, 3] -> [2, 3]
     if shares.max(axis=1).min() == 1:
-        got, observed = "all the same", f"drawn: {answer['drew']}"
-        raise MismatchError(f"{what} of {DRAWS} equal rows", "not the same", got, observed=observed)
+        observed = [answer["drew"], shares.argmax(axis=1).tolist()]
+        equal = f"{what} for {DRAWS} equal rows"
+        raise MismatchError(equal, "not the same", "all the same", observed=observed)
     expected = {t: oracle.softmax(LOGITS[:2] / t) for t in TEMPERATURES}
     off = {t: np.abs(shares - expected[t]) for t in TEMPERATURES}
     if off[temperature].max() > SHARE_TOLERANCE:
@@ -108,7 +107,6 @@ def test_greedy_token(step: Workbench) -> None:
     expected = likeliest(prompt, 1)[:, -1:]
     for options in GREEDY:
         answer = step.generate(NEXT, prompt, logits=NEAR_TIES, seed=0, **options)
-        expect_nothing_drawn(answer, options)
         expect_ids(f"the next tokens with {named(options)}", answer["ids"][0], expected)
 
 
@@ -128,7 +126,6 @@ def test_tokens(step: Workbench) -> None:
     for (length, arguments), options in zip(cases, GREEDY * 2, strict=True):
         prompt, count = random_tokens(SMALL, BATCH, length), [*arguments, 10][0]
         answer = step.generate(TOKENS, prompt, *arguments, logits=NEAR_TIES, seed=0, **options)
-        expect_nothing_drawn(answer, options)
         expect_ids(f"the prompt and {count} tokens", answer["ids"][0], likeliest(prompt, count))
         expect_ids("the prompt itself, afterwards,", answer["prompt"], prompt)
 
@@ -136,6 +133,11 @@ def test_tokens(step: Workbench) -> None:
 def test_frequencies(step: Workbench) -> None:
     expect_shares(step, NEXT, 1.0)
     expect_shares(step, TOKENS, 1.0, 1)
+    prompt = np.zeros((2 * DRAWS, 1), np.int64)
+    answer = step.generate(NEXT, prompt, logits=NEAR_TIES, seed=0)  # the rarest: 37 times or so
+    ids = np.unique(answer["ids"][0])
+    what = f"how many of {SMALL.vocab_size} tokens of similar logits are ever drawn"
+    expect_equal(what, len(ids), SMALL.vocab_size, observed=ids)
 
 
 def test_temperature(step: Workbench) -> None:
@@ -175,7 +177,6 @@ def test_text(step: Workbench) -> None:
     expected = "".join(ALPHABET[token] for token in likeliest(prompt, 5)[0])
     for options in GREEDY:
         answer = write(max_new_tokens=5, seed=0, **options)
-        expect_nothing_drawn(answer, options)
         expect_equal(f"the text with {named(options)}", answer["text"], expected)
     first, again, other = (write(4, seed=seed)["text"] for seed in (1, 1, 2))
     expect_alike("what generate_text draws from the same seed", again, first)

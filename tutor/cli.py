@@ -9,8 +9,8 @@ from importlib.metadata import version
 
 import click
 
-from tutor import course
-from tutor.errors import InputError
+from tutor import ROOT, course
+from tutor.errors import EnvironmentBrokenError, InputError
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -20,6 +20,10 @@ def app(context: click.Context) -> None:
     """Build GPT-2 from scratch on MAX, and let it write."""
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
+    elif not (ROOT / "solutions").is_dir():
+        raise EnvironmentBrokenError(
+            "this tutor is not installed from a clone of the course; there, run `uv run tutor`"
+        )
 
 
 @app.command(
@@ -134,12 +138,12 @@ Examples:
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=60.0,
+    type=click.IntRange(1, 86400),
+    default=60,
     show_default=True,
     help="Seconds that a step may take.",
 )
-def check(steps: tuple[int, ...], every: bool, tree: str, timeout: float) -> None:
+def check(steps: tuple[int, ...], every: bool, tree: str, timeout: int) -> None:
     """Check steps: what is right, what is wrong, and which mistake it is."""
     if bool(steps) == every:
         raise InputError("name the steps to check, as in tutor check 7, or give --all")
@@ -156,14 +160,24 @@ def check(steps: tuple[int, ...], every: bool, tree: str, timeout: float) -> Non
 @click.argument("step", type=StepNumber(), metavar="N")
 def hint(step: int) -> None:
     """Give the next hint for the check of step N that failed first."""
-    from tutor.records import next_hint
-
     from rich.console import Console
     from rich.text import Text
 
-    check, rung = next_hint(course.load_step(step))
-    text = Text(f"{check.title}\nHint {rung} of {len(check.hints)}: {check.hints[rung - 1]}")
-    Console(highlight=False).print(text)
+    from tutor.records import next_hint
+
+    found = next_hint(course.load_step(step))
+    if not found:
+        click.echo(f"Step {step:02} passed its last check; there is nothing to hint at.")
+        return
+    most = len(found.check.hints)
+    lines = [found.check.title, f"Hint {found.rung} of {most}: {found.text}"]
+    if found.mistake:
+        lines.insert(1, f"Mistake: {found.mistake}")
+    if found.rung == most:
+        lines.append(
+            f"That was the last hint; {course.load_step(step).file('solutions')} has more."
+        )
+    Console(highlight=False).print(Text("\n".join(lines)))
 
 
 def read_prompt(argument: str) -> str:
@@ -211,6 +225,8 @@ def main() -> None:
         code = fail(f"{error.format_message().rstrip('.')}; see {command} --help")
     except InputError as error:
         code = fail(str(error))
+    except EnvironmentBrokenError as error:
+        code = fail(str(error), code=3)
     except KeyboardInterrupt:
         click.echo(err=True)
         code = 130

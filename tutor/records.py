@@ -1,6 +1,7 @@
 """What is kept of the last check of each step, for hints; losing it loses no progress."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,17 +41,32 @@ def save(result: "Result") -> None:
     """Keep the verdicts of a check of the learner's own step."""
     number = result.step.number
     verdicts = {name: str(outcome.verdict) for name, outcome in result.outcomes.items()}
-    write(number, {**load(number), "checks": verdicts})
+    mistake = result.mistake.says if result.mistake else None
+    write(number, {**load(number), "checks": verdicts, "mistake": mistake})
 
 
-def next_hint(step: Step) -> tuple[Check, int]:
-    """The check that failed first, and which of its hints comes next: 1, 2, 3, and 3 again."""
+@dataclass(frozen=True)
+class Hint:
+    """A hint for the check that failed first; `rung` counts from 1."""
+
+    check: Check
+    rung: int
+    mistake: str | None  # that was recognized there, which is the best hint of all
+
+    @property
+    def text(self) -> str:
+        return self.check.hints[self.rung - 1]
+
+
+def next_hint(step: Step) -> Hint | None:
+    """The next hint, or the last one again; None if the step passed its last check."""
     record = load(step.number)
     verdicts = record.get("checks", {})
-    check = next(
-        (check for check in step.checks if verdicts.get(check.name) != "passed"), step.checks[-1]
-    )
+    failed = [check for check in step.checks if verdicts.get(check.name) != "passed"]
+    if not failed:
+        return None
+    check = failed[0]
     hints = record.setdefault("hints", {})
     hints[check.name] = min(hints.get(check.name, 0) + 1, len(check.hints))
     write(step.number, record)
-    return check, hints[check.name]
+    return Hint(check, hints[check.name], record.get("mistake"))

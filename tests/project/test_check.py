@@ -16,8 +16,9 @@ from unittest import mock
 import pytest
 from rich.console import Console
 
-from tests.project.commands import assert_refused, run_child, run_here
-from tutor import ROOT, records
+from tests.project.commands import SECONDS as SECONDS_OF_A_CHILD
+from tests.project.commands import assert_refused, run_child, run_here, start_child
+from tutor import ROOT, records, stubs
 from tutor.course import NUMBERS, load_step, solution_source
 from tutor.grading import channel
 from tutor.grading.check import run_suites
@@ -38,6 +39,12 @@ def course(tmp_path: Path) -> Path:
     for number in NUMBERS:
         write(root, number, solution_source(number, "steps"))
     return root
+
+
+@pytest.fixture(autouse=True)
+def buffered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A learner's output is buffered, whatever it is where the tests run."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
 
 
 def write(root: Path, number: int, text: str) -> None:
@@ -201,9 +208,67 @@ def test_a_private_helper_that_is_still_a_stub_does_not_make_a_step_unfinished(
 def test_a_failure_that_comes_from_an_earlier_step_says_so(course: Path) -> None:
     change(course, 2, "keys > queries", "keys >= queries")
     result, text = check(course, 7)
-    assert result.culprit == 2
-    assert "step 02" in text
+    assert result.culprits == [2]
+    assert "reference's step 02 in place of yours" in text
     assert "Next: tutor check 2\n" in text
+
+
+def test_a_failure_that_comes_from_two_earlier_steps_names_both(course: Path) -> None:
+    change(course, 2, "keys > queries", "keys < queries")
+    change(course, 4, 'approximate="tanh"', 'approximate="none"')
+    result, text = check(course, 9)
+    assert result.culprits == [2, 4]
+    assert "reference's steps 02 and 04 in place of yours" in " ".join(text.split())
+
+
+def test_a_step_that_is_half_done_is_not_called_wrong(course: Path) -> None:
+    stub = (ROOT / "steps" / "step_12.py").read_text()
+    solution = solution_source(12, "steps")
+    done = solution[: solution.index("def generate_tokens")]
+    write(course, 12, done + stub[stub.index("def generate_tokens") :])
+    result, text = check(course, 12)
+    assert result.verdict is Verdict.NOT_STARTED
+    assert result.points > 0
+    assert "Next: go on with the TODOs of steps/step_12.py, above line " in text
+
+
+def test_a_step_that_is_not_there_says_how_to_get_it(course: Path) -> None:
+    (course / "steps" / "step_07.py").unlink()
+    result, text = check(course, 7)
+    assert result.verdict is Verdict.NOT_STARTED
+    assert "steps/step_07.py is not there: tools/make_stubs.py writes it anew" in text
+
+
+def test_advice_is_given_on_what_is_right_and_could_be_better(course: Path) -> None:
+    change(course, 9, "Sequential(*(GPT2Block", "list((GPT2Block")
+    change_again = (
+        (course / "steps/step_09.py")
+        .read_text()
+        .replace(
+            "self.ln_f(self.h(x))",
+            "self.ln_f(functools.reduce(lambda x, block: block(x), self.h, x))",
+        )
+    )
+    write(course, 9, f"import functools\n{change_again}")
+    result, text = check(course, 9)
+    assert result.verdict is Verdict.PASSED
+    assert "Advice: h is a plain list" in text
+
+
+def test_settings_of_pytest_do_not_matter(course: Path) -> None:
+    with mock.patch.dict("os.environ", PYTEST_ADDOPTS="-k nothing --nonsense"):
+        result, _ = check(course, 3)
+    assert result.verdict is Verdict.PASSED
+
+
+def test_a_reader_that_goes_away_ends_the_check_quietly() -> None:
+    with start_child("check", "3", "--tree", "solutions") as child:
+        assert child.stdout
+        assert child.stderr
+        assert child.stdout.read(1) == b"C"
+        child.stdout.close()
+        assert child.wait(timeout=SECONDS_OF_A_CHILD) == 0
+        assert child.stderr.read() == b""
 
 
 def test_nothing_is_lost_in_narrow_and_wide_terminals(course: Path) -> None:
@@ -306,8 +371,13 @@ def test_plain_pytest_says_the_same(tree: str) -> None:
     assert "Traceback" not in plain.stdout
 
 
-def test_all_stubs_are_checked_and_not_started() -> None:
-    finished = run_child("check", "--all")
+def test_all_stubs_are_checked_and_not_started(tmp_path: Path) -> None:
+    for name in ("tutor", "solutions", "steps"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("project"))
+    for number in NUMBERS:
+        write(tmp_path, number, stubs.derive(number))
+    finished = run_child("check", "--all", course=tmp_path)
     assert (finished.code, finished.err) == (1, "")
     assert finished.out.count("Not started: 0 of") == 12
     assert "✓" not in finished.out

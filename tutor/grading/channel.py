@@ -32,8 +32,14 @@ class Config:
 
 
 def pack(message: dict[str, Any]) -> bytes:
-    """A message of plain values, arrays and configurations. Raises TypeError for others."""
-    return json.dumps(message, default=_pack).encode()
+    """A message of plain values, arrays and configurations.
+
+    Raises TypeError for other values, ValueError for more than can be received.
+    """
+    packed = json.dumps(message, default=_pack).encode()
+    if len(packed) > LARGEST:
+        raise ValueError(f"{len(packed):,} bytes are more than a check can take")
+    return packed
 
 
 def send(connection: Connection, message: dict[str, Any]) -> None:

@@ -1,13 +1,17 @@
 """`tutor check`: the suites of steps under pytest, in this process, without pytest's own output."""
 
+import os
 from collections.abc import Collection
 from pathlib import Path
+from unittest import mock
 
 from rich.console import Console
 from rich.text import Text
 
 from tutor import ROOT, records
 from tutor.course import load_step
+from tutor.errors import EnvironmentBrokenError
+from tutor.grading.report import Display, OpenConsole
 from tutor.grading.results import Result, Verdict
 from tutor.grading.workbench import Workbench
 
@@ -19,7 +23,7 @@ def check_steps(
     numbers: Collection[int], tree: str, seconds: float, root: Path = ROOT
 ) -> list[Verdict]:
     """Check steps of a tree one after the other, and print what comes of it; their verdicts."""
-    console = Console(highlight=False)
+    console = OpenConsole(highlight=False)
 
     def announce(message: str) -> None:
         Console(stderr=True, highlight=False).print(Text(message, style="dim"))
@@ -41,19 +45,24 @@ def check_steps(
 
 
 def run_suites(numbers: Collection[int], bench: Workbench, console: Console) -> list[Result]:
-    """Run the suites of these steps on a workbench."""
+    """Run the suites of these steps on a workbench. Raises OSError if that cannot be printed."""
     import pytest
 
-    from tutor.grading.report import Display
     from tutor.grading.suite import Suites
 
-    suites = Suites(bench, Display(console))
+    display = Display(console)
+    suites = Suites(bench, display)
     files = [str(ROOT / load_step(number).suite) for number in numbers]
-    code = pytest.main([f"--rootdir={ROOT}", *QUIET, *files], plugins=[suites])
-    if code == pytest.ExitCode.INTERRUPTED and not any(
-        result.verdict is Verdict.BROKEN for result in suites.results
-    ):
+    # Other plugins, and options that somebody has set for pytest, could change what is checked.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    alone = {**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    with mock.patch.dict(os.environ, alone, clear=True):
+        code = pytest.main([f"--rootdir={ROOT}", *QUIET, *files], plugins=[suites])
+    if display.error:
+        raise display.error
+    broken = any(result.verdict is Verdict.BROKEN for result in suites.results)
+    if code == pytest.ExitCode.INTERRUPTED and not broken:
         raise KeyboardInterrupt
-    if code in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR):
-        raise RuntimeError("pytest could not run the suites")
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not broken:
+        raise EnvironmentBrokenError(f"pytest cannot run the suites; it ended with {code!r}")
     return suites.results

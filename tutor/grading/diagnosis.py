@@ -6,13 +6,16 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 
 from tutor.course import EXERCISES, Mistake, solution_source
-from tutor.grading.errors import DiedError, EnvironmentBrokenError
-from tutor.grading.expectations import same
+from tutor.errors import EnvironmentBrokenError
+from tutor.grading.errors import CodeError, DiedError, TimedOutError
+from tutor.grading.expectations import MismatchError, same
+from tutor.grading.process import Clock
 from tutor.grading.results import Outcome, Result, Verdict, symptom
 from tutor.grading.workbench import Workbench
 
 Test = Callable[[Workbench], None]
 
+SECONDS = 10.0  # that looking for the mistake may take at most
 MOST_GUESSES = 8  # mistakes that are tried although they fail other checks than the learner's code
 
 
@@ -22,41 +25,50 @@ def diagnose(result: Result, bench: Workbench, tests: Mapping[str, Test]) -> Non
         outcome
         for outcome in result.failures
         if outcome.verdict in (Verdict.WRONG, Verdict.CRASHED)
+        and isinstance(outcome.error, MismatchError | CodeError)
         and not isinstance(outcome.error, DiedError)
     ]
     if not telling:
         return
-    with contextlib.suppress(EnvironmentBrokenError):
-        result.culprit = find_culprit(result, bench, tests[telling[0].check.name])
-        if result.culprit is None:
-            result.mistake = find_mistake(result, telling[0], bench, tests)
+    clock = Clock(min(SECONDS, bench.seconds))
+    with contextlib.suppress(EnvironmentBrokenError, TimedOutError):
+        result.culprits = find_culprits(result, bench, tests[telling[0].check.name], clock)
+        if not result.culprits:
+            result.mistake = find_mistake(result, telling[0], bench, tests, clock)
 
 
-def find_culprit(result: Result, bench: Workbench, test: Test) -> int | None:
-    """The earlier step with whose reference the test passes."""
-    number, replaced = result.step.number, set(result.replaced)
-    own = set(range(1, number)) - replaced
-    if result.tree == "solutions" or not own:
-        return None
-    bench.select(number, reference=replaced | own)
-    if failure(test, bench):
-        return None
-    for candidate in sorted(own):
-        bench.select(number, reference={*replaced, candidate})
-        if not failure(test, bench):
-            return candidate
-    return min(own)
+def find_culprits(result: Result, bench: Workbench, test: Test, clock: Clock) -> list[int]:
+    """The earlier steps with whose references the test passes, and all of which it needs."""
+    replaced = set(result.replaced)
+    own = set(range(1, result.step.number)) - replaced
+
+    def passes_with(references: set[int]) -> bool:
+        bench.select(result.step.number, reference=references, clock=clock)
+        return attempt(test, bench) is None
+
+    if result.tree == "solutions" or not own or not passes_with(replaced | own):
+        return []
+    needed = set(own)
+    for number in sorted(own):
+        if passes_with(replaced | needed - {number}):
+            needed.remove(number)
+    return sorted(needed)
 
 
 def find_mistake(
-    result: Result, first: Outcome, bench: Workbench, tests: Mapping[str, Test]
+    result: Result,
+    first: Outcome,
+    bench: Workbench,
+    tests: Mapping[str, Test],
+    clock: Clock,
 ) -> Mistake | None:
     """The known mistake that fails as the learner's code does, in the first check that fails."""
 
     def fails_alike(mistake: Mistake, outcome: Outcome) -> bool:
         source = mistake.apply(solution_source(result.step.number, result.tree))
-        bench.select(result.step.number, reference=result.replaced, source=source)
-        return is_alike(outcome.error, failure(tests[outcome.check.name], bench))
+        number, reference = result.step.number, result.replaced
+        bench.select(number, reference=reference, source=source, clock=clock)
+        return is_alike(outcome.error, attempt(tests[outcome.check.name], bench))
 
     for group in likely_mistakes(result):
         alike = [mistake for mistake in group if fails_alike(mistake, first)]
@@ -96,6 +108,14 @@ def is_alike(error: BaseException | None, other: BaseException | None) -> bool:
     """Whether two checks ended in the same way, but for rounding."""
     (what, observed), (other_what, other_observed) = symptom(error), symptom(other)
     return what == other_what and same(observed, other_observed)
+
+
+def attempt(test: Test, bench: Workbench) -> Exception | None:
+    """How a test fails, if it does. Raises TimedOutError when there is no time left."""
+    error = failure(test, bench)
+    if isinstance(error, TimedOutError):
+        raise error
+    return error
 
 
 def failure(test: Test, bench: Workbench) -> Exception | None:

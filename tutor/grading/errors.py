@@ -47,7 +47,3 @@ class DiedError(CodeError):
 
 class TimedOutError(CodeError):
     """The code under check took longer than it may."""
-
-
-class EnvironmentBrokenError(Exception):
-    """The process did not get as far as the code under check."""

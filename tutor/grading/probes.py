@@ -64,6 +64,8 @@ def tensor(values: Array) -> Tensor:
 
 def as_tensor(value: object, what: str) -> Tensor:
     """What the code under check returned, if it is a tensor."""
+    if value is None:
+        raise ContractError(f"{what} returned None; does it end in a return?")
     if not isinstance(value, Tensor):
         raise ContractError(f"{what} returned {type(value).__name__}, not a Tensor")
     return value
@@ -106,14 +108,13 @@ def call(module: Any, x: Tensor) -> Any:
     Code that looks at its tensors, say to print them, needs them one by one, and gets that.
     """
     sys.stdout.flush()
-    printed = os.lseek(1, 0, os.SEEK_CUR)
+    printed = os.fstat(1).st_size
     try:
         with F.lazy(), mock.patch.object(Tensor, "__repr__", refuse_to_show):
             return module(x)
     except TypeError:  # what MAX raises where a tensor has no values yet
         sys.stdout.flush()
         os.ftruncate(1, printed)
-        os.lseek(1, printed, os.SEEK_SET)
         return module(x)
 
 
@@ -172,6 +173,12 @@ def parameters(
 ) -> dict[str, list[int]]:
     """The shapes of a module's parameters."""
     return shapes(make(step, name, arguments, options))
+
+
+def kind_of_attribute(step: ModuleType, name: str, config: Config, attribute: str) -> str:
+    """The type of what a module keeps under a name, or nothing if it keeps nothing there."""
+    module = make(step, name, (config,), {})
+    return type(getattr(module, attribute, None)).__name__
 
 
 def initial_weights(

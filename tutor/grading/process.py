@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from tutor import ROOT
+from tutor.errors import EnvironmentBrokenError
 from tutor.grading import channel
 from tutor.grading.errors import (
     CodeError,
     ContractError,
     DiedError,
-    EnvironmentBrokenError,
     NotStartedError,
     Place,
     TimedOutError,
@@ -29,7 +29,11 @@ from tutor.grading.errors import (
 START_SECONDS = 1800.0  # for MAX to get ready, or to compile; without a kernel pack it is minutes
 MOST_OUTPUT = 4000  # characters that the code printed, kept for each check
 
-BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from tutor.grading.worker import main; main()"
+# This course's `tutor`, whichever is installed; but no other file beside it is to be imported.
+BOOT = (
+    "import sys; sys.path.insert(0, sys.argv[1]); import tutor; del sys.path[0]; "
+    "from tutor.grading.worker import main; main()"
+)
 
 
 @dataclass
@@ -49,12 +53,12 @@ class CodeProcess:
     def __init__(self, root: Path, tree: str, announce: Callable[[str], None]) -> None:
         self._folder, self._announce = root / tree, announce
         self._connection, other = multiprocessing.Pipe()
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115 (both live as long as the process)
+        self._output = tempfile.TemporaryFile("a+b")  # noqa: SIM115 (both live as long as the process)
         self._faults = tempfile.TemporaryFile()  # noqa: SIM115
         self._is_ready, self._read = False, 0
         descriptors = [other.fileno(), self._output.fileno(), self._faults.fileno()]
         self._child = subprocess.Popen(  # noqa: S603 (this very Python, on our own worker)
-            [sys.executable, "-P", "-c", BOOT, ROOT, root, tree, *map(str, descriptors)],
+            [sys.executable, "-P", "-u", "-c", BOOT, ROOT, root, tree, *map(str, descriptors)],
             env=dict(os.environ),  # MAX changes the environment behind it
             stdin=subprocess.DEVNULL,
             pass_fds=descriptors,
@@ -95,13 +99,16 @@ class CodeProcess:
 
     def close(self) -> None:
         """End the process and all that it started."""
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait()
         self._connection.close()
 
     def _await_start(self) -> None:
-        answer = self._answer(Clock(START_SECONDS))
+        try:
+            answer = self._answer(Clock(START_SECONDS))
+        except TimeoutError:
+            raise EnvironmentBrokenError("MAX does not get ready") from None
         if "broken" in answer:
             raise EnvironmentBrokenError(f"MAX does not start: {answer['broken']}")
         self._is_ready = True
@@ -131,8 +138,9 @@ class CodeProcess:
     def _died(self) -> Exception:
         try:
             code = self._child.wait(timeout=5)
-        except subprocess.TimeoutExpired:  # it is there, but what it says is no message
-            code = 0
+        except subprocess.TimeoutExpired:
+            self.close()
+            return DiedError("Its process says something that is no answer.")
         places = self._places()
         self.close()
         if not self._is_ready:
@@ -162,11 +170,13 @@ def read_line(file: Path, number: int) -> str:
         return ""
 
 
-def as_exception(types: list[str], message: str, where: list[list[Any]]) -> CodeError:
+def as_exception(
+    types: list[str], message: str, where: list[list[Any]], is_stub: bool
+) -> CodeError:
     """The exception that the worker describes."""
     kind = CodeError
     if types[0] == "ContractError":
         kind = ContractError
-    if types[0] == "NotImplementedError" and re.match(r"step \d\d: ", message):
+    if is_stub:
         kind = NotStartedError
     return kind(types[0], message, [Place(*place) for place in where], types)

@@ -9,8 +9,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from tutor import ROOT
 from tutor.course import NUMBERS, Check, load_step
-from tutor.grading.errors import CodeError, ContractError, EnvironmentBrokenError
+from tutor.errors import EnvironmentBrokenError
+from tutor.grading.errors import CodeError, ContractError, NotStartedError
 from tutor.grading.expectations import MismatchError
 from tutor.grading.results import Outcome, Result, Verdict
 
@@ -18,25 +20,37 @@ STYLES = {Verdict.PASSED: "green", Verdict.NOT_STARTED: "yellow"}  # of the othe
 MOST_PLACES = 3  # lines of the code that are shown for a crash
 
 
+class OpenConsole(Console):
+    """A console that leaves it to its user what happens when nobody reads on."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 class Display:
-    """Prints the checks as they end, then what they mean."""
+    """Prints the checks as they end, then what they mean; keeps the error if that fails."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self.error: OSError | None = None
 
     def begin(self, result: Result) -> None:
-        self.console.print(heading(result))
-        self.console.print()
+        self._print(heading(result), Text())
 
     def checked(self, outcome: Outcome) -> None:
-        self.console.print(check_line(outcome.check, outcome))
+        self._print(check_line(outcome.check, outcome))
 
     def end(self, result: Result) -> None:
-        for check in result.step.checks:
-            if check.name not in result.outcomes:
-                self.console.print(check_line(check, None))
-        self.console.print()
-        self.console.print(summary(result))
+        reached = result.outcomes
+        missing = [check for check in result.step.checks if check.name not in reached]
+        self._print(*(check_line(check, None) for check in missing), Text(), summary(result))
+
+    def _print(self, *parts: RenderableType) -> None:
+        try:
+            if not self.error:
+                self.console.print(Group(*parts))
+        except OSError as error:
+            self.error = error
 
 
 def plain(*parts: RenderableType) -> str:
@@ -60,15 +74,15 @@ def heading(result: Result) -> RenderableType:
     file = (step.file(result.tree), "bold")
     parts = [Text.assemble("Checked ", file, f": step {step.number:02}, {step.title}.")]
     for why in sorted(set(result.replaced.values())):
-        numbers = [f"{number:02}" for number, reason in result.replaced.items() if reason == why]
-        steps = f"step{'s' * (len(numbers) > 1)} {listed(numbers)}"
+        steps = named([number for number, reason in result.replaced.items() if reason == why])
         parts.append(Text(f"The reference stands in for {steps} ({why})."))
     return Group(*parts)
 
 
-def listed(words: list[str]) -> str:
-    """Words in a row, as prose has them."""
-    return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
+def named(numbers: list[int]) -> str:
+    """Steps in a row, as prose has them: step 02; steps 02, 03 and 05."""
+    *others, last = [f"{number:02}" for number in numbers]
+    return f"steps {', '.join(others)} and {last}" if others else f"step {last}"
 
 
 def check_line(check: Check, outcome: Outcome | None) -> RenderableType:
@@ -105,7 +119,7 @@ def reasons(result: Result, error: BaseException | None) -> Iterator[RenderableT
     """What was expected and what came, or the line of the learner's that raised an error."""
     match error:
         case MismatchError():
-            yield Text(f"{error.what[:1].upper()}{error.what[1:]}{error.place}:")
+            yield Text(f"{sentence(error.what)}{error.place}:")
             grid = Table.grid(padding=(0, 2))
             grid.add_row("  expected", Text(error.expected, style="green"))
             grid.add_row("  got", Text(error.got, style="red"))
@@ -113,7 +127,9 @@ def reasons(result: Result, error: BaseException | None) -> Iterator[RenderableT
         case EnvironmentBrokenError():
             yield Text(f"{error}.")
         case ContractError():
-            yield Text(f"{error.message[:1].upper()}{error.message[1:]}.")
+            yield Text(f"{sentence(error.message)}{'' if error.message.endswith('?') else '.'}")
+        case NotStartedError() if error.places:
+            yield Text("It is not written yet, or its last line still raises NotImplementedError.")
         case CodeError():
             yield Text(shortened(str(error)))
         case _:
@@ -124,6 +140,12 @@ def reasons(result: Result, error: BaseException | None) -> Iterator[RenderableT
             yield Text(f"    {place.text}", style="bold")
     if result.step.shapes and is_about_shapes(error):
         yield Text(f"Shapes on the way: {result.step.shapes}")
+
+
+def sentence(text: str) -> str:
+    """The text with a capital letter in front, unless it begins with a name."""
+    first = text.partition(" ")[0]
+    return f"{text[:1].upper()}{text[1:]}" if first.isalpha() else text
 
 
 def is_about_shapes(error: BaseException | None) -> bool:
@@ -137,8 +159,11 @@ def shortened(message: str, lines: int = 6, width: int = 300) -> str:
     """The first lines of a message, none too long; of one by MAX, what it says in plain words."""
     if operation := re.search(r"Failed to create op '(\w+)'", message):
         reason = message.partition("Diagnostics:\n")[2] or message.rpartition("\n\n")[2]
-        reason = re.sub(r"#mosh<ape(\[.*?\])> : !mosh.ape", r"\1", reason.strip().splitlines()[0])
-        message = f"MAX cannot build this {operation[1]}: {reason}"
+        first, *_ = [*reason.strip().splitlines(), "it does not say why"]
+        first = first.partition(" Insert an explicit rebind")[0]
+        first = re.sub(r"#mosh<ape(\[.*?\])> : !mosh.ape", r"\1", first)
+        message = f"MAX cannot build this {operation[1]}: {first}"
+    message = message.partition("Fusion info")[0]
     kept = [line[:width] + " …" * (len(line) > width) for line in message.splitlines()]
     return "\n".join(kept[:lines] + ["…"] * (len(kept) > lines))
 
@@ -153,33 +178,30 @@ def summary(result: Result) -> RenderableType:
     passed = len(result.outcomes) - len(result.failures)
     counts = f"{passed} of {len(step.checks)} checks, {result.points} of {step.points} points"
     parts += [Text.assemble((f"{verdict}".capitalize(), style_of(verdict)), f": {counts}.")]
-    parts += [Text(advice(result))]
+    parts += [Text(f"Advice: {words}") for words in result.advice]
+    if result.tree == "steps":
+        parts += [Text(what_next(result))]
     return Group(*parts)
 
 
 def cause(result: Result) -> Iterator[RenderableType]:
     """The mistake that it is, or the earlier step that it comes from."""
-    if result.culprit:
-        yield Padding(
-            Text(
-                f"It passes with the reference's step {result.culprit:02} in place of yours: "
-                "look for the mistake there."
-            ),
-            (0, 0, 0, 2),
-            expand=False,
+    if result.culprits:
+        found = (
+            f"It passes with the reference's {named(result.culprits)} in place of yours: "
+            "look for the mistake there."
         )
+        yield Padding(Text(found), (0, 0, 0, 2), expand=False)
     if mistake := result.mistake:
         text = Text.assemble(("Mistake: ", "bold"), (mistake.says, "bold yellow"))
         place = Text(f"{result.step.chapter}, “{mistake.name}”", style="dim")
         yield Padding(Group(text, place), (0, 0, 0, 2), expand=False)
 
 
-def advice(result: Result) -> str:
+def what_next(result: Result) -> str:
     """What to do next."""
     step = result.step
     number, file = step.number, step.file(result.tree)
-    if result.tree == "solutions":
-        return ""
     match result.verdict:
         case Verdict.PASSED if number < NUMBERS[-1]:
             following = load_step(number + 1)
@@ -188,8 +210,18 @@ def advice(result: Result) -> str:
             return "Next: tutor generate --tree steps lets your own GPT-2 write."
         case Verdict.BROKEN:
             return "Next: tutor doctor tells what is wrong with this machine."
+        case Verdict.NOT_STARTED if result.points:
+            return f"Next: go on with the TODOs of {file}{line_of(result.failures[0])}."
+        case Verdict.NOT_STARTED if not (ROOT / step.chapter).exists():
+            return f"Next: fill in the first TODO of {file}."
         case Verdict.NOT_STARTED:
             return f"Next: read {step.chapter}, and fill in the first TODO of {file}."
-    if result.culprit:
-        return f"Next: tutor check {result.culprit}"
+    if result.culprits:
+        return f"Next: tutor check {result.culprits[0]}"
     return f"Next: mend {file}, then tutor check {number}. For a hint: tutor hint {number}"
+
+
+def line_of(outcome: Outcome) -> str:
+    """Where the code of a failed check ended, as words to go on with."""
+    places = outcome.error.places if isinstance(outcome.error, CodeError) else []
+    return f", above line {places[-1].line}" if places else ""

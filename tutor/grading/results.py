@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tutor.course import Check, Mistake, Step
+from tutor.errors import EnvironmentBrokenError
 from tutor.grading.errors import (
     CodeError,
     ContractError,
     DiedError,
-    EnvironmentBrokenError,
     NotStartedError,
     TimedOutError,
 )
@@ -70,7 +70,8 @@ class Result:
     replaced: dict[int, str]  # earlier steps for which the reference stood in, and why
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     mistake: Mistake | None = None
-    culprit: int | None = None  # the earlier step that the first failure comes from
+    culprits: list[int] = field(default_factory=list)  # earlier steps that it comes from
+    advice: list[str] = field(default_factory=list)  # on what is right, and could be better
 
     @property
     def points(self) -> int:
@@ -96,7 +97,8 @@ class Result:
                 return verdict
         if len(self.outcomes) == len(self.step.checks) and verdicts == {Verdict.PASSED}:
             return Verdict.PASSED
-        return Verdict.NOT_STARTED if verdicts <= {Verdict.NOT_STARTED} else Verdict.WRONG
+        unfinished = verdicts <= {Verdict.NOT_STARTED, Verdict.PASSED}
+        return Verdict.NOT_STARTED if unfinished else Verdict.WRONG
 
 
 def symptom(error: BaseException | None) -> tuple[str, object]:

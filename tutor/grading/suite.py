@@ -1,6 +1,7 @@
 """The suites of the steps under pytest: which code they check, and what came of it."""
 
 import re
+import warnings
 from collections.abc import Generator
 from typing import Any, Protocol
 
@@ -9,6 +10,7 @@ import pytest
 from tutor.course import load_step
 from tutor.grading import report
 from tutor.grading.diagnosis import Test, diagnose
+from tutor.grading.expectations import AdviceWarning
 from tutor.grading.results import Outcome, Result, Verdict
 from tutor.grading.workbench import Workbench
 from tutor.stubs import replaced_steps
@@ -53,7 +55,7 @@ class Suites:
             self._begin(number)
         finished = yield
         is_last = nextitem is None or step_number(nextitem) != number
-        if number and (is_last or item.session.shouldstop):
+        if number and (is_last or item.session.shouldstop or item.session.shouldfail):
             self._end()
         return finished
 
@@ -90,6 +92,10 @@ class Suites:
                 item.session.shouldstop = str(error)
         return made
 
+    def pytest_warning_recorded(self, warning_message: warnings.WarningMessage) -> None:
+        if issubclass(warning_message.category, AdviceWarning) and self.results:
+            self.results[-1].advice.append(str(warning_message.message))
+
     def _end(self) -> None:
         result = self.results[-1]
         diagnose(result, self.bench, self._tests)
@@ -100,6 +106,8 @@ class Suites:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """What `tutor check` says, when pytest itself is the command."""
         for result in self.results:
+            if len(result.outcomes) < len(result.step.checks) and not result.failures:
+                continue  # only some checks were asked for, and nothing is wrong with these
             terminalreporter.write(report.plain(report.heading(result), report.summary(result)))
 
     def pytest_sessionfinish(self) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 from tutor import ROOT
 from tutor.course import load_step
-from tutor.grading.errors import EnvironmentBrokenError
+from tutor.errors import EnvironmentBrokenError
+from tutor.grading.errors import NotStartedError
 from tutor.grading.process import Clock, CodeProcess
 
 SECONDS = 60.0  # that a step and all its checks may take
@@ -45,14 +46,20 @@ class Workbench:
             self._process.close()
 
     def select(
-        self, number: int, *, reference: Collection[int] = (), source: str | None = None
+        self,
+        number: int,
+        *,
+        reference: Collection[int] = (),
+        source: str | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        """Take a step, with the solution in place of some earlier ones, and set the clock.
+        """Take a step, with the solution in place of some earlier ones, and a clock.
 
-        A source takes the place of the step's own file. The first probe loads it.
+        A source takes the place of the step's own file. The first probe loads it. The clock is a
+        new one unless given.
         """
         self._step = {"number": number, "reference": sorted(reference), "source": source}
-        self._is_loaded, self._clock = False, Clock(self.seconds)
+        self._is_loaded, self._clock = False, clock or Clock(self.seconds)
 
     def output(self) -> str:
         """What the code has printed since this was asked before."""
@@ -72,8 +79,11 @@ class Workbench:
         return ask
 
     def _load(self, process: CodeProcess) -> None:
+        name = load_step(self._step["number"]).file(self.tree)
+        expected = self.root / name
+        if self._step["source"] is None and not expected.exists():
+            raise NotStartedError(f"{name} is not there", "tools/make_stubs.py writes it anew")
         file = process.ask({"do": "load", **self._step}, self._clock)
-        expected = self.root / load_step(self._step["number"]).file(self.tree)
         if Path(file) != expected:
             raise EnvironmentBrokenError(f"{file} was loaded in place of {expected}")
         self._is_loaded = True

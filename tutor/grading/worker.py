@@ -3,6 +3,7 @@
 It knows no expected value. It ends when the process that started it does.
 """
 
+import ctypes
 import faulthandler
 import importlib
 import importlib.abc
@@ -26,6 +27,7 @@ from tutor import ROOT, course, runtime
 from tutor.grading import channel
 
 MEMORY = 2 * 2**30  # bytes that the code under check may map beyond what MAX has mapped
+PR_SET_PDEATHSIG = 1  # as linux/prctl.h has it
 LARGEST_FILE = 2**28  # bytes that it may write into one file, its output among them
 
 
@@ -44,7 +46,7 @@ class TreeFinder(importlib.abc.MetaPathFinder):
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> importlib.machinery.ModuleSpec | None:
         package, _, module = name.partition(".")
-        if package not in course.TREES:
+        if package not in (*course.TREES, "tests"):
             return None
         if package != self.tree:
             raise ModuleNotFoundError(f"{package} cannot be imported by a step under check")
@@ -85,6 +87,7 @@ class Worker:
         self.finder = TreeFinder(root, tree)
         sys.meta_path.insert(0, self.finder)
         self.step: ModuleType | None = None
+        self.number = 0
         self.requests: SimpleQueue[dict[str, Any]] = SimpleQueue()
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -114,7 +117,7 @@ class Worker:
 
     def load(self, number: int, reference: list[int], source: str | None) -> str:
         """Import a step anew, from its file or from a text; the file that it came from."""
-        name = course.module_name(self.finder.tree, number)
+        name, self.number = course.module_name(self.finder.tree, number), number
         self.finder.reference = set(reference)
         self.finder.sources = {} if source is None else {name: source}
         for loaded in list(sys.modules):
@@ -131,7 +134,7 @@ class Worker:
 
     def describe(self, error: BaseException) -> dict[str, Any]:
         """An exception in plain values: its types, its message, and where in the tree it arose."""
-        folder = str(self.finder.root / self.finder.tree)
+        folder = f"{self.finder.root / self.finder.tree}{os.sep}"
         frames = traceback.extract_tb(error.__traceback__)
         where = [
             [Path(frame.filename).name, frame.lineno, frame.name, frame.line or ""]
@@ -147,7 +150,10 @@ class Worker:
             line = (error.text or "").strip()
             where = [[Path(error.filename or "").name, error.lineno or 0, "", line]]
         types = [base.__name__ for base in type(error).__mro__]
-        return {"types": types, "message": message, "where": where}
+        stub = isinstance(error, NotImplementedError) and message.startswith(
+            f"step {self.number:02}: "
+        )
+        return {"types": types, "message": message, "where": where, "is_stub": stub}
 
 
 def limit_resources() -> None:
@@ -155,9 +161,22 @@ def limit_resources() -> None:
     statm = Path("/proc/self/statm")
     if statm.exists():
         mapped = int(statm.read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY, mapped + MEMORY))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        set_limit(resource.RLIMIT_AS, mapped + MEMORY)
+    set_limit(resource.RLIMIT_FSIZE, LARGEST_FILE)
+    set_limit(resource.RLIMIT_CORE, 0)
+
+
+def set_limit(kind: int, wanted: int) -> None:
+    """Set a limit, or leave the one that is there if it is lower."""
+    _, hard = resource.getrlimit(kind)
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(kind, (limit, limit))
+
+
+def end_with_parent() -> None:
+    """Have Linux kill this process with the one that started it, even in the middle of C code."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def main() -> None:
@@ -166,8 +185,11 @@ def main() -> None:
     The arguments after the first: the root, the tree, and the descriptors of the connection, of
     the file for what the code prints, and of the one for where a signal hits it.
     """
+    end_with_parent()
     root, tree = Path(sys.argv[2]), sys.argv[3]
-    link, output, faults = map(int, sys.argv[4:])
+    descriptors = link, output, faults = [int(number) for number in sys.argv[4:]]
+    for descriptor in descriptors:  # what the code under check starts must not hold them open
+        os.set_inheritable(descriptor, False)
     sys.dont_write_bytecode = True
     connection = Connection(link)
 
