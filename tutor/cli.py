@@ -174,9 +174,8 @@ def hint(step: int) -> None:
     if found.mistake:
         lines.insert(1, f"Mistake: {found.mistake}")
     if found.rung == most:
-        lines.append(
-            f"That was the last hint; {course.load_step(step).file('solutions')} has more."
-        )
+        file = course.load_step(step).file("solutions")
+        lines.append(f"That was the last one; see {file}.")
     Console(highlight=False).print(Text("\n".join(lines)))
 
 

@@ -24,6 +24,7 @@ def course(tmp_path: Path) -> Path:
     """A copy of the course without its references, all steps solved."""
     shutil.copytree(ROOT / "tutor", tmp_path / "tutor")
     shutil.copytree(ROOT / "steps", tmp_path / "steps")
+    (tmp_path / "solutions").mkdir()
     (tmp_path / "models").symlink_to(ROOT / "models")
     for number in NUMBERS:
         (tmp_path / load_step(number).file("steps")).write_text(solution_source(number, "steps"))
