@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tutor import runtime
+from tutor.grading.workbench import Workbench
 
 runtime.activate()  # before MAX is imported: it reads its environment then
 
@@ -17,3 +18,12 @@ def pinned_defaults() -> Iterator[None]:
 
     with default_device(CPU()), default_dtype(DType.float32):
         yield
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Workbench]:
+    """A process for the references, or for whatever stands in place of one."""
+    bench = Workbench("solutions")
+    bench.start()
+    yield bench
+    bench.close()

@@ -130,14 +130,6 @@ def test_every_instruction_of_a_solution_is_a_todo(step: Step) -> None:
     assert stubs.derive(step.number).count("TODO: ") >= 1
 
 
-@pytest.fixture(scope="module")
-def bench() -> Iterator[Workbench]:
-    bench = Workbench("solutions")
-    bench.start()
-    yield bench
-    bench.close()
-
-
 @by_step
 def test_a_solution_passes_every_check(step: Step, bench: Workbench) -> None:
     result = run_suite(step, bench, solution_source(step.number))

@@ -1,7 +1,5 @@
 """Every known mistake is refused, and named; every other way of being right is accepted."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.project.suites import run_suite, variants_of
@@ -13,14 +11,6 @@ from tutor.grading.workbench import Workbench
 STEPS = all_steps()
 MISTAKES = [(step, mistake) for step in STEPS for mistake in step.mistakes]
 VARIANTS = [(step, *variant) for step in STEPS for variant in variants_of(step).items()]
-
-
-@pytest.fixture(scope="module")
-def bench() -> Iterator[Workbench]:
-    bench = Workbench("solutions")
-    bench.start()
-    yield bench
-    bench.close()
 
 
 @pytest.mark.parametrize(

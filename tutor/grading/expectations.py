@@ -123,6 +123,19 @@ def expect_refusal(what: str, observe: Callable[[], object], *words: object) -> 
         raise MismatchError(what, expected, "no error")
 
 
+def expect_refusals(cases: dict[str, tuple[Callable[[], object], list[object]]]) -> None:
+    """Expect several refusals, each with its words; a mistake is recognized by all of them."""
+    failed: dict[str, MismatchError] = {}
+    for what, (observe, words) in cases.items():
+        try:
+            expect_refusal(what, observe, *words)
+        except MismatchError as error:
+            failed[what] = error
+    for first in failed.values():
+        first.observed = {what: error.observed for what, error in failed.items()}
+        raise first
+
+
 def mentions(message: str, word: str) -> bool:
     """Whether a message has a word or a number, not just as a part of a longer one."""
     part = r"\d" if word[-1].isdigit() else r"\w"
