@@ -30,6 +30,7 @@ def test_only_registered_mistakes_are_recorded() -> None:
     assert {number: set(names) for number, names in failing_checks().items()} == registered
 
 
+@pytest.mark.filterwarnings("ignore::tutor.grading.expectations.AdviceWarning")
 @pytest.mark.parametrize(
     ("step", "name", "edits"),
     VARIANTS,
