@@ -176,9 +176,9 @@ def test_text(step: Workbench) -> None:
     prompt = np.array([[ALPHABET.index(letter) for letter in "Once"]])
     expected = "".join(ALPHABET[token] for token in likeliest(prompt, 5)[0])
     for options in GREEDY:
-        answer = write(max_new_tokens=5, seed=0, **options)
-        expect_equal(f"the text with {named(options)}", answer["text"], expected)
-    first, again, other = (write(4, seed=seed)["text"] for seed in (1, 1, 2))
+        text = write(max_new_tokens=5, seed=0, **options)
+        expect_equal(f"the text with {named(options)}", text, expected)
+    first, again, other = (write(4, seed=seed) for seed in (1, 1, 2))
     expect_alike("what generate_text draws from the same seed", again, first)
     expect_alike("what generate_text draws from another seed", other, first, alike=False)
 

@@ -29,8 +29,9 @@ from tutor.grading import channel
 # Bytes that the code under check may map beyond what MAX has mapped at its start. MAX goes on to
 # map 1.6 GB for the reference on two cores, of which it uses little, and more with more cores.
 MEMORY = 4 * 2**30 + (os.cpu_count() or 1) * 2**27
-PR_SET_PDEATHSIG = 1  # as linux/prctl.h has it
 LARGEST_FILE = 2**28  # bytes that it may write into one file, its output among them
+
+PR_SET_PDEATHSIG = 1  # as linux/prctl.h has it
 
 
 class TreeFinder(importlib.abc.MetaPathFinder):
