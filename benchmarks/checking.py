@@ -40,7 +40,7 @@ def main() -> None:
         course = copy_course(Path(folder))
         for step in track(all_steps(), console=Console(stderr=True)):
             file, solution = course / step.file("steps"), solution_source(step.number, "steps")
-            command = [*TUTOR, "check", str(step.number)]
+            command = [*TUTOR, "check", step.short]
             file.write_text(solution)
             passes, memory = zip(*(measure(command, course) for _ in range(runs)), strict=True)
             with tempfile.TemporaryDirectory() as home:
@@ -55,7 +55,7 @@ def main() -> None:
             for column, seconds in zip(columns, times, strict=True):
                 column.append(seconds)
             cells = [f"{seconds:.2f}" for seconds in times]
-            table.add_row(f"{step.number:02}", *cells, f"{max(memory) / 1e6:.0f}", str(kernels))
+            table.add_row(step.short, *cells, f"{max(memory) / 1e6:.0f}", str(kernels))
         table.add_section()
         table.add_row("median", *(f"{statistics.median(column):.2f}" for column in columns), "", "")
         table.add_row("slowest", *(f"{max(column):.2f}" for column in columns), "", "")

@@ -1,4 +1,4 @@
-"""The twelve reference modules of the course, from a configuration to generated text.
+"""The twelve reference modules of the course, from a configuration to generated text, and more.
 
 One legend of shape letters serves all of them:
 

@@ -18,7 +18,13 @@ from tests.samples import (
     random_weights,
     sizes,
 )
-from tutor.grading.expectations import MismatchError, expect_close, expect_equal, expect_refusal
+from tutor.grading.expectations import (
+    MismatchError,
+    expect_alike,
+    expect_close,
+    expect_equal,
+    expect_refusal,
+)
 from tutor.grading.workbench import Workbench
 
 NEXT, TOKENS = "generate_next_token", "generate_tokens"
@@ -56,12 +62,6 @@ def expect_seen(name: str, answer: dict[str, Any], windows: list[oracle.Tokens])
     expect_equal(asked, len(seen), len(windows), observed=seen)
     for ids, window in zip(seen, windows, strict=True):
         expect_ids(f"what {name} shows the model", ids, window)
-
-
-def expect_alike(what: str, got: object, other: object, alike: bool = True) -> None:
-    words = "something else", "the same"
-    if (got == other) is not alike:
-        raise MismatchError(what, words[alike], words[not alike])
 
 
 def expect_shares(step: Workbench, name: str, temperature: float, *arguments: float) -> None:

@@ -106,17 +106,18 @@ def generate(
 
 
 class StepNumber(click.ParamType["int"]):
-    """A step as people name it: 7, 07, s07."""
+    """A step as people name it: 7, 07, s07; b1, b01."""
 
     name = "step"
 
     def convert(
         self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
-        digits = str(value).lower().removeprefix("s")
-        if not digits.isdecimal() or int(digits) not in course.NUMBERS:
-            self.fail(f"{value!r} is no step; they are 1 to {course.NUMBERS[-1]}", param, ctx)
-        return int(digits)
+        number = course.find_number(str(value))
+        if not number:
+            bonus = ", ".join(map(course.short_name, course.BONUS))
+            self.fail(f"{value!r} is no step; they are 1 to {course.CORE[-1]}, {bonus}", param, ctx)
+        return number
 
 
 @app.command(
@@ -124,11 +125,14 @@ class StepNumber(click.ParamType["int"]):
 Examples:
   tutor check 7
   tutor check 7 8 --tree solutions
+  tutor check b1
   tutor check --all
 """
 )
 @click.argument("steps", nargs=-1, type=StepNumber(), metavar="N [M …]")
-@click.option("--all", "every", is_flag=True, help="Check all twelve steps.")
+@click.option(
+    "--all", "every", is_flag=True, help="Check the twelve steps, without the bonus ones."
+)
 @click.option(
     "--tree",
     type=click.Choice(course.TREES),
@@ -149,7 +153,7 @@ def check(steps: tuple[int, ...], every: bool, tree: str, timeout: int) -> None:
         raise InputError("name the steps to check, as in tutor check 7, or give --all")
     from tutor.grading.check import check_steps
 
-    verdicts = check_steps(course.NUMBERS if every else sorted(set(steps)), tree, timeout)
+    verdicts = check_steps(course.CORE if every else sorted(set(steps)), tree, timeout)
     if "environment broken" in verdicts:
         raise click.exceptions.Exit(3)
     if set(verdicts) != {"passed"}:
@@ -167,15 +171,15 @@ def hint(step: int) -> None:
 
     found = next_hint(course.load_step(step))
     if not found:
-        click.echo(f"Step {step:02} passed its last check; there is nothing to hint at.")
+        name = course.label(step).capitalize()
+        click.echo(f"{name} passed its last check; there is nothing to hint at.")
         return
     most = len(found.check.hints)
     lines = [found.check.title, f"Hint {found.rung} of {most}: {found.text}"]
     if found.mistake:
         lines.insert(1, f"Mistake: {found.mistake}")
     if found.rung == most:
-        file = course.load_step(step).file("solutions")
-        lines.append(f"That was the last one; see {file}.")
+        lines.append(f"That was the last one; see {course.file_name('solutions', step)}.")
     Console(highlight=False).print(Text("\n".join(lines)))
 
 

@@ -1,9 +1,10 @@
 """The registry of the steps: their titles, checks, hints and known mistakes.
 
-It reads `tutor/exercises/step_NN.toml`, and nothing else knows what is in them.
+It reads `tutor/exercises/`, and nothing else knows what is in there, or how a step is called.
 """
 
 import functools
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Any
 from tutor import ROOT
 
 EXERCISES = Path(__file__).parent / "exercises"
-NUMBERS = range(1, 13)
+CORE = range(1, 13)
+BONUS = range(13, 14)  # what goes beyond the twelve, in files that count from bonus_01
+NUMBERS = range(CORE.start, BONUS.stop)
 TREES = ("steps", "solutions")
 
 
@@ -57,41 +60,86 @@ class Step:
         return sum(check.points for check in self.checks)
 
     @property
+    def name(self) -> str:
+        return step_name(self.number)
+
+    @property
+    def label(self) -> str:
+        return label(self.number)
+
+    @property
+    def short(self) -> str:
+        return short_name(self.number)
+
+    @property
+    def task(self) -> str:
+        """The pixi task that checks it: s07, b01."""
+        return f"{self.name[0]}{self.name[-2:]}"
+
+    @property
     def suite(self) -> str:
-        return f"tests/test_step_{self.number:02}.py"
+        return f"tests/test_{self.name}.py"
 
     @property
     def registry(self) -> str:
-        return f"tutor/exercises/step_{self.number:02}.toml"
+        return f"tutor/exercises/{self.name}.toml"
 
     @property
     def chapter(self) -> str:
-        return f"book/src/step_{self.number:02}.md"
-
-    def module(self, tree: str) -> str:
-        """The name of its module in a tree."""
-        return module_name(tree, self.number)
+        return f"book/src/{self.name}.md"
 
     def file(self, tree: str) -> str:
         """Its file in a tree, relative to the root of the course."""
-        return f"{self.module(tree).replace('.', '/')}.py"
+        return file_name(tree, self.number)
+
+
+def step_name(number: int) -> str:
+    """How its files call a step: step_07, bonus_01."""
+    return f"step_{number:02}" if number in CORE else f"bonus_{number - CORE[-1]:02}"
+
+
+def label(number: int) -> str:
+    """How a sentence calls a step: step 07, bonus 01."""
+    return step_name(number).replace("_", " ")
+
+
+def short_name(number: int) -> str:
+    """How a command calls a step: 7, b1."""
+    return str(number) if number in CORE else f"b{number - CORE[-1]}"
+
+
+def find_number(name: str) -> int:
+    """The number of a step by any of its names: 7, 07, s07, step_07; b1, b01, bonus_01; else 0."""
+    match = re.fullmatch(r"(s|step_|b|bonus_|)0*(\d+)", name.lower())
+    short = match and f"{'b' * match[1].startswith('b')}{match[2]}"
+    return next((number for number in NUMBERS if short_name(number) == short), 0)
 
 
 def module_name(tree: str, number: int) -> str:
-    """The name of a step's module: steps.step_07, solutions.solution_07."""
-    return f"{tree}.{tree.removesuffix('s')}_{number:02}"
+    """The name of a step's module: steps.step_07, solutions.solution_07, solutions.bonus_01."""
+    name = step_name(number)
+    return f"{tree}.{name if tree == 'steps' else name.replace('step', 'solution')}"
+
+
+def file_name(tree: str, number: int) -> str:
+    """The file of a step in a tree, relative to the root of the course."""
+    return f"{module_name(tree, number).replace('.', '/')}.py"
 
 
 def solution_source(number: int, tree: str = "solutions") -> str:
     """The reference of a step as text, importing from the tree that it is to be part of."""
-    source = (ROOT / "solutions" / f"solution_{number:02}.py").read_text()
-    return source if tree == "solutions" else source.replace("solutions.solution_", "steps.step_")
+    source = (ROOT / file_name("solutions", number)).read_text()
+    if tree == "solutions":
+        return source
+    own = source.replace("solutions.solution_", "steps.step_")
+    return own.replace("solutions.bonus_", "steps.bonus_")
 
 
 @functools.cache
 def load_step(number: int) -> Step:
     """The registered step of this number."""
-    entries: dict[str, Any] = tomllib.loads((EXERCISES / f"step_{number:02}.toml").read_text())
+    file = EXERCISES / f"{step_name(number)}.toml"
+    entries: dict[str, Any] = tomllib.loads(file.read_text())
     checks, mistakes = entries.pop("checks"), entries.pop("mistakes")
     return Step(
         number=number,
@@ -105,5 +153,5 @@ def load_step(number: int) -> Step:
 
 
 def all_steps() -> list[Step]:
-    """The twelve steps, in their order."""
+    """The twelve steps and those that go beyond them, in their order."""
     return [load_step(number) for number in NUMBERS]

@@ -71,9 +71,9 @@ def load_step(tree: str, number: int) -> ModuleType:
     """The module of a step in either tree; a learner's own is refused until it is finished."""
     if tree == "steps":
         for earlier in range(1, number + 1):
-            file = course.load_step(earlier).file(tree)
+            file = course.file_name(tree, earlier)
             if why := stubs.unfinished(ROOT / file):
-                cure = f"see tutor check {earlier}, or leave out --tree"
+                cure = f"see tutor check {course.short_name(earlier)}, or leave out --tree"
                 raise InputError(f"{file} is {why}; {cure}")
     runtime.activate()
     with learners_code(tree):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tutor import ROOT
-from tutor.course import Check, Step
+from tutor.course import Check, Step, step_name
 
 if TYPE_CHECKING:
     from tutor.grading.results import Result
@@ -16,7 +16,7 @@ FOLDER = ROOT / ".tutor"
 
 def record_file(number: int) -> Path:
     """Where the record of a step is kept."""
-    return FOLDER / f"step_{number:02}.json"
+    return FOLDER / f"{step_name(number)}.json"
 
 
 def load(number: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from tutor.course import NUMBERS, load_step, solution_source
+from tutor.course import NUMBERS, file_name, label, load_step, solution_source
 
 MOST_COLUMNS = 100  # of a line
 
@@ -14,24 +14,23 @@ MOST_COLUMNS = 100  # of a line
 Region = tuple[int, int, str]
 
 
-def derive(number: int) -> str:
+def derive(number: int, tree: str = "steps") -> str:
     """The stub of a step: its solution without the answers, whose comments become TODOs.
 
     Imports, signatures and docstrings stay. So does a statement outside of functions, unless an
     instruction stands above it.
     """
-    source = solution_source(number, "steps")
-    lines, tree = source.splitlines(), ast.parse(source)
+    source = solution_source(number, tree)
+    lines, module = source.splitlines(), ast.parse(source)
     edits: list[tuple[Region, list[str]]] = []
-    edits += [(region, []) for region in instructed_regions(tree, lines)]
-    for name, function in functions(tree):
+    edits += [(region, []) for region in instructed_regions(module, lines)]
+    for name, function in functions(module):
         if not is_declaration(function):
             region = body_region(function, lines)
-            edits.append(
-                (region, [f'{region[2]}raise NotImplementedError("step {number:02}: {name}")'])
-            )
-    for (first, end, indent), ending in sorted(edits, reverse=True):
-        lines[first:end] = [*instructions(lines[first:end], indent), *ending]
+            ending = f'{region[2]}raise NotImplementedError("{label(number)}: {name}")'
+            edits.append((region, [ending]))
+    for (first, end, indent), endings in sorted(edits, reverse=True):
+        lines[first:end] = [*instructions(lines[first:end], indent), *endings]
     return with_header("\n".join(lines) + "\n", number)
 
 
@@ -102,7 +101,7 @@ def with_header(source: str, number: int) -> str:
     task = (
         f"Task:    fill in every TODO, and take out the line with NotImplementedError below it.\n"
         f"Chapter: {step.chapter}\n"
-        f"Check:   pixi run s{number:02}   or   uv run tutor check {number}\n"
+        f"Check:   pixi run {step.task}   or   uv run tutor check {step.short}\n"
     )
     return re.sub(r"\n\n(?=Source:)", f"\n\n{task}\n", source, count=1)
 
@@ -128,9 +127,8 @@ def unfinished(file: Path) -> str | None:
 
 def is_placeholder(node: ast.AST) -> bool:
     """Whether this is the line that ends the body of a function in a stub."""
-    return isinstance(node, ast.Raise) and ast.unparse(node).startswith(
-        "raise NotImplementedError('step "
-    )
+    placeholder = r"raise NotImplementedError\('(step|bonus) \d\d: "
+    return isinstance(node, ast.Raise) and bool(re.match(placeholder, ast.unparse(node)))
 
 
 def replaced_steps(root: Path, tree: str, number: int) -> dict[int, str]:
@@ -138,7 +136,7 @@ def replaced_steps(root: Path, tree: str, number: int) -> dict[int, str]:
     if tree == "solutions":
         return {}
     found = {
-        earlier: unfinished(root / load_step(earlier).file(tree))
+        earlier: unfinished(root / file_name(tree, earlier))
         for earlier in NUMBERS
         if earlier < number
     }

@@ -16,7 +16,7 @@ VARIANTS = ROOT / "tests" / "variants"
 
 def tests_of(step: Step) -> dict[str, Test]:
     """The tests of a step's suite, by check."""
-    module: ModuleType = importlib.import_module(f"tests.test_step_{step.number:02}")
+    module: ModuleType = importlib.import_module(f"tests.test_{step.name}")
     return {check.name: getattr(module, f"test_{check.name}") for check in step.checks}
 
 
@@ -41,6 +41,6 @@ def run_suite(step: Step, bench: Workbench, source: str) -> Result:
 
 def variants_of(step: Step) -> dict[str, list[list[str]]]:
     """Right solutions other than the reference: name, and pairs of what is replaced by what."""
-    file = VARIANTS / f"step_{step.number:02}.toml"
+    file = VARIANTS / f"{step.name}.toml"
     entries: dict[str, Any] = tomllib.loads(file.read_text()) if file.exists() else {}
     return {name: entry["edits"] for name, entry in entries.items()}

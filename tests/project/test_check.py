@@ -19,8 +19,8 @@ from rich.console import Console
 from tests.project.commands import SECONDS as SECONDS_OF_A_CHILD
 from tests.project.commands import assert_refused, run_child, run_here, start_child
 from tutor import ROOT, records, stubs
-from tutor.course import NUMBERS, load_step, solution_source
-from tutor.grading import channel
+from tutor.course import BONUS, NUMBERS, find_number, load_step, solution_source
+from tutor.grading import channel, report
 from tutor.grading.check import run_suites
 from tutor.grading.errors import TimedOutError
 from tutor.grading.process import Clock, CodeProcess
@@ -255,6 +255,37 @@ def test_advice_is_given_on_what_is_right_and_could_be_better(course: Path) -> N
     assert "Advice: h is a plain list" in text
 
 
+def test_a_bonus_step_is_checked_as_the_others(course: Path) -> None:
+    result, text = check(course, BONUS[0])
+    assert (result.verdict, result.replaced) == (Verdict.PASSED, {})
+    assert text.startswith("Checked steps/bonus_01.py: bonus 01, Compiled heads.\n")
+    shutil.copy(ROOT / "steps" / "step_02.py", course / "steps")
+    change(course, 9, "self.ln_f(self.h(x))", "self.h(x)")
+    result, text = check(course, BONUS[0])
+    assert (result.replaced, result.culprits) == ({2: "not finished"}, [9])
+    assert "The reference stands in for step 02 (not finished)." in text.splitlines()
+    (course / "steps" / "bonus_01.py").unlink()
+    _, text = check(course, BONUS[0])
+    assert "steps/bonus_01.py is not there" in text
+
+
+def test_bonus_steps_have_points_and_names_of_their_own() -> None:
+    finished = run_child("check", "b1", "bonus_01", "12", "--tree", "solutions")
+    assert (finished.code, finished.err) == (0, "")
+    points = [load_step(number).points for number in (12, BONUS[0])]
+    expected = "In all: {0} of {0} points and {1} of {1} bonus points.\n".format(*points)
+    assert finished.out.endswith(expected)
+    assert report.named([1, 2, 12, 13]) == "steps 01, 02, 12 and bonus 01"
+    assert report.named([12, 13]) == "step 12 and bonus 01"
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_every_name_of_a_step_leads_to_it(number: int) -> None:
+    step = load_step(number)
+    for name in (step.name, step.short, step.task, step.task.upper()):
+        assert find_number(name) == number
+
+
 def test_settings_of_pytest_do_not_matter(course: Path) -> None:
     with mock.patch.dict("os.environ", PYTEST_ADDOPTS="-k nothing --nonsense"):
         result, _ = check(course, 3)
@@ -350,7 +381,16 @@ def test_a_worker_ends_with_the_one_that_asks(course: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["check"], ["check", "13"], ["check", "0"], ["check", "seven"], ["check", "7", "--all"]],
+    [
+        ["check"],
+        ["check", "13"],
+        ["check", "0"],
+        ["check", "b0"],
+        ["check", "b77"],
+        ["check", "bonus"],
+        ["check", "seven"],
+        ["check", "7", "--all"],
+    ],
 )
 def test_bad_arguments_are_refused_in_one_line(arguments: list[str]) -> None:
     assert_refused(run_here(*arguments), "tutor:")

@@ -11,7 +11,7 @@ import pytest
 
 from tests.project.suites import run_suite, run_tests
 from tutor import ROOT, stubs
-from tutor.course import EXERCISES, NUMBERS, Step, all_steps, solution_source
+from tutor.course import CORE, Step, all_steps, solution_source
 from tutor.grading.errors import NotStartedError
 from tutor.grading.results import Result, Verdict
 from tutor.grading.workbench import Workbench
@@ -19,23 +19,24 @@ from tutor.stubs import functions, is_declaration
 
 STEPS = all_steps()
 
-by_step = pytest.mark.parametrize("step", STEPS, ids=[f"{step.number:02}" for step in STEPS])
+by_step = pytest.mark.parametrize("step", STEPS, ids=[step.name for step in STEPS])
 
 
 def test_every_file_of_a_step_is_registered_and_the_other_way_round() -> None:
-    numbers = [f"{number:02}" for number in NUMBERS]
-    assert [path.name for path in sorted(EXERCISES.glob("*.toml"))] == [
-        f"step_{n}.toml" for n in numbers
-    ]
-    for folder, name in {"steps": "step", "solutions": "solution", "tests": "test_step"}.items():
-        found = sorted(path.name for path in (ROOT / folder).glob("*_[0-9][0-9].py"))
-        assert found == [f"{name}_{n}.py" for n in numbers]
-    chapters = sorted(path.name for path in (ROOT / "book").glob("src/step_*.md"))
-    assert not (ROOT / "book").exists() or chapters == [f"step_{n}.md" for n in numbers]
+    for pattern, names in {
+        "tutor/exercises/*.toml": [step.registry for step in STEPS],
+        "steps/*_[0-9][0-9].py": [step.file("steps") for step in STEPS],
+        "solutions/*_[0-9][0-9].py": [step.file("solutions") for step in STEPS],
+        "tests/test_*_[0-9][0-9].py": [step.suite for step in STEPS],
+        "tests/variants/*.toml": [f"tests/variants/{step.name}.toml" for step in STEPS],
+        "book/src/*_[0-9][0-9].md": [step.chapter for step in STEPS if (ROOT / "book").exists()],
+    }.items():
+        found = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob(pattern))
+        assert found == sorted(names)
 
 
 def test_the_points_of_all_checks_are_a_hundred() -> None:
-    assert sum(step.points for step in STEPS) == 100
+    assert sum(step.points for step in STEPS if step.number in CORE) == 100
     assert all(check.points > 0 for step in STEPS for check in step.checks)
 
 
@@ -95,7 +96,7 @@ def test_a_stub_does_not_contain_its_answer(step: Step) -> None:
         if not is_declaration(function):
             body = function.body[1:] if ast.get_docstring(function) else function.body
             assert [ast.unparse(node) for node in body] == [
-                f"raise NotImplementedError('step {step.number:02}: {name}')"
+                f"raise NotImplementedError('{step.label}: {name}')"
             ]
     answers = {
         ast.unparse(node)
@@ -115,8 +116,8 @@ def test_a_stub_says_what_belongs_to_it(step: Step) -> None:
     for words in (
         "TODO",
         step.chapter,
-        f"pixi run s{step.number:02}",
-        f"tutor check {step.number}",
+        f"pixi run {step.task}",
+        f"tutor check {step.short}",
     ):
         assert words in header
 
@@ -139,7 +140,7 @@ def test_a_solution_passes_every_check(step: Step, bench: Workbench) -> None:
 
 @by_step
 def test_a_stub_imports_and_fails_every_check(step: Step, bench: Workbench) -> None:
-    source = stubs.derive(step.number).replace("from steps.step_", "from solutions.solution_")
+    source = stubs.derive(step.number, "solutions")
     result = Result(step, "solutions", {})
     run_tests(result, bench, source)
     assert (result.verdict, result.points) == (Verdict.NOT_STARTED, 0)

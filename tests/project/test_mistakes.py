@@ -14,27 +14,27 @@ VARIANTS = [(step, *variant) for step in STEPS for variant in variants_of(step).
 
 
 @pytest.mark.parametrize(
-    ("step", "mistake"), MISTAKES, ids=[f"{step.number:02}-{m.name}" for step, m in MISTAKES]
+    ("step", "mistake"), MISTAKES, ids=[f"{step.name}-{m.name}" for step, m in MISTAKES]
 )
 def test_a_mistake_is_refused_and_named(step: Step, mistake: Mistake, bench: Workbench) -> None:
     result = run_suite(step, bench, mistake.apply(solution_source(step.number)))
     assert result.verdict in (Verdict.WRONG, Verdict.CRASHED)
     assert result.mistake is mistake, result.mistake and result.mistake.name
-    recorded = failing_checks()[f"{step.number:02}"][mistake.name]
+    recorded = failing_checks()[step.name][mistake.name]
     hint = "changed, please run: uv run python -m tools.record_failures"
     assert [outcome.check.name for outcome in result.failures] == recorded, hint
 
 
 def test_only_registered_mistakes_are_recorded() -> None:
-    registered = {f"{step.number:02}": {m.name for m in step.mistakes} for step in STEPS}
-    assert {number: set(names) for number, names in failing_checks().items()} == registered
+    registered = {step.name: {m.name for m in step.mistakes} for step in STEPS}
+    assert {name: set(names) for name, names in failing_checks().items()} == registered
 
 
 @pytest.mark.filterwarnings("ignore::tutor.grading.expectations.AdviceWarning")
 @pytest.mark.parametrize(
     ("step", "name", "edits"),
     VARIANTS,
-    ids=[f"{step.number:02}-{name}" for step, name, _ in VARIANTS],
+    ids=[f"{step.name}-{name}" for step, name, _ in VARIANTS],
 )
 def test_another_right_solution_is_accepted(
     step: Step, name: str, edits: list[list[str]], bench: Workbench

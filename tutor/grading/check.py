@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tutor import ROOT, records
-from tutor.course import load_step
+from tutor.course import BONUS, CORE, load_step
 from tutor.errors import EnvironmentBrokenError
 from tutor.grading.report import Display, OpenConsole
 from tutor.grading.results import Result, Verdict
@@ -38,10 +38,19 @@ def check_steps(
         for result in results:
             records.save(result)
     if len(results) > 1:
-        points = sum(result.points for result in results)
-        most = sum(load_step(number).points for number in numbers)
-        console.print(f"\nIn all: {points} of {most} points.")
+        console.print(f"\nIn all: {total(numbers, results)}.")
     return [result.verdict for result in results]
+
+
+def total(numbers: Collection[int], results: Collection[Result]) -> str:
+    """The points of these steps, as far as they came; those of bonus steps are counted apart."""
+    counts = []
+    for kind, group in {"points": CORE, "bonus points": BONUS}.items():
+        points = sum(result.points for result in results if result.step.number in group)
+        most = sum(load_step(number).points for number in numbers if number in group)
+        if most:
+            counts.append(f"{points} of {most} {kind}")
+    return " and ".join(counts)
 
 
 def run_suites(numbers: Collection[int], bench: Workbench, console: Console) -> list[Result]:

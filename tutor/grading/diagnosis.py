@@ -84,7 +84,7 @@ def find_mistake(
 def likely_mistakes(result: Result) -> Iterator[list[Mistake]]:
     """The mistakes that fail the same checks; then some of those that fail the same one first."""
     failing = [outcome.check.name for outcome in result.failures]
-    recorded = failing_checks()[f"{result.step.number:02}"]
+    recorded = failing_checks().get(result.step.name, {})
     mistakes = [mistake for mistake in result.step.mistakes if mistake.name in recorded]
     likely = [mistake for mistake in mistakes if recorded[mistake.name] == failing]
     yield likely

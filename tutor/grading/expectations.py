@@ -38,6 +38,15 @@ def expect_equal(what: str, got: object, expected: object, *, observed: object =
         raise MismatchError(what, show(expected), show(got), observed=recognized)
 
 
+def expect_alike(
+    what: str, got: object, other: object, alike: bool = True, *, observed: object = None
+) -> None:
+    """Expect two observations to be the same, or not to be."""
+    if same(got, other) is not alike:
+        words = "something else", "the same"
+        raise MismatchError(what, words[alike], words[not alike], observed=observed)
+
+
 def expect_entries(what: str, got: dict[str, Any], expected: dict[str, Any]) -> None:
     """Expect these entries among others; names the first that is missing or different."""
     for name in expected:

@@ -24,6 +24,7 @@ from max.experimental.nn import Module
 from max.experimental.tensor import Tensor, TensorType, default_dtype
 from numpy.typing import NDArray
 
+from tutor import course
 from tutor.grading.channel import Config
 
 Array = NDArray[Any]
@@ -41,10 +42,15 @@ def public(step: ModuleType, name: str) -> Any:
         raise ContractError(f"the step defines no {name}") from None
 
 
+def other_step(step: ModuleType, number: int) -> ModuleType:
+    """Another step of the tree that a step belongs to."""
+    tree = step.__name__.partition(".")[0]
+    return importlib.import_module(course.module_name(tree, number))
+
+
 def course_config(step: ModuleType, config: Config) -> Any:
     """The same sizes as a GPT2Config of step 01, in the tree that the step belongs to."""
-    first = importlib.import_module(f"{step.__name__[:-2]}01")
-    return public(first, "GPT2Config")(**dataclasses.asdict(config))
+    return public(other_step(step, 1), "GPT2Config")(**dataclasses.asdict(config))
 
 
 def make(step: ModuleType, name: str, arguments: Any, options: dict[str, Any]) -> Any:
@@ -102,8 +108,8 @@ def load(module: Any, weights: dict[str, Array]) -> None:
     module.load_state_dict({name: values.astype(np.float32) for name, values in weights.items()})
 
 
-def call(module: Any, x: Tensor) -> Any:
-    """What a module makes of x; all operations at once take a third of the time of one by one.
+def call(module: Any, *inputs: Tensor) -> Any:
+    """What a module makes of its inputs; all operations at once take a third of the time.
 
     Code that looks at its tensors, say to print them, needs them one by one, and gets that.
     """
@@ -111,11 +117,11 @@ def call(module: Any, x: Tensor) -> Any:
     printed = os.fstat(1).st_size
     try:
         with F.lazy(), mock.patch.object(Tensor, "__repr__", refuse_to_show):
-            return module(x)
+            return module(*inputs)
     except TypeError:  # what MAX raises where a tensor has no values yet
         sys.stdout.flush()
         os.ftruncate(1, printed)
-        return module(x)
+        return module(*inputs)
 
 
 def refuse_to_show(value: Tensor) -> str:
@@ -296,8 +302,7 @@ def load_pretrained(
     computes = contextlib.nullcontext() if default == "float32" else F.lazy()
     with computes, default_dtype(DType[default]):
         model = public(step, "load_pretrained")(Path(folder) if as_path else folder)
-    tenth = importlib.import_module(f"{step.__name__[:-2]}10")
-    if not isinstance(model, public(tenth, "MaxGPT2LMHeadModel")):
+    if not isinstance(model, public(other_step(step, 10), "MaxGPT2LMHeadModel")):
         found = type(model).__name__
         raise ContractError(f"load_pretrained returned {found}, not a MaxGPT2LMHeadModel")
     for name, value in model.parameters:
@@ -420,8 +425,7 @@ def generate_by_own_model(
     step: ModuleType, config: Config, tokens: Array, *arguments: Any, weights: dict[str, Array]
 ) -> Array:
     """What generate_tokens makes of a prompt with the model of step 10 and these weights."""
-    tenth = importlib.import_module(f"{step.__name__[:-2]}10")
-    model = make(tenth, "MaxGPT2LMHeadModel", [config], {})
+    model = make(other_step(step, 10), "MaxGPT2LMHeadModel", [config], {})
     load(model, weights)
     lazy = LazyModel(model, course_config(step, config))
     made = public(step, "generate_tokens")(lazy, tensor(tokens), *arguments)

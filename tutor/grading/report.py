@@ -10,13 +10,14 @@ from rich.table import Table
 from rich.text import Text
 
 from tutor import ROOT
-from tutor.course import NUMBERS, Check, load_step
+from tutor.course import CORE, NUMBERS, Check, label, load_step, short_name
 from tutor.errors import EnvironmentBrokenError
 from tutor.grading.errors import CodeError, ContractError, NotStartedError
 from tutor.grading.expectations import MismatchError
 from tutor.grading.results import Outcome, Result, Verdict
 
 STYLES = {Verdict.PASSED: "green", Verdict.NOT_STARTED: "yellow"}  # of the others: red
+WRITE = "tutor generate --tree steps lets your own GPT-2 write"
 MOST_PLACES = 3  # lines of the code that are shown for a crash
 
 
@@ -72,7 +73,7 @@ def heading(result: Result) -> RenderableType:
     """Which file is checked, and which steps it does not use."""
     step = result.step
     file = (step.file(result.tree), "bold")
-    parts = [Text.assemble("Checked ", file, f": step {step.number:02}, {step.title}.")]
+    parts = [Text.assemble("Checked ", file, f": {step.label}, {step.title}.")]
     for why in sorted(set(result.replaced.values())):
         steps = named([number for number, reason in result.replaced.items() if reason == why])
         parts.append(Text(f"The reference stands in for {steps} ({why})."))
@@ -80,9 +81,12 @@ def heading(result: Result) -> RenderableType:
 
 
 def named(numbers: list[int]) -> str:
-    """Steps in a row, as prose has them: step 02; steps 02, 03 and 05."""
-    *others, last = [f"{number:02}" for number in numbers]
-    return f"steps {', '.join(others)} and {last}" if others else f"step {last}"
+    """Steps in a row, as prose has them: step 02; steps 02, 03 and 05; step 12 and bonus 01."""
+    *others, last = [label(number) for number in numbers]
+    row = f"{', '.join(others)} and {last}" if others else last
+    if sum(number in CORE for number in numbers) < 2:
+        return row
+    return f"steps {row.replace('step ', '')}"
 
 
 def check_line(check: Check, outcome: Outcome | None) -> RenderableType:
@@ -201,13 +205,16 @@ def cause(result: Result) -> Iterator[RenderableType]:
 def what_next(result: Result) -> str:
     """What to do next."""
     step = result.step
-    number, file = step.number, step.file(result.tree)
+    file = step.file(result.tree)
     match result.verdict:
-        case Verdict.PASSED if number < NUMBERS[-1]:
-            following = load_step(number + 1)
-            return f"Next: step {number + 1:02}, {following.title}, in {following.file('steps')}."
+        case Verdict.PASSED if step.number == NUMBERS[-1]:
+            return f"Next: {WRITE}."
         case Verdict.PASSED:
-            return "Next: tutor generate --tree steps lets your own GPT-2 write."
+            following = load_step(step.number + 1)
+            first = f"{WRITE}; or " if step.number == CORE[-1] else ""
+            return (
+                f"Next: {first}{following.label}, {following.title}, in {following.file('steps')}."
+            )
         case Verdict.BROKEN:
             return "Next: tutor doctor tells what is wrong with this machine."
         case Verdict.NOT_STARTED if result.points:
@@ -217,8 +224,8 @@ def what_next(result: Result) -> str:
         case Verdict.NOT_STARTED:
             return f"Next: read {step.chapter}, and fill in the first TODO of {file}."
     if result.culprits:
-        return f"Next: tutor check {result.culprits[0]}"
-    return f"Next: mend {file}, then tutor check {number}. For a hint: tutor hint {number}"
+        return f"Next: tutor check {short_name(result.culprits[0])}"
+    return f"Next: mend {file}, then tutor check {step.short}. For a hint: tutor hint {step.short}"
 
 
 def line_of(outcome: Outcome) -> str:

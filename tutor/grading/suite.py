@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from tutor.course import load_step
+from tutor.course import find_number, load_step
 from tutor.grading import report
 from tutor.grading.diagnosis import Test, diagnose
 from tutor.grading.expectations import AdviceWarning
@@ -116,5 +116,5 @@ class Suites:
 
 def step_number(node: pytest.Item | pytest.Module) -> int:
     """The step whose suite this belongs to, or 0."""
-    match = re.fullmatch(r"test_step_(\d\d)\.py", node.path.name)
-    return int(match[1]) if match else 0
+    match = re.fullmatch(r"test_((?:step|bonus)_\d\d)\.py", node.path.name)
+    return find_number(match[1]) if match else 0

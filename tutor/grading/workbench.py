@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tutor import ROOT
-from tutor.course import load_step
+from tutor.course import file_name
 from tutor.errors import EnvironmentBrokenError
 from tutor.grading.errors import NotStartedError
 from tutor.grading.process import Clock, CodeProcess
@@ -79,7 +79,7 @@ class Workbench:
         return ask
 
     def _load(self, process: CodeProcess) -> None:
-        name = load_step(self._step["number"]).file(self.tree)
+        name = file_name(self.tree, self._step["number"])
         expected = self.root / name
         if self._step["source"] is None and not expected.exists():
             raise NotStartedError(f"{name} is not there", "tools/make_stubs.py writes it anew")

@@ -10,7 +10,6 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import os
-import re
 import resource
 import signal
 import sys
@@ -39,8 +38,7 @@ class TreeFinder(importlib.abc.MetaPathFinder):
 
     def __init__(self, root: Path, tree: str) -> None:
         self.root, self.tree = root, tree
-        self.reference: set[int] = set()  # steps for which the solution stands in
-        self.sources: dict[str, str] = {}  # by module: a text in place of the file's
+        self.sources: dict[str, tuple[Path, str]] = {}  # by module: what it is loaded from instead
 
     def find_spec(
         self,
@@ -58,14 +56,9 @@ class TreeFinder(importlib.abc.MetaPathFinder):
             return importlib.util.spec_from_file_location(
                 name, folder / "__init__.py", submodule_search_locations=[str(folder)]
             )
-        file, text = folder / f"{module}.py", self.sources.get(name)
-        match = re.fullmatch(r"step_(\d\d)", module)
-        if text is None and match and int(match[1]) in self.reference:
-            file = ROOT / "solutions" / f"solution_{match[1]}.py"
-            text = course.solution_source(int(match[1]), self.tree)
-        if text is None:
-            return importlib.machinery.PathFinder.find_spec(name, [str(folder)])
-        return importlib.util.spec_from_loader(name, TextLoader(file, text))
+        if name in self.sources:
+            return importlib.util.spec_from_loader(name, TextLoader(*self.sources[name]))
+        return importlib.machinery.PathFinder.find_spec(name, [str(folder)])
 
 
 class TextLoader(importlib.abc.InspectLoader):
@@ -120,20 +113,30 @@ class Worker:
 
     def load(self, number: int, reference: list[int], source: str | None) -> str:
         """Import a step anew, from its file or from a text; the file that it came from."""
-        name, self.number = course.module_name(self.finder.tree, number), number
-        self.finder.reference = set(reference)
-        self.finder.sources = {} if source is None else {name: source}
+        tree, self.number = self.finder.tree, number
+        name = course.module_name(tree, number)
+        self.finder.sources = {
+            course.module_name(tree, earlier): (
+                ROOT / course.file_name("solutions", earlier),
+                course.solution_source(earlier, tree),
+            )
+            for earlier in reference
+        }
+        if source is not None:
+            file = self.finder.root / course.file_name(tree, number)
+            self.finder.sources[name] = file, source
         for loaded in list(sys.modules):
-            if loaded.partition(".")[0] == self.finder.tree:
+            if loaded.partition(".")[0] == tree:
                 del sys.modules[loaded]
         self.step = importlib.import_module(name)
         return str(self.step.__file__)
 
     def probe(self, name: str, arguments: list[Any], options: dict[str, Any]) -> Any:
         """Carry out one of the probes on the step."""
-        from tutor.grading import probes
+        from tutor.grading import bonus_probes, probes
 
-        return getattr(probes, name)(self.step, *arguments, **options)
+        place = bonus_probes if hasattr(bonus_probes, name) else probes
+        return getattr(place, name)(self.step, *arguments, **options)
 
     def describe(self, error: BaseException) -> dict[str, Any]:
         """An exception in plain values: its types, its message, and where in the tree it arose."""
@@ -154,7 +157,7 @@ class Worker:
             where = [[Path(error.filename or "").name, error.lineno or 0, "", line]]
         types = [base.__name__ for base in type(error).__mro__]
         stub = isinstance(error, NotImplementedError) and message.startswith(
-            f"step {self.number:02}: "
+            f"{course.label(self.number)}: "
         )
         return {"types": types, "message": message, "where": where, "is_stub": stub}
 
