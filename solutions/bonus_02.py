@@ -23,8 +23,9 @@ from solutions.solution_07 import GPT2MultiHeadAttention
 from solutions.solution_10 import MaxGPT2LMHeadModel
 
 Tokens = NDArray[np.int64]
-# Added to a score, this leaves a weight of 0. It is not -inf, because a column of padding sees
-# nothing: the softmax of nothing but -inf is NaN.
+
+# Set HIDDEN, which is added to a score to hide it: far enough below 0 to leave a weight of 0, and
+# yet finite, because a column of padding sees nothing, and the softmax of nothing but -inf is NaN.
 HIDDEN = -1e9
 
 
@@ -32,18 +33,22 @@ HIDDEN = -1e9
 class Sampling:
     """How a token is drawn: from softmax(logits / temperature), cut to top-k, then to top-p.
 
-    Raises ValueError for an impossible value, naming it.
+    A temperature of 0 is greedy; a top_k of None and a top_p of 1 keep all tokens.
+    Raises ValueError, naming field and value, for what is impossible.
     """
 
-    temperature: float = 1.0  # 0 is greedy
-    top_k: int | None = None  # None keeps all tokens
+    temperature: float = 1.0
+    top_k: int | None = None
     top_p: float = 1.0
 
     def __post_init__(self) -> None:
-        # Refuse a temperature below 0, a top_k below 1, a top_p that is not in (0, 1]; NaN, too.
-        if not 0 <= self.temperature < np.inf:
-            raise ValueError(f"temperature must be 0 or more, but is {self.temperature}")
-        if self.top_k is not None and self.top_k < 1:
+        # Refuse a temperature that is below 0 or infinite, a top_k below 1, and a top_p that is
+        # not above 0 and at most 1; write it so that NaN is refused as well.
+        if not 0 <= self.temperature < math.inf:
+            raise ValueError(
+                f"temperature must be 0 or more, and finite, but is {self.temperature}"
+            )
+        if self.top_k is not None and not self.top_k >= 1:
             raise ValueError(f"top_k must be 1 or more, but is {self.top_k}")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must be above 0 and at most 1, but is {self.top_p}")
@@ -57,19 +62,20 @@ def probabilities(logits: NDArray[np.floating], sampling: Sampling) -> NDArray[n
     # Compute the softmax of logits / temperature, in float64, from logits less their maximum.
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
     weights = np.exp(shifted / sampling.temperature)
-    if sampling.top_k is None and sampling.top_p == 1:
-        return weights / weights.sum(axis=-1, keepdims=True)
-    # Sort the tokens of each row, the likeliest first.
-    order = np.argsort(-weights, axis=-1, kind="stable")
-    ranked = np.take_along_axis(weights, order, axis=-1)
-    # Keep the top_k first ones.
-    ranked[:, sampling.top_k :] = 0
-    ranked /= ranked.sum(axis=-1, keepdims=True)
-    # Of these keep each that the ones before it leave below top_p: the one that crosses it stays.
-    ranked[ranked.cumsum(axis=-1) - ranked >= sampling.top_p] = 0
-    ranked /= ranked.sum(axis=-1, keepdims=True)
-    # Undo the sort.
-    np.put_along_axis(weights, order, ranked, axis=-1)
+    weights /= weights.sum(axis=-1, keepdims=True)
+    # If there is a top_k, set all but the top_k largest of each row to 0; let these sum to 1.
+    if sampling.top_k is not None:
+        rest = np.argsort(-weights, axis=-1)[:, sampling.top_k :]
+        np.put_along_axis(weights, rest, 0, axis=-1)
+        weights /= weights.sum(axis=-1, keepdims=True)
+    # If top_p is below 1, sort each row, the likeliest token first, and keep a token as long as
+    # those before it sum to less than top_p, so that the one that crosses it stays. Undo the sort.
+    if sampling.top_p < 1:
+        order = np.argsort(-weights, axis=-1)
+        ranked = np.take_along_axis(weights, order, axis=-1)
+        ranked[ranked.cumsum(axis=-1) - ranked >= sampling.top_p] = 0
+        np.put_along_axis(weights, order, ranked, axis=-1)
+        weights /= weights.sum(axis=-1, keepdims=True)
     return weights
 
 
@@ -80,10 +86,12 @@ def choose(
     # Take the likeliest at temperature 0.
     if sampling.temperature == 0:
         return logits.argmax(axis=-1)
-    # Draw each row by itself, so that it does not matter which rows are beside it.
+    # Draw each row by itself, so that it does not matter which rows are beside it: gumbel_sample
+    # takes log-probabilities, here [1, V]; the logarithm of 0 is -inf, which is never drawn.
     with np.errstate(divide="ignore"):
-        log_probs = np.log(probabilities(logits, sampling))  # the logarithm of 0 is -inf
-    return np.array([gumbel_sample(row, rng) for row, rng in zip(log_probs, rngs, strict=True)])
+        log_probs = np.log(probabilities(logits, sampling)).astype(np.float32)
+    rows = zip(log_probs[:, None], rngs, strict=True)  # [B, V] -> B [1, V]
+    return np.concatenate([gumbel_sample(row, rng) for row, rng in rows])
 
 
 def left_pad(prompts: Sequence[Sequence[int]]) -> tuple[Tokens, Tokens]:
@@ -91,7 +99,7 @@ def left_pad(prompts: Sequence[Sequence[int]]) -> tuple[Tokens, Tokens]:
 
     Shapes: [B, T], [B].
     """
-    # Put each prompt at the right end of its row of zeros.
+    # Put each prompt at the right end of its row of zeros; it starts after these.
     length = max(len(prompt) for prompt in prompts)
     input_ids = np.zeros((len(prompts), length), dtype=np.int64)
     start = np.array([length - len(prompt) for prompt in prompts], dtype=np.int64)
@@ -105,7 +113,7 @@ def positions_and_mask(start: Tokens, length: int, new: int) -> tuple[Tokens, ND
 
     Each row counts from its start. Shapes: [B] -> [B, new], [B, new, length].
     """
-    # Number the columns from the start of each row; the padding before it gets position 0.
+    # Number the new columns from the start of each row; padding before it gets position 0.
     keys = np.arange(length)
     queries = keys[length - new :]
     positions = np.maximum(queries - start[:, None], 0)
@@ -138,12 +146,13 @@ class GPT2BatchHead(Module[[Tensor, Tensor, Tensor], Tensor]):
     def _attend(self, attention: GPT2MultiHeadAttention, x: Tensor, mask: Tensor) -> Tensor:
         """The attention of step 07 with another mask. Shape: [B, T, C] -> [B, T, C]."""
         # Split what c_attn makes of x into queries, keys and values, and each of these into heads.
-        batch, length, width = x.shape
-        heads = self.model.config.n_head
-        split = [batch, length, heads, width // heads]
-        parts = F.split(attention.c_attn(x), [width] * 3, axis=-1)
-        query, key, value = (part.reshape(split).transpose(1, 2) for part in parts)
-        # Add the mask to the scores, the same for all heads.
+        batch, length, _ = x.shape
+        heads, width = self.model.config.n_head, self.model.config.n_embd
+        query, key, value = (
+            part.reshape([batch, length, heads, width // heads]).transpose(1, 2)
+            for part in F.split(attention.c_attn(x), [width] * 3, axis=-1)
+        )
+        # Score queries against keys, add the mask, the same for all heads, and mix the values.
         scores = query @ key.transpose(-1, -2) / math.sqrt(width // heads)
         mixed = F.softmax(scores + mask.unsqueeze(1)) @ value  # [B, H, T, T] @ [B, H, T, D]
         # Put the heads side by side again, and let c_proj mix them.
@@ -161,10 +170,11 @@ class BatchModel:
         self.head = GPT2BatchHead(model).compile(tokens, tokens, mask)
 
     def __call__(self, input_ids: Tokens, start: Tokens, /) -> NDArray[np.float32]:
-        # Give the head the ids, positions and mask of all columns.
+        # Give the head the ids, positions and mask of all columns, as contiguous arrays.
         length = input_ids.shape[1]
-        inputs = (input_ids, *positions_and_mask(start, length, length))
-        return self.head(*(Tensor.from_dlpack(x).to(self.device) for x in inputs)).to_numpy()
+        arrays = (input_ids, *positions_and_mask(start, length, length))
+        inputs = (Tensor.from_dlpack(np.ascontiguousarray(array)) for array in arrays)
+        return self.head(*(x.to(self.device) for x in inputs)).to_numpy()
 
 
 class NextToken(Protocol):
@@ -176,9 +186,10 @@ class NextToken(Protocol):
 
 
 def slide(input_ids: Tokens, start: Tokens, n_positions: int) -> tuple[Tokens, Tokens]:
-    """What a row sees: all it has, or once that is more than n_positions, its last half of these.
+    """What the rows see: all they have; the last n_positions / 2 once that exceeds n_positions.
 
-    So the window moves once in n_positions / 2 tokens, and a cache holds until then.
+    Half is rounded up. So a window moves once in half its length, and a cache holds until then.
+    Shapes: [B, T], [B] -> [B, T'], [B].
     """
     # Move the start of the rows that are too long; leave out the columns that no row sees.
     length = input_ids.shape[1]
@@ -228,7 +239,9 @@ def generate_batch(
     stop: int | None = None,
 ) -> list[list[int]]:
     """The new tokens of every row, up to its `stop`, which is left out."""
-    # Collect the columns, and cut each row at its first stop.
-    columns = stream_tokens(model, prompts, max_new_tokens, sampling, seeds=seeds, stop=stop)
-    rows = np.stack([*columns], axis=1).tolist()
+    # Collect the tokens of each row, and cut it at its first stop.
+    rows: list[list[int]] = [[] for _ in prompts]
+    for next_ids in stream_tokens(model, prompts, max_new_tokens, sampling, seeds=seeds, stop=stop):
+        for row, token in zip(rows, next_ids.tolist(), strict=True):
+            row.append(token)
     return [row[: row.index(stop)] if stop in row else row for row in rows]

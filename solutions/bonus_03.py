@@ -4,6 +4,7 @@ Source: Pope et al., "Efficiently Scaling Transformer Inference", section 2.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from max.driver import CPU, Buffer, Device
@@ -11,7 +12,7 @@ from max.dtype import DType
 from max.experimental import functional as F
 from max.experimental.nn import Linear, Module
 from max.experimental.tensor import Tensor, TensorType
-from max.graph import BufferType, Dim, TensorValue
+from max.graph import BufferType, DeviceRef, Dim, TensorValue
 from numpy.typing import NDArray
 
 from solutions.bonus_02 import Tokens, positions_and_mask
@@ -19,7 +20,7 @@ from solutions.solution_10 import MaxGPT2LMHeadModel
 
 
 def linear(layer: Linear, x: Tensor) -> Tensor:
-    """x W^T + b, computed as (W x^T)^T + b. Shape: [B, N, in] -> [B, N, out].
+    """The layer's x W^T + b, computed as (W x^T)^T + b. Shape: [B, N, in] -> [B, N, out].
 
     For one token this is a matrix times a column, which MAX does as fast as memory can be read;
     a row times a matrix takes twice as long.
@@ -31,24 +32,24 @@ def linear(layer: Linear, x: Tensor) -> Tensor:
     return rows.reshape([batch, new, layer.weight.shape[0]]) + layer.bias
 
 
-def remember(cache: Tensor, layer: int, new: Tensor, length: Dim) -> Tensor:
-    """Write new columns into a layer of the cache, the last of `length`, and take all of these.
+def remember(cache: Tensor, new: Tensor, length: Dim) -> Tensor:
+    """Write new columns into a cache, as the last of `length`, and take all of these.
 
-    Shape: [B, H, N, D] -> [B, H, T, D].
+    Shape: [B, H, n_positions, D], [B, H, N, D] -> [B, H, T, D].
     """
     # Write in place; MAX wants the bounds of what is written as values in the graph.
     count = new.shape[2]
     begin, end = (TensorValue(Tensor.from_dim(bound)) for bound in (length - count, length))
-    cache[layer, :, :, (slice(begin, end), count)] = new
-    return cache[layer, :, :, :length]
+    cache[:, :, (slice(begin, end), count)] = new
+    return cache[:, :, :length]
 
 
-class GPT2CachedHead(Module[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]):
+class GPT2CachedHead(Module[..., Tensor]):
     """The logits after the last of N new columns, in float32; the mask is over all T columns.
 
-    Keys and values of the other T - N columns are in the cache, and those of the new ones are
-    written there.
-    Shape: [B, N] int64, [B, N] int64, [B, N, T], 2 [n_layer, B, H, n_positions, D] -> [B, V].
+    The caches, of the keys of each layer and then of the values of each, hold the other T - N
+    columns; the new ones are written there.
+    Shape: [B, N] int64, [B, N] int64, [B, N, T], 2 n_layer times [B, H, n_positions, D] -> [B, V].
     """
 
     def __init__(self, model: MaxGPT2LMHeadModel) -> None:
@@ -56,19 +57,19 @@ class GPT2CachedHead(Module[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]):
         self.model = model
 
     def forward(
-        self, input_ids: Tensor, positions: Tensor, mask: Tensor, keys: Tensor, values: Tensor
+        self, input_ids: Tensor, positions: Tensor, mask: Tensor, *caches: Tensor
     ) -> Tensor:
-        # Do as the model does, but with linear of this step, and with keys and values from the
-        # cache.
-        body, length = self.model.transformer, mask.shape[-1]
+        # Do as the model does, but with linear of this step, and with the keys and values that
+        # each layer remembers.
+        body, layers, length = self.model.transformer, len(caches) // 2, mask.shape[-1]
         mask = mask.unsqueeze(1)  # [B, N, T] -> [B, 1, N, T]
         x = body.wte(input_ids) + body.wpe(positions)  # [B, N] -> [B, N, C]
         for layer, block in enumerate(body.h):
             query, key, value = self._split_heads(linear(block.attn.c_attn, block.ln_1(x)))
-            key = remember(keys, layer, key, length)
-            value = remember(values, layer, value, length)
+            key = remember(caches[layer], key, length)
+            value = remember(caches[layers + layer], value, length)
             # In the last block go on with the last column alone: no one asks for the others.
-            if layer == self.model.config.n_layer - 1:
+            if layer == layers - 1:
                 x, query, mask = x[:, -1:], query[:, :, -1:], mask[:, :, -1:]
             scores = query @ key.transpose(-1, -2) / math.sqrt(int(query.shape[-1]))
             mixed = F.softmax(scores + mask) @ value  # [B, H, N, T] @ [B, H, T, D]
@@ -84,9 +85,11 @@ class GPT2CachedHead(Module[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]):
         # Split the last axis into three, then each into heads.
         config = self.model.config
         batch, new, _ = projected.shape
-        heads = [batch, new, config.n_head, config.n_embd // config.n_head]
+        head_dim = config.n_embd // config.n_head
         parts = F.split(projected, [config.n_embd] * 3, axis=-1)
-        return [part.reshape(heads).transpose(1, 2) for part in parts]
+        return [
+            part.reshape([batch, new, config.n_head, head_dim]).transpose(1, 2) for part in parts
+        ]
 
 
 class CachedModel:
@@ -101,36 +104,43 @@ class CachedModel:
         self.dtype = model.lm_head.weight.dtype
         tokens = TensorType(DType.int64, ["batch", "new"], device=self.device)
         mask = TensorType(DType.float32, ["batch", "new", "length"], device=self.device)
-        cache = BufferType(self.dtype, self._cache_shape("batch"), device=self.device)
-        self.head = GPT2CachedHead(model).compile(tokens, tokens, mask, cache, cache)
-        # Begin with an empty cache.
-        self._clear(0)
+        cache = BufferType(
+            self.dtype, self._cache_shape("batch"), DeviceRef.from_device(self.device)
+        )
+        caches = [cache] * 2 * self.config.n_layer
+        self.head = GPT2CachedHead(model).compile(tokens, tokens, mask, *caches)
+        # Begin with caches for no rows, and remember what was shown last: nothing.
+        self.caches: list[Buffer] = []
+        self.seen, self.start = np.zeros((0, 0), np.int64), np.zeros(0, np.int64)
 
     def __call__(self, input_ids: Tokens, start: Tokens, /) -> NDArray[np.float32]:
-        # Find how many columns are in the cache already, at least the last one left out: they
-        # have the same ids, and their rows the same starts.
-        length = input_ids.shape[1]
-        if not np.array_equal(start, self.start):
-            self._clear(len(start))
-        known = min(length - 1, self.seen.shape[1])
-        same = (input_ids[:, :known] == self.seen[:, :known]).all(axis=0)
-        past = known if same.all() else int(same.argmin())
-        # Show the head the others.
+        # Make new caches for another number of rows; nothing is read there before it is written.
+        batch, length = input_ids.shape
+        if batch != len(self.start):
+            shape = self._cache_shape(batch)
+            self.caches = [
+                Buffer(self.dtype, shape, self.device) for _ in range(2 * self.config.n_layer)
+            ]
+        # Show the head the columns that the caches do not hold.
+        past = self._count_known(input_ids, start)
         positions, mask = positions_and_mask(start, length, length - past)
         inputs = (np.ascontiguousarray(input_ids[:, past:]), positions, mask)
         tensors = (Tensor.from_dlpack(x).to(self.device) for x in inputs)
-        logits = self.head(*tensors, *self.cache)
+        logits = self.head(*tensors, *self.caches).to_numpy()
+        # Remember a copy of what was shown.
         self.seen, self.start = input_ids.copy(), start.copy()
-        return logits.to_numpy()
+        return logits
 
-    def _clear(self, batch: int) -> None:
-        """Forget everything, and make room for so many rows."""
-        self.seen = np.zeros((batch, 0), dtype=np.int64)
-        self.start = np.zeros(batch, dtype=np.int64)
-        self.cache = [Buffer.zeros(self._cache_shape(batch), self.dtype, self.device) for _ in "kv"]
+    def _count_known(self, input_ids: Tokens, start: Tokens) -> int:
+        """How many columns need not be computed; the last one always is."""
+        # Count those that are as before, from the first on, in rows that start where they did.
+        if not np.array_equal(start, self.start):
+            return 0
+        most = min(input_ids.shape[1] - 1, self.seen.shape[1])
+        same = (input_ids[:, :most] == self.seen[:, :most]).all(axis=0)
+        return most if same.all() else int(same.argmin())
 
-    def _cache_shape(self, batch: int | str) -> list[int | str]:
-        """[n_layer, B, H, n_positions, D]."""
+    def _cache_shape(self, batch: int | str) -> list[Any]:
+        """What a layer keeps of its keys, or of its values: [B, H, n_positions, D]."""
         config = self.config
-        head_dim = config.n_embd // config.n_head
-        return [config.n_layer, batch, config.n_head, config.n_positions, head_dim]
+        return [batch, config.n_head, config.n_positions, config.n_embd // config.n_head]

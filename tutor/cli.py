@@ -4,13 +4,14 @@ import contextlib
 import io
 import os
 import sys
-import time
 from importlib.metadata import version
 
 import click
 
 from tutor import ROOT, course
 from tutor.errors import EnvironmentBrokenError, InputError
+
+DTYPES = ("float32", "bfloat16")  # of what is computed in; MAX has the second on accelerators only
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -30,23 +31,64 @@ def app(context: click.Context) -> None:
     epilog="""\b
 Examples:
   tutor generate "Once upon a time"
-  tutor generate "The witch" --temperature 0.7 --seed 1
+  tutor generate "The witch" --temperature 0.7 --top-p 0.9 --seed 1
+  tutor generate "The witch" --num-samples 3
   echo "A king had" | tutor generate - --greedy
+  tutor generate --batch-file prompts.txt > stories.jsonl
   tutor generate "Hello" --model gpt2
 """
 )
-@click.argument("prompt", default="Once upon a time")
+@click.argument("prompt", required=False)
+@click.option("--prompt", "prompt_option", metavar="TEXT", help="The same as PROMPT.")
+@click.option("--prompt-tokens", metavar="IDS", help="The prompt as token ids, as in 1,2,3.")
+@click.option(
+    "--batch-file",
+    metavar="FILE",
+    help="A prompt a line; - is standard input. Prints JSON lines.",
+)
 @click.option("--model", help="A local folder or a Hub name, like gpt2.  [default: bundled]")
 @click.option(
-    "--max-new-tokens",
-    type=click.IntRange(min=1),
-    default=200,
-    show_default=True,
-    help="Write so many at most.",
+    "--max-new-tokens", type=int, default=200, show_default=True, help="Write so many at most."
 )
 @click.option("--temperature", type=float, default=0.8, show_default=True, help="0 is greedy.")
 @click.option("--greedy", is_flag=True, help="Always take the likeliest token.")
-@click.option("--seed", type=click.IntRange(min=0), help="Repeat a text exactly.")
+@click.option("--top-k", type=int, help="Draw from the k likeliest tokens.")
+@click.option(
+    "--top-p",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Draw from the likeliest tokens that have this probability together.",
+)
+@click.option(
+    "--num-samples",
+    type=click.IntRange(1, 10_000),
+    default=1,
+    show_default=True,
+    help="Write so many stories from each prompt.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63),
+    help="Repeat a text exactly; further samples count on.",
+)
+@click.option(
+    "--stop-at-eos/--no-stop-at-eos",
+    default=True,
+    show_default=True,
+    help="End where the model ends its text.",
+)
+@click.option("--device", type=click.Choice(["cpu", "gpu"]), default="cpu", show_default=True)
+@click.option("--dtype", type=click.Choice(DTYPES), default=DTYPES[0], show_default=True)
+@click.option("--no-cache", is_flag=True, help="Compute the whole context for each token.")
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="JSON is an object a line, with tokens and seed.",
+)
 @click.option(
     "--tree",
     type=click.Choice(course.TREES),
@@ -55,54 +97,47 @@ Examples:
     help="Whose code runs: the reference or yours.",
 )
 def generate(
-    prompt: str,
+    prompt: str | None,
+    prompt_option: str | None,
+    prompt_tokens: str | None,
+    batch_file: str | None,
     model: str | None,
     max_new_tokens: int,
     temperature: float,
     greedy: bool,
+    top_k: int | None,
+    top_p: float,
+    num_samples: int,
     seed: int | None,
+    stop_at_eos: bool,
+    device: str,
+    dtype: str,
+    no_cache: bool,
+    output: str,
     tree: str,
 ) -> None:
-    """Write on from PROMPT; - reads it from standard input."""
-    if not temperature >= 0:
-        raise InputError(f"--temperature must be 0 or more, but is {temperature}")
-    prompt = read_prompt(prompt)
+    """Write on from PROMPT, or from "Once upon a time"; - reads it from standard input."""
+    from tutor import writing
+    from tutor.loops import Options
 
-    from rich.console import Console
-    from rich.text import Text
-
-    from tutor import checkpoint, generation, runtime
-
-    console = Console(stderr=True)
-    folder = checkpoint.find_model(model)
-    checkpoint.check_folder(folder)
-    runtime.activate()  # before the status line: a first compile has a progress bar of its own
-    with console.status(Text(f"Loading {model or folder.name}")) as status:
-        tokenizer = generation.load_tokenizer(folder)
-        loaded = generation.load_model(folder, tree)
-        prompt_ids = generation.encode_prompt(prompt, tokenizer, loaded.config)
-        with generation.patience(status):
-            compiled = generation.compile_model(loaded, prompt_ids, tree)
-    print(prompt, end="", flush=True)
-    count, start = 0, time.perf_counter()
-    pieces = generation.stream_text(
-        compiled,
-        tokenizer,
-        prompt_ids,
-        max_new_tokens,
-        temperature,
-        not greedy,
-        seed=seed,
-        tree=tree,
+    options = Options(max_new_tokens, 0 if greedy else temperature, top_k, top_p, stop_at_eos)
+    prompts = writing.find_prompts(
+        {
+            "PROMPT": prompt,
+            "--prompt": prompt_option,
+            "--prompt-tokens": prompt_tokens,
+            "--batch-file": batch_file,
+        }
     )
-    try:
-        for piece, tokens in pieces:
-            print(piece, end="", flush=True)
-            count += tokens
-    finally:
-        print(flush=True)
-    seconds = time.perf_counter() - start
-    console.print(f"{count} tokens in {seconds:.1f} s: {count / seconds:.0f} tokens/s", style="dim")
+    engine = writing.start_engine(model, tree=tree, device=device, dtype=dtype, cache=not no_cache)
+    wanted, refused = writing.plan(engine, prompts, num_samples, seed)
+    for line in refused:
+        fail(f"{batch_file}, {line}")
+    if wanted:
+        as_json = output == "json" or batch_file is not None
+        writing.write(engine, wanted, options, as_json=as_json)
+    if refused:
+        raise click.exceptions.Exit(1)
 
 
 class StepNumber(click.ParamType["int"]):
@@ -181,23 +216,6 @@ def hint(step: int) -> None:
     if found.rung == most:
         lines.append(f"That was the last one; see {course.file_name('solutions', step)}.")
     Console(highlight=False).print(Text("\n".join(lines)))
-
-
-def read_prompt(argument: str) -> str:
-    """The prompt itself, or standard input for -; bytes that are no text are refused."""
-    if argument == "-":
-        content = sys.stdin.buffer.read() if sys.stdin else b""
-    else:
-        content = argument.encode(errors="surrogateescape")
-    try:
-        prompt = content.decode()
-    except UnicodeDecodeError:
-        raise InputError("the prompt is not text in UTF-8; convert it first") from None
-    if argument == "-":
-        prompt = prompt.rstrip("\r\n")
-    if not prompt:
-        raise InputError("the prompt is empty; give the model at least a word to go on from")
-    return prompt
 
 
 @app.command()

@@ -1,217 +1,164 @@
-"""Text from a model folder, with the reference or the learner's own steps."""
+"""Text from a model folder: the engine that `tutor generate` runs, for use from Python as well.
 
-import importlib
-import threading
-import time
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from types import ModuleType
+from tutor.generation import Engine
+
+engine = Engine()
+print(engine.write("Once upon a time", seed=1))
+"""
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.status import Status
 
-from tutor import ROOT, course, runtime, stubs
-from tutor.checkpoint import TOKENIZER
-from tutor.errors import InputError, reason
+from tutor import checkpoint, loading, runtime
+from tutor.errors import InputError
+from tutor.loading import Tokenizer, learners_code
+from tutor.loops import Columns, Loop, Options, make_loop
 
 if TYPE_CHECKING:
-    from max.experimental.tensor import Tensor
-
-    from solutions.solution_12 import LanguageModel
+    from max.driver import Device
 
 
-# Of the largest logit: rounding moves it by 1e-6, a lost mask by a tenth.
-COMPILED_TOLERANCE = 1e-3
+@dataclass
+class Story:
+    """A prompt, and what has been written on from it so far."""
 
+    prompt: str
+    prompt_ids: list[int]
+    seed: int
+    new_ids: list[int] = field(default_factory=list)
+    text: str = ""  # after the prompt, in whole characters
+    has_ended: bool = False  # the model has ended it
+    _pending: list[int] = field(default_factory=list)  # tokens of a character that is not whole yet
 
-class Tokenizer:
-    """The tokenizer of a model folder, from its tokenizer.json, as generation wants it."""
+    def add(self, token: int, tokenizer: Tokenizer) -> str:
+        """Take one more token; the text that is complete with it, which may be none."""
+        self.new_ids.append(token)
+        self._pending.append(token)
+        text = tokenizer.decode(self._pending)
+        return "" if text.endswith("\N{REPLACEMENT CHARACTER}") else self.finish(tokenizer)
 
-    def __init__(self, path: Path) -> None:
-        from tokenizers import Tokenizer as FastTokenizer
-
-        self._tokenizer = FastTokenizer.from_file(str(path))
-
-    def encode(self, text: str, /) -> list[int]:
-        ids: list[int] = self._tokenizer.encode(text).ids
-        return ids
-
-    def decode(self, token_ids: list[int], /) -> str:
-        text: str = self._tokenizer.decode(token_ids, skip_special_tokens=False)
+    def finish(self, tokenizer: Tokenizer) -> str:
+        """The text of the tokens that are left."""
+        text = tokenizer.decode(self._pending)
+        self._pending = []
+        self.text += text
         return text
 
-    def end_of_text(self) -> int | None:
-        """The token with which GPT-2 ends a text."""
-        token: int | None = self._tokenizer.token_to_id("<|endoftext|>")
-        return token
 
+@dataclass(frozen=True)
+class Engine:
+    """A model in its loop and a tokenizer, ready to write."""
 
-class CompiledModel:
-    """A model compiled for any batch and length, with its config: [B, T] int64 -> [B, T, V]."""
+    loop: Loop
+    tokenizer: Tokenizer
+    tree: str = "solutions"
 
-    def __init__(self, model: Any, device: Any = None) -> None:
-        from max.driver import CPU
-        from max.dtype import DType
-        from max.experimental.tensor import TensorType
+    def write(self, prompt: str, *, seed: int | None = None, **options: Any) -> str:
+        """The prompt and what is written on from it; `options` are those of Options."""
+        story = self.story(prompt, seed)
+        for _ in self.run([story], Options(**options)):
+            pass
+        return prompt + story.text
 
-        self.config = model.config
-        self._device = device or CPU()
-        tokens = TensorType(DType.int64, ["batch", "length"], device=self._device)
-        self._run = model.compile(tokens)
+    def stream(self, prompt: str, *, seed: int | None = None, **options: Any) -> Iterator[str]:
+        """Yield what is written after the prompt, as it comes."""
+        for (piece,) in self.run([self.story(prompt, seed)], Options(**options)):
+            yield piece
 
-    def __call__(self, input_ids: "Tensor", /) -> "Tensor":
-        logits: Tensor = self._run(input_ids.to(self._device))
-        return logits
+    def story(self, prompt: str | Sequence[int], seed: int | None = None) -> Story:
+        """A story to begin, from a text or from token ids; without a seed, one is drawn.
 
+        Raises InputError for a prompt that the model cannot go on from.
+        """
+        if isinstance(prompt, str):
+            text, ids = prompt, self.tokenizer.encode(prompt)
+        else:
+            ids = list(prompt)
+        self._check_prompt(ids)
+        if not isinstance(prompt, str):
+            text = self.tokenizer.decode(ids)
+        return Story(text, ids, secrets.randbits(32) if seed is None else seed)
 
-def load_step(tree: str, number: int) -> ModuleType:
-    """The module of a step in either tree; a learner's own is refused until it is finished."""
-    if tree == "steps":
-        for earlier in range(1, number + 1):
-            file = course.file_name(tree, earlier)
-            if why := stubs.unfinished(ROOT / file):
-                cure = f"see tutor check {course.short_name(earlier)}, or leave out --tree"
-                raise InputError(f"{file} is {why}; {cure}")
-    runtime.activate()
-    with learners_code(tree):
-        return importlib.import_module(course.module_name(tree, number))
+    def run(self, stories: Sequence[Story], options: Options) -> Iterator[list[str]]:
+        """Write on, all stories side by side; yield what each token has added to each of them.
 
+        Raises InputError at once for options that cannot be.
+        """
+        if options.top_k and options.top_k > self.loop.config.vocab_size:
+            most = f"{self.loop.config.vocab_size}, the tokens that the model knows"
+            raise InputError(f"--top-k must be at most {most}, but is {options.top_k}")
+        end = self.tokenizer.end_of_text()
+        prompts, seeds = [s.prompt_ids for s in stories], [s.seed for s in stories]
+        stop = end if options.stop_at_eos else None
+        return self._advance(stories, self.loop.tokens(prompts, seeds, options, stop), stop)
 
-@contextmanager
-def learners_code(tree: str) -> Iterator[None]:
-    """Turn what a learner's own code raises into one line that says where."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:
-        places = [
-            f"{tree}/{Path(frame.filename).name}, line {frame.lineno}"
-            for frame in traceback.extract_tb(error.__traceback__)
-            if Path(frame.filename).parent == ROOT / tree
-        ]
-        if tree == "solutions" or not places:
-            raise
-        raise InputError(f"{places[-1]}: {type(error).__name__}: {reason(error)}") from error
+    def _advance(
+        self, stories: Sequence[Story], columns: Columns, stop: int | None
+    ) -> Iterator[list[str]]:
+        with learners_code(self.tree):
+            for column in columns:
+                yield [self._add(*pair, stop) for pair in zip(stories, column, strict=True)]
+        yield [story.finish(self.tokenizer) for story in stories]
 
+    def _add(self, story: Story, token: np.int64, stop: int | None) -> str:
+        story.has_ended |= token == stop
+        return "" if story.has_ended else story.add(int(token), self.tokenizer)
 
-def load_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer of a model folder."""
-    try:
-        return Tokenizer(folder / TOKENIZER)
-    except Exception as error:  # the library raises nothing narrower
-        raise InputError(
-            f"{folder / TOKENIZER} cannot be read ({reason(error)}); fetch it anew"
-        ) from None
-
-
-def load_model(folder: Path, tree: str = "solutions") -> Any:
-    """The model in a folder, not compiled yet."""
-    step = load_step(tree, 11)
-    try:
-        with learners_code(tree):
-            model = step.load_pretrained(folder)
-    except ValueError as error:
-        raise InputError(f"{folder} cannot be loaded: {reason(error)}; fetch it anew") from None
-    for name, parameter in model.parameters:
-        if not np.isfinite(parameter.to_numpy()).all():
-            raise InputError(f"{folder} has numbers in {name} that are not finite; fetch it anew")
-    return model
-
-
-def compile_model(model: Any, prompt_ids: list[int], tree: str = "solutions") -> CompiledModel:
-    """The model compiled; of a learner's, it is made sure that it computes the same as before."""
-    from max.experimental.tensor import Tensor
-
-    with learners_code(tree):
-        compiled = CompiledModel(model)
-    if tree == "steps":
-        tokens = Tensor.from_dlpack(np.array([prompt_ids], dtype=np.int64))
-        eager, fast = model(tokens).to_numpy(), compiled(tokens).to_numpy()
-        if not np.allclose(eager, fast, rtol=0, atol=COMPILED_TOLERANCE * np.abs(eager).max()):
+    def _check_prompt(self, ids: list[int]) -> None:
+        size, most = self.loop.config.vocab_size, self.loop.config.n_positions
+        if not ids:
+            raise InputError("the tokenizer makes no tokens of the prompt; try other words")
+        if strange := [token for token in ids if not 0 <= token < size]:
             raise InputError(
-                "MAX compiles your model into one that computes something else; "
-                "write the softmax of step 07 as F.softmax(…), which the course guards"
+                f"the prompt has token {strange[0]}, but the model knows 0 to {size - 1}; "
+                "take tokens and model from the same folder"
             )
-    return compiled
+        if len(ids) > most:
+            raise InputError(
+                f"the prompt has {len(ids)} tokens, but the model sees {most} at most; shorten it"
+            )
 
 
-def encode_prompt(prompt: str, tokenizer: Tokenizer, config: Any) -> list[int]:
-    """The token ids of a prompt, if the model can go on from them."""
-    ids = tokenizer.encode(prompt)
-    if not ids:
-        raise InputError("the tokenizer makes no tokens of the prompt; try other words")
-    if len(ids) > config.n_positions:
-        raise InputError(
-            f"the prompt has {len(ids)} tokens, but the model sees {config.n_positions} at most; "
-            "shorten it"
-        )
-    if max(ids) >= config.vocab_size:
-        raise InputError(
-            f"the tokenizer made token {max(ids)}, but the model knows {config.vocab_size}; "
-            "take both from the same folder"
-        )
-    return ids
-
-
-def stream_text(
-    model: "LanguageModel",
-    tokenizer: Tokenizer,
-    prompt_ids: list[int],
-    max_new_tokens: int,
-    temperature: float = 1.0,
-    do_sample: bool = True,
+def load_engine(
+    model: str | None = None,
     *,
-    seed: int | None = None,
     tree: str = "solutions",
-) -> Iterator[tuple[str, int]]:
-    """Yield the text after the prompt piece by piece, and how many tokens each piece took.
+    device: str = "cpu",
+    dtype: str = "float32",
+    cache: bool = True,
+    compiling: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Engine:
+    """The engine for a model: a folder, a name on the Hugging Face Hub, or the bundled one.
 
-    Stops early where the model ends its text. A character of several tokens comes whole.
+    With the tree "steps" the learner's own code runs: the loop of bonus 03, or while that is not
+    finished, the one of bonus 02 or of step 12. `compiling` is entered while the model is compiled.
     """
-    generate_next_token = load_step(tree, 12).generate_next_token
-    from max.experimental import functional as F
-    from max.experimental.tensor import Tensor
-
-    rng = np.random.default_rng(seed)
-    input_ids = Tensor.from_dlpack(np.array([prompt_ids], dtype=np.int64))
-    new_ids: list[int] = []
-    text, shown, pending = "", "", 0
-    for _ in range(max_new_tokens):
-        with learners_code(tree):
-            next_id = generate_next_token(model, input_ids, temperature, do_sample, rng=rng)
-        if next_id.item() == tokenizer.end_of_text():
-            break
-        input_ids = F.concat([input_ids, next_id], axis=1)
-        new_ids.append(int(next_id.item()))
-        pending += 1
-        text = tokenizer.decode(new_ids)
-        if not text.endswith("\N{REPLACEMENT CHARACTER}"):
-            yield text[len(shown) :], pending
-            shown, pending = text, 0
-    if pending:
-        yield text[len(shown) :], pending
+    folder = checkpoint.find_model(model)
+    checkpoint.check_folder(folder)
+    runtime.activate()
+    place = find_device(device, dtype)
+    tokenizer = loading.load_tokenizer(folder)
+    loaded = loading.load_model(folder, tree, place)
+    with compiling(), learners_code(tree):
+        loop = make_loop(tree, loaded, place, cache)
+    return Engine(loop, tokenizer, tree)
 
 
-@contextmanager
-def patience(status: Status, after: float = 10.0) -> Iterator[None]:
-    """Say after a while that a model is being compiled; one that was compiled before is quick."""
+def find_device(name: str, dtype: str) -> "Device":
+    """The device of this name, if there is one that computes in this dtype."""
+    from max.driver import CPU, Accelerator, accelerator_count
 
-    def explain() -> None:
-        text = "Compiling the model, which is done once; a minute or two …"
-        status.update(text)
-        if not status.console.is_terminal:
-            status.console.print(text)
-
-    timer = threading.Timer(after, explain)
-    timer.start()
-    start = time.perf_counter()
-    try:
-        yield
-    finally:
-        timer.cancel()
-    if (seconds := time.perf_counter() - start) > after:
-        status.console.print(f"Compiled it in {seconds:.0f} s; the next start needs none of it.")
+    if name == "cpu":
+        if dtype == "bfloat16":
+            raise InputError(
+                "--dtype bfloat16 needs --device gpu; MAX has no such numbers on a CPU"
+            )
+        return CPU()
+    if not accelerator_count():
+        raise InputError(f"--device {name}: MAX finds no accelerator here; leave it out")
+    return Accelerator()

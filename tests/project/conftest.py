@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tutor import runtime
+from tutor import runtime, writing
+from tutor.generation import Engine, load_engine
 from tutor.grading.workbench import Workbench
 
 runtime.activate()  # before MAX is imported: it reads its environment then
@@ -27,3 +28,15 @@ def bench() -> Iterator[Workbench]:
     bench.start()
     yield bench
     bench.close()
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """The reference with the bundled model."""
+    return load_engine()
+
+
+@pytest.fixture
+def quick(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have commands that run here share one engine."""
+    monkeypatch.setattr(writing, "load_engine", lambda *_, **__: engine)

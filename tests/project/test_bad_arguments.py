@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.project.commands import assert_refused, run_child, run_here
-from tutor import generation
+from tutor import loading
 from tutor.checkpoint import BUNDLED_MODEL
 
 # One token for each character, since no tale has it, and one more than the bundled model sees.
@@ -30,8 +30,8 @@ def test_bytes_that_are_no_text_are_refused() -> None:
     assert_refused(run_here("generate", b"caf\xe9".decode(errors="surrogateescape")), "UTF-8")
 
 
-def test_a_prompt_longer_than_the_context_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generation, "CompiledModel", None)  # it is not worth compiling for
+@pytest.mark.usefixtures("quick")
+def test_a_prompt_longer_than_the_context_is_refused() -> None:
     for argument, stdin in ((TOO_LONG, b""), ("-", TOO_LONG.encode())):
         assert_refused(run_here("generate", argument, stdin=stdin), "prompt", "257 tokens", "256")
 
@@ -42,7 +42,19 @@ def test_a_prompt_longer_than_the_context_is_refused(monkeypatch: pytest.MonkeyP
         ("--temperature", "-0.1"),
         ("--temperature", "-inf"),
         ("--temperature", "nan"),
+        ("--temperature", "inf"),
         ("--temperature", "warm"),
+        ("--top-p", "0"),
+        ("--top-p", "1.01"),
+        ("--top-p", "nan"),
+        ("--top-k", "0"),
+        ("--top-k", "-1"),
+        ("--top-k", "4097"),
+        ("--num-samples", "0"),
+        ("--device", "abacus"),
+        ("--dtype", "float8"),
+        ("--dtype", "bfloat16"),
+        ("--format", "xml"),
         ("--max-new-tokens", "0"),
         ("--max-new-tokens", "-7"),
         ("--max-new-tokens", "1.5"),
@@ -60,6 +72,8 @@ def test_a_value_that_an_option_cannot_have_is_named(option: str, value: str) ->
         (["generate", "--model"], "--model"),
         (["generate", "--colour", "red"], "--colour"),
         (["generate", "Once", "upon"], "upon"),
+        (["generate", "Once", "--prompt", "upon"], "PROMPT and --prompt"),
+        (["generate", "Once", "--batch-file", "a.txt"], "PROMPT and --batch-file"),
         (["sing"], "sing"),
         (["--loud"], "--loud"),
     ],
@@ -81,7 +95,7 @@ def test_a_module_that_a_step_lacks_is_not_taken_for_the_step(
     monkeypatch.delitem(sys.modules, "solutions.solution_11", raising=False)
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
     with pytest.raises(ModuleNotFoundError):
-        generation.load_step("solutions", 11)
+        loading.load_step("solutions", 11)
 
 
 @pytest.mark.parametrize("name", ["", "/nowhere", "./nowhere", "~/nowhere", "README.md"])

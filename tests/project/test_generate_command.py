@@ -1,35 +1,21 @@
 """`tutor generate` writes a story: what it prints where, and how it ends."""
 
 import json
+import re
 import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from solutions.solution_11 import load_pretrained
-from tests.project.commands import SECONDS, run_child, run_here, start_child
-from tutor import ROOT, generation, kernels, runtime
-from tutor.checkpoint import BUNDLED_MODEL
+from tests.project.commands import SECONDS, assert_refused, run_child, run_here, start_child
+from tutor import ROOT, kernels, runtime
+from tutor.generation import Engine
 
 STORY: dict[str, Any] = json.loads(
     (ROOT / "tests" / "golden" / "fairy-tales.json").read_text(encoding="utf-8")
 )["stories"][0]
 PROMPT, TEXT, COUNT = STORY["prompt"], STORY["text"] + "\n", str(len(STORY["new_ids"]))
-
-
-@pytest.fixture(scope="module")
-def compiled_model() -> generation.CompiledModel:
-    return generation.CompiledModel(load_pretrained(BUNDLED_MODEL))
-
-
-@pytest.fixture
-def quick(
-    compiled_model: generation.CompiledModel, monkeypatch: pytest.MonkeyPatch
-) -> generation.CompiledModel:
-    """Have commands that run here share one compiled model."""
-    monkeypatch.setattr(generation, "CompiledModel", lambda _: compiled_model)
-    return compiled_model
 
 
 def test_a_fresh_start_compiles_nothing_and_prints_the_golden_text(tmp_path: Path) -> None:
@@ -40,9 +26,7 @@ def test_a_fresh_start_compiles_nothing_and_prints_the_golden_text(tmp_path: Pat
         environment={runtime.CACHE_VARIABLE: str(tmp_path / "cache")},
     )
     assert (finished.code, finished.out) == (0, TEXT), finished.err
-    (summary,) = finished.err.splitlines()
-    assert summary.startswith(f"{COUNT} tokens in ")
-    assert summary.endswith(" tokens/s")
+    assert re.fullmatch(rf"{COUNT} tokens in [\d.]+ s: \d+ tokens/s\n", finished.err)
     if pack := kernels.find_pack():
         found = {str(path.relative_to(tmp_path / "cache")) for path in files(tmp_path)}
         assert found == pack.files.keys()
@@ -120,20 +104,126 @@ def test_the_prompt_comes_first_and_as_it_was(prompt: str) -> None:
     assert finished.out.startswith("1" if prompt == "-" else prompt)
 
 
-def test_tokens_are_counted_and_not_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generation, "CompiledModel", lambda _: None)
-    pieces = [("龍", 3), ("!", 1)]
-    monkeypatch.setattr(generation, "stream_text", lambda *_, **__: iter(pieces))
-    finished = run_here("generate", PROMPT)
-    assert finished.out == PROMPT + "龍!\n"
-    assert finished.err.startswith("4 tokens in ")
+@pytest.mark.usefixtures("quick")
+def test_what_the_output_cannot_express_is_replaced() -> None:
+    options = ("--greedy", "--max-new-tokens", "1")
+    finished = run_here("generate", "“Who is there?", *options, encoding="ascii")
+    assert finished.code == 0
+    assert finished.out.startswith("?Who is there?")
 
 
-def test_what_the_output_cannot_express_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generation, "CompiledModel", lambda _: None)
-    monkeypatch.setattr(generation, "stream_text", lambda *_, **__: iter([("”", 1)]))
-    finished = run_here("generate", "“Who is there?", encoding="ascii")
-    assert (finished.code, finished.out) == (0, "?Who is there??\n")
+@pytest.mark.usefixtures("quick")
+def test_a_prompt_comes_from_wherever_it_is_given(engine: Engine) -> None:
+    ids = ",".join(map(str, engine.tokenizer.encode(PROMPT)))
+    ways = [["--prompt", PROMPT], ["--prompt-tokens", ids], ["--prompt", "-"]]
+    for way in ways:
+        finished = run_here(
+            *("generate", *way, "--greedy", "--max-new-tokens", COUNT), stdin=PROMPT.encode()
+        )
+        assert (finished.code, finished.out) == (0, TEXT), way
+
+
+@pytest.mark.usefixtures("quick")
+def test_top_k_and_top_p_cut_what_is_drawn() -> None:
+    for cut in (["--top-k", "1"], ["--top-p", "1e-9"]):
+        finished = run_here("generate", PROMPT, "--max-new-tokens", COUNT, "--seed", "1", *cut)
+        assert (finished.code, finished.out) == (0, TEXT), cut
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_seed_that_was_drawn_is_told_and_repeats_the_text() -> None:
+    drawn = run_here("generate", PROMPT, "--max-new-tokens", "12")
+    (seed,) = re.findall(r"seed (\d+)\n$", drawn.err)
+    assert run_here("generate", PROMPT, "--max-new-tokens", "12", "--seed", seed).out == drawn.out
+
+
+@pytest.mark.usefixtures("quick")
+def test_samples_are_what_their_seeds_give_alone() -> None:
+    options = ("generate", PROMPT, "--max-new-tokens", "12")
+    alone = [run_here(*options, "--seed", str(seed)).out for seed in (7, 8, 9)]
+    finished = run_here(*options, "--seed", "7", "--num-samples", "3")
+    texts = re.split(r"--- sample \d, seed (\d) ---\n", finished.out)
+    assert texts[1::2] == ["7", "8", "9"]
+    assert [text.removesuffix("\n") for text in texts[2::2]] == alone
+
+
+@pytest.mark.usefixtures("quick")
+def test_json_has_text_tokens_and_seed(engine: Engine) -> None:
+    options = ("generate", PROMPT, "--max-new-tokens", "12", "--seed", "3")
+    (record,) = map(json.loads, run_here(*options, "--format", "json").out.splitlines())
+    assert record["prompt"] + record["text"] + "\n" == run_here(*options).out
+    assert engine.tokenizer.decode(record["tokens"]) == record["text"]
+    assert record["prompt_tokens"] == engine.tokenizer.encode(PROMPT)
+    assert (record["sample"], record["seed"], record["finish"]) == (1, 3, "length")
+
+
+@pytest.mark.usefixtures("quick")
+def test_lines_of_a_file_are_written_each_as_if_alone(tmp_path: Path) -> None:
+    prompts = ["The witch", "A king had three sons, and", "“Who?” 🧚"] * 4  # more than fit at once
+    file = tmp_path / "prompts.txt"
+    file.write_text("\n".join(prompts), encoding="utf-8")
+    options = ("generate", "--max-new-tokens", "9", "--seed", "5")
+    finished = run_here(*options, "--batch-file", str(file), "--num-samples", "2")
+    records = [json.loads(line) for line in finished.out.splitlines()]
+    assert finished.code == 0
+    expected = [(line, sample) for line in range(1, 13) for sample in (1, 2)]
+    assert [(record["line"], record["sample"]) for record in records] == expected
+    for record in records[:6]:
+        alone = run_here(*options[:-1], str(record["seed"]), prompts[record["line"] - 1])
+        assert record["prompt"] + record["text"] + "\n" == alone.out
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_bad_line_of_a_file_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_bytes(b"One\n\ncaf\xe9\n" + b"\x01" * 257 + b"\nTwo\n")
+    finished = run_here("generate", "--batch-file", str(file), "--max-new-tokens", "2")
+    assert finished.code == 1
+    assert [json.loads(line)["line"] for line in finished.out.splitlines()] == [1, 5]
+    errors = finished.err.splitlines()[:3]
+    for error, words in zip(
+        errors,
+        (
+            "line 2: the prompt is empty",
+            "line 3: the prompt is not text",
+            "line 4: the prompt has 257 tokens",
+        ),
+        strict=True,
+    ):
+        assert f"{file}, {words}" in error
+    piped = run_here("generate", "--batch-file", "-", "--max-new-tokens", "2", stdin=b"One\n")
+    assert (piped.code, len(piped.out.splitlines())) == (0, 1)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_file_of_bad_lines_only_writes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    finished = run_here("generate", "--batch-file", str(tmp_path / "empty"))
+    assert_refused(finished, str(tmp_path / "empty"), "no prompts")
+    missing = run_here("generate", "--batch-file", str(tmp_path / "missing"))
+    assert_refused(missing, str(tmp_path / "missing"), "No such file")
+
+
+def test_without_a_cache_the_text_is_the_same() -> None:
+    options = ("generate", PROMPT, "--max-new-tokens", "300", "--seed", "2", "--no-stop-at-eos")
+    cached, plain = run_child(*options), run_child(*options, "--no-cache")
+    assert cached.code == plain.code == 0, plain.err
+    assert cached.out == plain.out  # past the context, too, which is 256 tokens
+
+
+def test_an_interrupt_keeps_the_lines_that_are_written() -> None:
+    with start_child("generate", "--batch-file", "-", "--max-new-tokens", "150") as child:
+        assert child.stdin
+        assert child.stdout
+        child.stdin.write(b"Once\n" * 400)
+        child.stdin.close()
+        first = child.stdout.readline()
+        child.send_signal(signal.SIGINT)
+        rest = child.stdout.read()
+        assert child.wait(SECONDS) == 130
+    for line in (first + rest).splitlines():
+        assert json.loads(line)["finish"]
+    assert len(rest.splitlines()) < 399
 
 
 def test_without_a_command_there_is_help() -> None:

@@ -4,16 +4,20 @@ import json
 import shutil
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from max.experimental.tensor import Tensor
 
+from solutions.solution_01 import GPT2Config
 from tests.project.commands import assert_refused, run_child
 from tests.project.helpers import tensor
-from tutor import ROOT, generation
-from tutor.course import NUMBERS, load_step, solution_source
+from tutor import ROOT, loops
+from tutor.course import BONUS, NUMBERS, load_step, solution_source
 from tutor.errors import InputError
+from tutor.loops import CACHE
+from tutor.stubs import derive
 
 STORY = json.loads((ROOT / "tests" / "golden" / "fairy-tales.json").read_text())["stories"][0]
 GENERATE = ("generate", STORY["prompt"], "--tree", "steps", "--greedy", "--max-new-tokens", "12")
@@ -60,12 +64,34 @@ def test_a_crash_in_the_middle_ends_the_line(course: Path) -> None:
 
 
 @pytest.mark.parametrize(("shift", "refused"), [(0.0, False), (0.2, True)])
-def test_a_model_that_compiles_into_something_else_is_refused(
-    monkeypatch: pytest.MonkeyPatch, shift: float, refused: bool
-) -> None:
-    def model(tokens: Tensor) -> Tensor:
-        return tensor(np.ones((*map(int, tokens.shape), 7)))
+def test_a_model_that_compiles_into_something_else_is_refused(shift: float, refused: bool) -> None:
+    class Model:
+        config = GPT2Config(vocab_size=7)
 
-    monkeypatch.setattr(generation, "CompiledModel", lambda model: lambda ids: model(ids) + shift)
+        def __call__(self, tokens: Tensor, /) -> Tensor:
+            return tensor(np.ones((*map(int, tokens.shape), 7)))
+
+    loop = SimpleNamespace(number=12, config=Model.config, logits=lambda _: np.ones(7) + shift)
     with pytest.raises(InputError, match="something else") if refused else nullcontext():
-        generation.compile_model(model, [1, 2, 3], "steps")
+        loops.compare(loop, Model())
+
+
+def test_top_p_needs_the_bonus(course: Path) -> None:
+    for number in BONUS:
+        (course / load_step(number).file("steps")).write_text(derive(number))
+    finished = run_child(*GENERATE, "--top-p", "0.5", course=course)
+    assert (finished.code, finished.out) == (2, "")
+    assert "--top-p needs steps/bonus_02.py" in finished.err
+    finished = run_child(*GENERATE, course=course)
+    assert finished.code == 0
+    assert "Bonus 03 is not finished: step 12 writes" in finished.err
+    assert STORY["text"].startswith(finished.out.rstrip("\n"))
+
+
+def test_the_loop_is_the_best_one_that_is_finished(course: Path) -> None:
+    last = course / load_step(CACHE).file("steps")
+    last.write_text(derive(CACHE))
+    finished = run_child(*GENERATE, "--top-p", "0.5", course=course)
+    assert finished.code == 0
+    assert "Bonus 03 is not finished: bonus 02 writes" in finished.err
+    assert STORY["text"].startswith(finished.out.rstrip("\n"))

@@ -19,7 +19,8 @@ from solutions.solution_12 import LanguageModel, generate_tokens
 from tests.project.helpers import array, tensor
 from tutor import ROOT
 from tutor.checkpoint import BUNDLED_MODEL, check_folder
-from tutor.generation import CompiledModel, Tokenizer
+from tutor.loading import Tokenizer
+from tutor.loops import CompiledModel
 
 GOLDEN = ROOT / "tests" / "golden"
 FOLDERS = {"fairy-tales": BUNDLED_MODEL, "random": GOLDEN / "random"}

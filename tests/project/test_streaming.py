@@ -1,18 +1,18 @@
-"""Text as it is made: all of it, in whole characters, and not a token more than was asked for."""
+"""Text as it is made: all of it, in whole characters, each piece as soon as it is there."""
 
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from max.experimental.tensor import Tensor
+from numpy.typing import NDArray
 
 from solutions.solution_01 import GPT2Config
-from solutions.solution_12 import LanguageModel
-from tests.project.helpers import tensor
-from tutor.generation import Tokenizer, stream_text
+from tutor.generation import Engine, Story
+from tutor.loading import Tokenizer
+from tutor.loops import CACHE, Options
 
 END = 256
-PROMPT = [7, 8]
 
 
 class Bytes(Tokenizer):
@@ -32,24 +32,32 @@ class Bytes(Tokenizer):
 
 
 class Script:
-    """A model that says the same tokens whatever it is shown, and counts how often it is asked."""
+    """A loop whose rows are written already; it counts how many columns were asked for."""
 
-    def __init__(self, new_ids: list[int]) -> None:
-        self.config = GPT2Config(vocab_size=END + 1, n_positions=1000)
-        self.new_ids = new_ids
+    number = CACHE
+    config = GPT2Config(vocab_size=END + 1, n_positions=1000)
+
+    def __init__(self, *rows: list[int]) -> None:
+        self.rows = rows
         self.asked = 0
 
-    def __call__(self, input_ids: Tensor, /) -> Tensor:
-        length = int(input_ids.shape[1])
-        assert length == len(PROMPT) + self.asked
-        logits = np.zeros((1, length, END + 1))
-        logits[0, -1, self.new_ids[self.asked]] = 1
-        self.asked += 1
-        return tensor(logits)
+    def logits(self, token_ids: list[int]) -> NDArray[np.float32]:
+        raise NotImplementedError
+
+    def tokens(
+        self, prompts: list[list[int]], seeds: list[int], options: Options, _: int | None
+    ) -> Iterator[NDArray[np.int64]]:
+        assert len(prompts) == len(seeds) == len(self.rows)
+        for column in itertools.islice(zip(*self.rows, strict=True), options.max_new_tokens):
+            self.asked += 1
+            yield np.array(column)
 
 
-def stream(model: LanguageModel, max_new_tokens: int) -> list[tuple[str, int]]:
-    return list(stream_text(model, Bytes(), PROMPT, max_new_tokens, do_sample=False))
+def pieces_of(new_ids: list[int], **options: bool) -> list[str]:
+    engine = Engine(Script(new_ids), Bytes())
+    pieces = list(engine.stream("go", **options))
+    assert engine.write("go", **options) == "go" + "".join(pieces)
+    return pieces
 
 
 @pytest.mark.parametrize(
@@ -64,43 +72,46 @@ def stream(model: LanguageModel, max_new_tokens: int) -> list[tuple[str, int]]:
     ],
 )
 def test_pieces_are_whole_characters_and_together_the_text(text: str) -> None:
-    new_ids = Bytes().encode(text)
-    pieces = stream(Script(new_ids), len(new_ids))
-    assert "".join(piece for piece, _ in pieces) == text
-    assert sum(tokens for _, tokens in pieces) == len(new_ids)
+    pieces = pieces_of(Bytes().encode(text))
+    assert "".join(pieces) == text
     if "\N{REPLACEMENT CHARACTER}" not in text:
-        assert pieces == [(character, len(character.encode())) for character in text]
+        assert [piece for piece in pieces if piece] == list(text)
 
 
 def test_each_piece_comes_before_the_next_token_is_asked_for() -> None:
-    model = Script(Bytes().encode("añb"))
-    pieces = stream_text(model, Bytes(), PROMPT, 4, do_sample=False)
-    seen = [(piece, model.asked) for piece, _ in pieces]
-    assert seen == [("a", 1), ("ñ", 3), ("b", 4)]
+    script = Script(Bytes().encode("añb"))
+    stream = Engine(script, Bytes()).stream("go")
+    assert [(piece, script.asked) for piece in stream if piece] == [("a", 1), ("ñ", 3), ("b", 4)]
 
 
 def test_a_character_that_is_never_finished_is_shown_at_the_end() -> None:
     new_ids = Bytes().encode("a🧚")[:-1]
-    expected = [("a", 1), ("\N{REPLACEMENT CHARACTER}", 3)]
-    assert stream(Script(new_ids), len(new_ids)) == expected
-    assert stream(Script([*new_ids, END]), 100) == expected
+    expected = ["a", "", "", "", "\N{REPLACEMENT CHARACTER}"]
+    assert pieces_of(new_ids) == expected
+    assert pieces_of([*new_ids, END]) == [*expected[:-1], "", expected[-1]]
 
 
 def test_bytes_that_are_no_text_do_not_hold_up_what_follows() -> None:
-    new_ids = [0x80, 0xE2, 0x82, *b"ok"]
-    pieces = stream(Script(new_ids), len(new_ids))
-    assert pieces == [("\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}o", 4), ("k", 1)]
+    pieces = pieces_of([0x80, 0xE2, 0x82, *b"ok"])
+    assert pieces == ["", "", "", "\N{REPLACEMENT CHARACTER}" * 2 + "o", "k", ""]
 
 
-@pytest.mark.parametrize("most", [3, 4, 10**30])
-def test_the_end_of_text_ends_the_text_and_is_not_shown(most: int) -> None:
-    model = Script([*b"end", END, *b"more"])
-    assert "".join(piece for piece, _ in stream(model, most)) == "end"
-    assert model.asked == min(most, 4)
+def test_what_comes_after_the_end_of_text_is_not_shown() -> None:
+    assert "".join(pieces_of([*b"end", END, *b"more"])) == "end"
 
 
-@pytest.mark.parametrize("most", [1, 5, 29])
-def test_no_more_tokens_are_made_than_asked_for(most: int) -> None:
-    model = Script(list(itertools.islice(itertools.cycle(b"on and "), 30)))
-    assert sum(tokens for _, tokens in stream(model, most)) == most
-    assert model.asked == most
+def test_rows_are_written_side_by_side_and_end_by_themselves() -> None:
+    rows = [[*b"end", END, END], [*"fée".encode(), ord("s")]]
+    engine = Engine(Script(*rows), Bytes())
+    stories = [engine.story("a", 1), engine.story([ord("b")], 2)]
+    pieces = [*engine.run(stories, Options())]
+    assert pieces == [["e", "f"], ["n", ""], ["d", "é"], ["", "e"], ["", "s"], ["", ""]]
+    assert stories == [
+        Story("a", [97], 1, [*b"end"], "end", has_ended=True),
+        Story("b", [98], 2, rows[1], "fées"),
+    ]
+
+
+def test_a_story_without_a_seed_gets_one_of_its_own() -> None:
+    engine = Engine(Script([]), Bytes())
+    assert len({engine.story("a").seed for _ in range(10)}) == 10

@@ -1,5 +1,6 @@
 """What a check of a bonus step can ask of the code under check, as in `probes`."""
 
+import itertools
 import re
 from types import ModuleType
 from typing import Any
@@ -22,10 +23,12 @@ from tutor.grading.probes import (
     ScriptedModel,
     array,
     call,
+    course_config,
     load,
     make,
     other_step,
     public,
+    settings,
     shapes,
     tensor,
 )
@@ -36,6 +39,11 @@ from tutor.grading.probes import (
 TYPES: dict[str, list[tuple[DType, list[str]]]] = {
     "GPT2GreedyHead": [(DType.int64, ["batch", "length"])],
     "GPT2SamplingHead": [(DType.int64, ["batch", "length"]), (DType.float32, [])],
+    "GPT2BatchHead": [
+        (DType.int64, ["batch", "length"]),
+        (DType.int64, ["batch", "length"]),
+        (DType.float32, ["batch", "length", "length"]),
+    ],
 }
 
 
@@ -210,3 +218,164 @@ def write_text(
         "seen": heads.model.seen,
         "temperatures": heads.temperatures,
     }
+
+
+# Bonus 02
+
+MOST_COLUMNS = 100  # of tokens that are taken from one stream
+
+
+def numpy_array(value: object, what: str) -> Array:
+    """What the code under check returned, if it is a NumPy array."""
+    if not isinstance(value, np.ndarray):
+        raise ContractError(f"{what} is {type(value).__name__}, not a NumPy array")
+    return value
+
+
+def two_arrays(value: object, what: str) -> list[Array]:
+    """What the code under check returned, if it is two NumPy arrays."""
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise ContractError(f"{what} has to return two arrays")
+    return [numpy_array(each, f"what {what} returned") for each in value]
+
+
+def read_only(values: Array, kind: type[np.generic]) -> Array:
+    """A copy that can only be read, as the numbers of a tensor."""
+    copy = values.astype(kind)
+    copy.flags.writeable = False
+    return copy
+
+
+def sampling(step: ModuleType, **options: Any) -> dict[str, Any]:
+    """The fields of a Sampling."""
+    made = public(step, "Sampling")(**options)
+    return {name: getattr(made, name) for name in ("temperature", "top_k", "top_p")}
+
+
+def probabilities(step: ModuleType, logits: Array, **options: Any) -> Array:
+    """What each token is drawn with."""
+    given, how = read_only(logits, np.float32), public(step, "Sampling")(**options)
+    return numpy_array(public(step, "probabilities")(given, how), "what probabilities returned")
+
+
+def choose(
+    step: ModuleType, logits: Array, seeds: list[int], *, calls: int = 1, **options: Any
+) -> list[Array]:
+    """What calls draw, with a generator for each row that goes on from call to call."""
+    given, how = read_only(logits, np.float32), public(step, "Sampling")(**options)
+    rngs = [np.random.default_rng(seed) for seed in seeds]
+    drawn = [public(step, "choose")(given, how, rngs) for _ in range(calls)]
+    return [numpy_array(ids, "what choose returned") for ids in drawn]
+
+
+def left_pad(step: ModuleType, prompts: list[list[int]]) -> list[Array]:
+    """The padded prompts, and where they start."""
+    return two_arrays(public(step, "left_pad")(prompts), "left_pad")
+
+
+def positions_and_mask(step: ModuleType, start: Array, length: int, new: int) -> list[Array]:
+    """The positions of the new columns, and what these see."""
+    made = public(step, "positions_and_mask")(read_only(start, np.int64), length, new)
+    return two_arrays(made, "positions_and_mask")
+
+
+def slide(step: ModuleType, input_ids: Array, start: Array, n_positions: int) -> list[Array]:
+    """The ids that are seen, and where each row starts in them."""
+    given = read_only(input_ids, np.int64), read_only(start, np.int64)
+    return two_arrays(public(step, "slide")(*given, n_positions), "slide")
+
+
+def batch_model(
+    step: ModuleType, config: Config, *inputs: list[Array], weights: dict[str, Array]
+) -> dict[str, Any]:
+    """What BatchModel carries and compiles, and its logits for several ids and starts.
+
+    Nothing is compiled: a head that computes by itself answers for the graph.
+    """
+    model = gpt2(step, config)
+    load(model, weights)
+    graphs: list[StagedGraph[..., Any]] = []
+
+    def keep(_: Any, staged: StagedGraph[..., Any], *__: object, **___: object) -> None:
+        graphs.append(staged)
+
+    def answer(_: Any, *given: Any) -> Any:
+        expected = [each.dtype for each in graphs[-1].in_layouts]
+        found = [each.dtype if isinstance(each, Tensor) else type(each) for each in given]
+        if found != expected:
+            names = [str(getattr(each, "name", each)) for each in found]
+            raise ContractError(f"the compiled head was given {', '.join(names)}")
+        with F.lazy():
+            head = public(step, "GPT2BatchHead")(model)
+        return call(head, *given)
+
+    with (
+        mock.patch.object(CompiledCallable, "__init__", keep),
+        mock.patch.object(CompiledCallable, "__call__", answer),
+    ):
+        made = public(step, "BatchModel")(model)
+        logits = [
+            numpy_array(made(part_of_wider(ids), start), "what a BatchModel returned")
+            for ids, start in inputs
+        ]
+    return {
+        "config": settings(made),
+        "graphs": [signature(graph) for graph in graphs],
+        "logits": [np.array(each) for each in logits],
+    }
+
+
+def part_of_wider(input_ids: Array) -> Array:
+    """The same ids as columns of a wider array, as slide leaves them."""
+    return np.pad(input_ids, [(0, 0), (1, 0)])[:, 1:]
+
+
+class ScriptedBatch:
+    """A stand-in for BatchModel: logits by the last token of each row, and a record of the rows."""
+
+    def __init__(self, step: ModuleType, logits: Array, n_positions: int) -> None:
+        sizes = Config(len(logits), n_positions, n_embd=1, n_layer=1, n_head=1)
+        self.config = course_config(step, sizes)
+        self.logits = read_only(logits, np.float32)
+        self.seen: list[list[list[int]]] = []
+
+    def __call__(self, input_ids: object, start: object, /) -> Array:
+        ids, starts = (numpy_array(each, "what the model was given") for each in (input_ids, start))
+        given = f"{ids.dtype} {list(ids.shape)} and {starts.dtype} {list(starts.shape)}"
+        if (
+            ids.ndim != 2
+            or starts.shape != ids.shape[:1]
+            or {ids.dtype, starts.dtype} != {np.dtype(np.int64)}
+        ):
+            raise ContractError(f"the model was given {given}, not int64 [B, T] and int64 [B]")
+        if not ((starts >= 0) & (starts < ids.shape[1])).all():
+            raise ContractError(f"the model was given starts {starts.tolist()} in {given}")
+        self.seen.append([row[first:].tolist() for row, first in zip(ids, starts, strict=True)])
+        return read_only(self.logits[ids[:, -1]], np.float32)  # [B, T] -> [B, V]
+
+
+def generate_rows(
+    step: ModuleType,
+    name: str,
+    prompts: list[list[int]],
+    *arguments: Any,
+    logits: Array,
+    n_positions: int = 16,
+    sampling: dict[str, Any] | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """What stream_tokens or generate_batch makes with a scripted model, and what that was asked.
+
+    Of a stream, `asked` says how often the model had been asked when each column came.
+    """
+    model, given = ScriptedBatch(step, logits, n_positions), [list(prompt) for prompt in prompts]
+    if sampling is not None:
+        options["sampling"] = public(step, "Sampling")(**sampling)
+    made, asked = public(step, name)(model, given, *arguments, **options), []
+    if name == "stream_tokens":
+        columns = []
+        for next_ids in itertools.islice(made, MOST_COLUMNS):
+            columns.append(np.array(numpy_array(next_ids, "what stream_tokens yielded")))
+            asked.append(len(model.seen))
+        made = columns
+    return {"made": made, "asked": asked, "seen": model.seen, "prompts": given}

@@ -1,0 +1,108 @@
+"""What the suite of bonus 02 compares with, row by row and token by token."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests import oracle
+from tests.samples import random_tokens, sizes
+from tutor.grading.channel import Config
+
+# In each row no two tokens are as likely, and no sum of the likeliest is near a top_p of the suite.
+LOGITS = np.array(
+    [
+        [0.3, 2.9, 1.1, -0.6, 2.2, 0.8, 1.7, -1.4, 0.1],
+        [-3.0, -7.1, -8.3, -7.7, -6.4, -9.9, -5.2, -8.8, -6.8],
+        [4.25, 4.0, 4.5, 4.1, 4.35, 3.9, 4.65, 4.2, 3.8],
+    ]
+)
+# Probabilities that are lost in a sum with 1.
+RARE = np.array([[0.0, -45.0, -60.0], [-30.0, 0.0, -70.0]])
+
+COUNT = 12  # tokens that the stand-in for a model knows
+CHAIN = 50 * np.roll(np.eye(COUNT), 1, axis=1)  # after each token comes the next one, surely
+
+
+def shares(
+    logits: oracle.Array, temperature: float = 1, top_k: int | None = None, top_p: float = 1
+) -> oracle.Array:
+    """The probabilities of the tokens of one row."""
+    whole = oracle.softmax(logits.astype(np.float32) / np.float64(temperature))
+    ranked = sorted(range(len(whole)), key=lambda token: -whole[token])[:top_k]
+    kept: list[int] = []
+    for token in ranked:
+        if top_p < 1 and whole[kept].sum() / whole[ranked].sum() >= top_p:
+            break
+        kept.append(token)
+    cut = np.zeros_like(whole)
+    cut[kept] = whole[kept] / whole[kept].sum()
+    return cut
+
+
+def visible(start: list[int], length: int, new: int) -> NDArray[np.bool_]:
+    """Whether a new column sees a column, in each row: none after it, and no padding."""
+    columns = range(length)
+    return np.array(
+        [
+            [[first <= key <= query for key in columns] for query in columns[-new:]]
+            for first in start
+        ]
+    )
+
+
+class Batch:
+    """Prompts of several lengths, side by side; what the padding holds can be anything."""
+
+    def __init__(self, config: Config, lengths: list[int]) -> None:
+        self.config, length = config, max(lengths)
+        self.start = length - np.array(lengths)
+        self.ids = random_tokens(config, len(lengths), length)
+        positions = random_tokens(config, len(lengths), length, seed=4) % config.n_positions
+        for row, first in enumerate(self.start):
+            positions[row, first:] = range(length - first)
+        mask = np.where(visible(self.start.tolist(), length, length), 0, -1e9)
+        self.inputs = [self.ids, positions, mask]
+
+    def logits(self, weights: oracle.Weights) -> oracle.Array:
+        """Those after the last token of each row, by itself."""
+        rows = zip(self.ids[:, None], self.start, strict=True)
+        alone = [
+            oracle.lm_head_model(weights, row[:, first:], **sizes(self.config))
+            for row, first in rows
+        ]
+        return np.concatenate([logits[:, -1] for logits in alone])
+
+
+def last_half(row: list[int], n_positions: int) -> list[int]:
+    """What a row sees: its last half, rounded up, if it is too long."""
+    return row[-((n_positions + 1) // 2) :] if len(row) > n_positions else row
+
+
+def following(prompts: list[list[int]], count: int, table: oracle.Array = CHAIN) -> list[list[int]]:
+    """The tokens after each prompt, the likeliest after the one before it."""
+    rows: list[list[int]] = [[] for _ in prompts]
+    for row, prompt in zip(rows, prompts, strict=True):
+        for _ in range(count):
+            row.append(int(table[[*prompt, *row][-1]].argmax()))
+    return rows
+
+
+def windows(rows: list[list[int]], count: int, n_positions: int) -> list[list[list[int]]]:
+    """What each row sees, turn by turn, when the tokens after it are those of the chain."""
+    turns: list[list[list[int]]] = []
+    for _ in range(count):
+        turns.append([last_half(row, n_positions) for row in rows])
+        rows = [[*row, *following([row], 1)[0]] for row in turns[-1]]
+    return turns
+
+
+def columns_until(stop: int | None, rows: list[list[int]]) -> list[list[int]]:
+    """The tokens of all rows, turn by turn; a row repeats its stop until all have come to it."""
+    columns: list[list[int]] = []
+    ended = [False] * len(rows)
+    for column in zip(*rows, strict=True):
+        if not all(ended):
+            columns.append(
+                [stop or 0 if end else token for token, end in zip(column, ended, strict=True)]
+            )
+            ended = [token == stop for token in columns[-1]]
+    return columns
