@@ -25,7 +25,7 @@ TOLERANCE = 1e-5  # of the largest value: noise 7e-7; the nearest mistake is off
 HIDES = -1e4  # or less, added to a score: exp of it is 0 even in float64
 
 DRAWS = 4000  # of each row
-SHARE_TOLERANCE = 5 * np.sqrt(0.25 / DRAWS)  # five deviations, 0.04; the nearest mistake: 0.05
+SHARE_TOLERANCE = 0.05  # of the largest share, which is 0.8: five deviations; mistakes: 0.2
 
 
 def expect_ids(what: str, got: Any, expected: Any) -> None:
@@ -71,24 +71,24 @@ def test_top_p(step: Workbench) -> None:
 
 
 def test_choose(step: Workbench) -> None:
-    near = np.random.default_rng(3).uniform(size=(4, 61))
-    (ids,) = step.choose(near, [1, 2, 3, 4], temperature=0)
+    near, seeds = np.random.default_rng(3).uniform(size=(4, 61)), [5, 6, 7, 8]
+    (ids,) = step.choose(near, seeds, temperature=0)
     expect_ids("the tokens at temperature 0", ids, near.argmax(axis=-1))
     options: dict[str, Any] = {"temperature": 1.5, "top_k": 5, "top_p": 0.8}
     (ids,) = step.choose(np.tile(LOGITS, (DRAWS, 1)), [*range(3 * DRAWS)], **options)
     expect_equal("the draws", [str(ids.dtype), *ids.shape], ["int64", 3 * DRAWS], observed=ids)
     drawn = (ids.reshape(DRAWS, 3, 1) == np.arange(9)).mean(axis=0)  # [DRAWS * 3] -> [3, V]
     expected = np.array([batches.shares(row, **options) for row in LOGITS])
-    what = f"for {LOGITS.tolist()} with {options}"
-    expect_close(f"which tokens are drawn {what}", drawn > 0, expected > 0, 0, dtype=np.bool_)
-    expect_close(f"their shares {what}", drawn, expected, SHARE_TOLERANCE, dtype=np.float64)
-    seeds = [5, 6, 7, 8]
-    draws = np.array(step.choose(near, seeds, calls=6))
+    what = f"of 9 tokens with {options}"
+    expect_close(f"which are drawn {what}", drawn > 0, expected > 0, 0, dtype=np.bool_)
+    expect_close(f"the shares {what}", drawn, expected, SHARE_TOLERANCE, dtype=np.float64)
+    draws, again = (np.array(step.choose(near, seeds, calls=6)) for _ in range(2))
+    expect_alike("the draws of 4 rows from the same seeds", again, draws)
     expect_alike("the next draws of 4 rows", draws[1:], draws[:-1], alike=False)
     alone = np.hstack([step.choose(near[[i]], [seeds[i]], calls=6) for i in range(4)])
-    expect_ids("6 draws of each row, where it alone draws what is expected,", draws, alone)
     turned = np.array(step.choose(near[::-1], seeds[::-1], calls=6))[:, ::-1]
-    expect_ids("6 draws of each row, in another order,", turned, alone)
+    for order, found in (("", draws), (" in another order", turned)):
+        expect_ids(f"6 draws of 4 rows{order}, expected as each draws alone,", found, alone)
 
 
 def test_padding(step: Workbench) -> None:
@@ -107,7 +107,7 @@ def test_padding(step: Workbench) -> None:
         expected = np.arange(length - new, length) - np.array(start)[:, None]  # [B, new]
         expect_equal(f"the shape of positions {what}", list(positions.shape), list(expected.shape))
         unused = (expected < 0) & (positions >= 0) & (positions < length)
-        expect_ids(f"positions {what}", positions, np.where(unused, positions, expected))
+        expect_ids(f"positions {what}", positions, np.where(unused, positions, expected.clip(0)))
         seen = batches.visible(start, length, new)
         expect_equal(f"the shape of the mask {what}", list(mask.shape), list(seen.shape))
         unused = (expected < 0)[..., None] & (mask == 0)
@@ -117,7 +117,7 @@ def test_padding(step: Workbench) -> None:
 
 
 def test_batch_head(step: Workbench) -> None:
-    for config, lengths in ((SMALL, [5, 2, 4]), (OTHER, [1, OTHER.n_positions]), (SMALL, [3])):
+    for config, lengths in ((SMALL, [5, 2, 4]), (OTHER, [1, OTHER.n_positions])):
         weights, batch = random_weights(parameter_shapes(config)), batches.Batch(config, lengths)
         (got,) = step.run_head(HEAD, config, batch.inputs, weights=weights)
         what = f"the logits of rows of {lengths} tokens"
@@ -136,14 +136,14 @@ def test_batch_model(step: Workbench) -> None:
     graph = {"takes": [ids, ids, mask], "gives": [["float32", ["batch", OTHER.vocab_size]]]}
     expect_equal("the graphs that a BatchModel compiles", answer["graphs"], [graph])
     config = {**asdict(OTHER), "n_inner": OTHER.inner}
-    expect_equal("the config of a BatchModel", answer["config"], config)
+    expect_equal("the config that it carries", answer["config"], config)
     for batch, logits in zip(given, answer["logits"], strict=True):
         what = f"the logits for ids {list(batch.ids.shape)}"
         expect_close(what, logits, batch.logits(weights), TOLERANCE)
 
 
 def test_window(step: Workbench) -> None:
-    for limit, lengths in ((8, [9, 3, 8, 20]), (7, [7, 8]), (1, [1, 2]), (2, [3, 2]), (9, [4, 2])):
+    for limit, lengths in ((8, [9, 3, 7, 20]), (7, [7, 8]), (1, [1, 2]), (2, [3, 2]), (9, [4, 2])):
         ids = random_tokens(SMALL, len(lengths), max(lengths) + 2)
         start = ids.shape[1] - np.array(lengths)
         seen, first = step.slide(ids, start, limit)
@@ -179,22 +179,22 @@ def test_generation(step: Workbench) -> None:
         answer = step.generate_rows(ROWS, prompts, count, **options)
         texts = [row[: row.index(stop)] if stop in row else row for row in rows]
         expect_equal(f"the rows {what}", answer["made"], texts)
-        expect_equal("the prompts, afterwards,", answer["prompts"], prompts)
+        left = [answer["prompts"], len(answer["seen"])]
+        expect_equal("the prompts, afterwards, and the calls", left, [prompts, len(columns)])
     for prompt, options, count in (([9], {"stop": 9}, 11), ([4, 1], {}, 50)):
         made = step.generate_rows(ROWS, [prompt], logits=CHAIN, seeds=[0], **options)["made"]
-        what = f"the tokens after {prompt} with {options or 'no options'}"
-        expect_equal(what, made, batches.following([prompt], count))
+        expect_equal(f"the tokens with {options}", made, batches.following([prompt], count))
     table = np.random.default_rng(3).uniform(size=CHAIN.shape)
     draw = partial(step.generate_rows, ROWS, logits=table)
     for options in ({"temperature": 0}, {"top_k": 1}, {"top_p": 1e-9}):
         made = draw([[5]], 6, seeds=[0], sampling=options)["made"]
         expect_equal(f"the tokens with {options}", made, batches.following([[5]], 6, table))
-    rows = draw(prompts, 20, seeds=seeds, stop=4)["made"]
+    rows, again = (draw(prompts, 20, seeds=seeds, stop=4)["made"] for _ in range(2))
+    expect_alike("the rows from the same seeds", again, rows)
     alone = [draw([prompts[i]], 20, seeds=[seeds[i]], stop=4)["made"][0] for i in range(4)]
     expect_equal("the rows, of which each alone is what is expected,", rows, alone)
     turned = draw(prompts[::-1], 20, seeds=seeds[::-1], stop=4)["made"]
     expect_equal("the rows in another order", turned[::-1], alone)
-    first, other, again = draw([[3, 3]] * 3, 20, seeds=[1, 2, 1])["made"]
+    first, other = draw([[3, 3]] * 2, 20, seeds=[1, 2])["made"]
     expect_alike("a sample of the same prompt from another seed", other, first, alike=False)
-    expect_alike("a sample of the same prompt from the same seed", again, first)
     expect_alike("the second half of a sample", first[10:], first[:10], alike=False)

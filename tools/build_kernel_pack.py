@@ -76,6 +76,7 @@ def graphs() -> Iterator[str]:
     from solutions.bonus_03 import CachedModel
     from solutions.solution_01 import GPT2Config
     from solutions.solution_10 import MaxGPT2LMHeadModel
+    from tutor.quantization import quantize
 
     settings = json.loads((BUNDLED_MODEL / "config.json").read_text())
     bundled = {field.name: settings[field.name] for field in fields(GPT2Config)}
@@ -105,6 +106,8 @@ def graphs() -> Iterator[str]:
             error = np.abs(logits - eager).max() / np.abs(eager).max()
             if not error < LARGEST_ERROR:
                 raise SystemExit(f"{what} of {name} is off by {error:.1e} of its largest logit")
+        quantize(model)
+        CachedModel(model)  # the tests say how far its logits are from those in float32
         yield name
 
 

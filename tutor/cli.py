@@ -11,7 +11,7 @@ import click
 from tutor import ROOT, course
 from tutor.errors import EnvironmentBrokenError, InputError
 
-DTYPES = ("float32", "bfloat16")  # of what is computed in; MAX has the second on accelerators only
+DTYPES = ("float32", "q4_0")
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})

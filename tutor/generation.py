@@ -141,23 +141,25 @@ def load_engine(
     folder = checkpoint.find_model(model)
     checkpoint.check_folder(folder)
     runtime.activate()
-    place = find_device(device, dtype)
+    if dtype == "q4_0" and (tree != "solutions" or not cache or device != "cpu"):
+        raise InputError("--dtype q4_0 is for the reference with its cache, on the CPU")
+    place = find_device(device)
     tokenizer = loading.load_tokenizer(folder)
     loaded = loading.load_model(folder, tree, place)
+    if dtype == "q4_0":
+        from tutor.quantization import quantize
+
+        quantize(loaded)
     with compiling(), learners_code(tree):
         loop = make_loop(tree, loaded, place, cache)
     return Engine(loop, tokenizer, tree)
 
 
-def find_device(name: str, dtype: str) -> "Device":
-    """The device of this name, if there is one that computes in this dtype."""
+def find_device(name: str) -> "Device":
+    """The device of this name, if there is one."""
     from max.driver import CPU, Accelerator, accelerator_count
 
     if name == "cpu":
-        if dtype == "bfloat16":
-            raise InputError(
-                "--dtype bfloat16 needs --device gpu; MAX has no such numbers on a CPU"
-            )
         return CPU()
     if not accelerator_count():
         raise InputError(f"--device {name}: MAX finds no accelerator here; leave it out")

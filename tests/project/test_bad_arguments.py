@@ -53,7 +53,6 @@ def test_a_prompt_longer_than_the_context_is_refused() -> None:
         ("--num-samples", "0"),
         ("--device", "abacus"),
         ("--dtype", "float8"),
-        ("--dtype", "bfloat16"),
         ("--format", "xml"),
         ("--max-new-tokens", "0"),
         ("--max-new-tokens", "-7"),

@@ -69,7 +69,7 @@ def header(dtype: str, size: int) -> bytes:
 
 
 def test_the_folder_that_these_tests_spoil_can_be_loaded(folder: Path) -> None:
-    refused(folder, "the prompt has token", "the model knows 97", "same folder")
+    refused(folder, "the prompt has token", "knows 0 to 96", "same folder")
 
 
 @pytest.mark.parametrize("file", ["config.json", "model.safetensors", "tokenizer.json"])

@@ -101,3 +101,33 @@ def test_only_what_the_interpreter_refuses_is_compiled(
     results: list[Any] = list(runtime.InterpretElseCompile().execute(None, []))  # type: ignore[arg-type]
     assert results == (["compiled"] if refused else ["interpreted"])
     assert ("Compiling" in capsys.readouterr().err) is refused
+
+
+def test_only_a_mask_that_is_an_input_may_be_fused() -> None:
+    from max.driver import CPU
+    from max.dtype import DType
+    from max.experimental import functional as F
+    from max.experimental.compilation import stage
+    from max.experimental.tensor import Tensor, TensorType
+
+    found = {}
+
+    def attend(scores: Tensor, mask: Tensor) -> Tensor:
+        sums = {
+            "input": scores * 2 + mask,
+            "input on the left": mask + scores * 2,
+            "reshaped and cut input": scores * 2 + mask.reshape(mask.shape)[:, :3],
+            "computed": scores * 2 + mask * 2,
+            "chosen": scores * 2 + F.where(mask > 0, mask, mask * 0),
+            "no sum": scores * 2,
+        }
+        found.update({name: runtime.adds_an_input(value) for name, value in sums.items()})
+        return scores
+
+    kind = TensorType(DType.float32, [3, 3], device=CPU())
+    stage(attend)(kind, kind)
+    assert [name for name, is_one in found.items() if is_one] == [
+        "input",
+        "input on the left",
+        "reshaped and cut input",
+    ]
