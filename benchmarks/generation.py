@@ -161,8 +161,9 @@ def measure(name: str, folder: Path) -> dict[str, float]:
         generate(prompts, count)
         return time.perf_counter() - start
 
-    def token(batch: int, length: int, repeats: int, count: int = NEW) -> float:
-        """The median time of a token after the first."""
+    def token(batch: int, position: int) -> float:
+        """The median time of a token before this position, the first one left out."""
+        length = position - count
         pairs = [(seconds(batch, length, count), seconds(batch, length, 1)) for _ in range(repeats)]
         return statistics.median((whole - first) / (count - 1) for whole, first in pairs)
 
@@ -170,12 +171,12 @@ def measure(name: str, folder: Path) -> dict[str, float]:
     generate = ENGINES[name][1](folder)
     generate(np.array([[0]]), 1)
     begun = time.perf_counter() - start
-    repeats, count = (1, FEW) if "no cache" in name else (5, NEW)
+    repeats, count = (1, FEW) if "no cache" in name else (3, NEW)
     return {
         "start": begun,
         "first": statistics.median(seconds(1, LONG, 1) for _ in range(repeats)),
-        **{f"token at {p}": token(1, p, repeats, count) for p in POSITIONS},
-        "token in a batch": token(BATCH, POSITIONS[0], repeats, count) / BATCH,
+        **{f"token at {p}": token(1, p) for p in POSITIONS},
+        "token in a batch": token(BATCH, POSITIONS[0]) / BATCH,
         "memory": float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024),
     }
 

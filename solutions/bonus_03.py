@@ -37,10 +37,12 @@ def remember(cache: Tensor, new: Tensor, length: Dim) -> Tensor:
 
     Shape: [B, H, n_positions, D], [B, H, N, D] -> [B, H, T, D].
     """
-    # Write in place; MAX wants the bounds of what is written as values in the graph.
+    # Write them in place, to (slice(begin, end), count) on the axis of the columns; MAX wants the
+    # two bounds as values of the graph, TensorValue(Tensor.from_dim(…)).
     count = new.shape[2]
     begin, end = (TensorValue(Tensor.from_dim(bound)) for bound in (length - count, length))
     cache[:, :, (slice(begin, end), count)] = new
+    # Take the columns up to the last new one.
     return cache[:, :, :length]
 
 
@@ -60,7 +62,7 @@ class GPT2CachedHead(Module[..., Tensor]):
         self, input_ids: Tensor, positions: Tensor, mask: Tensor, *caches: Tensor
     ) -> Tensor:
         # Do as the model does, but with linear of this step, and with the keys and values that
-        # each layer remembers.
+        # each layer remembers. The mask is float32: cast the softmax to the dtype of the values.
         body, layers, length = self.model.transformer, len(caches) // 2, mask.shape[-1]
         mask = mask.unsqueeze(1)  # [B, N, T] -> [B, 1, N, T]
         x = body.wte(input_ids) + body.wpe(positions)  # [B, N] -> [B, N, C]
@@ -72,7 +74,8 @@ class GPT2CachedHead(Module[..., Tensor]):
             if layer == layers - 1:
                 x, query, mask = x[:, -1:], query[:, :, -1:], mask[:, :, -1:]
             scores = query @ key.transpose(-1, -2) / math.sqrt(int(query.shape[-1]))
-            mixed = F.softmax(scores + mask) @ value  # [B, H, N, T] @ [B, H, T, D]
+            weights = F.softmax(scores + mask).cast(value.dtype)
+            mixed = weights @ value  # [B, H, N, T] @ [B, H, T, D]
             x = x + linear(block.attn.c_proj, mixed.transpose(1, 2).reshape(x.shape))
             inner = F.gelu(linear(block.mlp.c_fc, block.ln_2(x)), approximate="tanh")
             x = x + linear(block.mlp.c_proj, inner)
@@ -99,9 +102,11 @@ class CachedModel:
     """
 
     def __init__(self, model: MaxGPT2LMHeadModel, *, device: Device | None = None) -> None:
-        # Compile the head for any batch, any number of new columns, and any number in all.
+        # Keep the config, the device, and the dtype of the weights, which the caches share.
         self.config, self.device = model.config, device or CPU()
         self.dtype = model.lm_head.weight.dtype
+        # Compile the head for any number of rows, of new columns, and of all columns; a cache is a
+        # BufferType, which the graph can write to.
         tokens = TensorType(DType.int64, ["batch", "new"], device=self.device)
         mask = TensorType(DType.float32, ["batch", "new", "length"], device=self.device)
         cache = BufferType(
@@ -109,8 +114,7 @@ class CachedModel:
         )
         caches = [cache] * 2 * self.config.n_layer
         self.head = GPT2CachedHead(model).compile(tokens, tokens, mask, *caches)
-        # Begin with caches for no rows, and remember what was shown last: nothing.
-        self.caches: list[Buffer] = []
+        # Remember what was shown last: nothing, and no rows.
         self.seen, self.start = np.zeros((0, 0), np.int64), np.zeros(0, np.int64)
 
     def __call__(self, input_ids: Tokens, start: Tokens, /) -> NDArray[np.float32]:
@@ -121,7 +125,8 @@ class CachedModel:
             self.caches = [
                 Buffer(self.dtype, shape, self.device) for _ in range(2 * self.config.n_layer)
             ]
-        # Show the head the columns that the caches do not hold.
+        # Show the head the columns that the caches do not hold, as contiguous arrays, with their
+        # positions and mask.
         past = self._count_known(input_ids, start)
         positions, mask = positions_and_mask(start, length, length - past)
         inputs = (np.ascontiguousarray(input_ids[:, past:]), positions, mask)
@@ -142,5 +147,6 @@ class CachedModel:
 
     def _cache_shape(self, batch: int | str) -> list[Any]:
         """What a layer keeps of its keys, or of its values: [B, H, n_positions, D]."""
+        # Take the sizes from the config; the number of rows can be a name, for the type of a cache.
         config = self.config
         return [batch, config.n_head, config.n_positions, config.n_embd // config.n_head]

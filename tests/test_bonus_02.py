@@ -88,7 +88,7 @@ def test_choose(step: Workbench) -> None:
     alone = np.hstack([step.choose(near[[i]], [seeds[i]], calls=6) for i in range(4)])
     turned = np.array(step.choose(near[::-1], seeds[::-1], calls=6))[:, ::-1]
     for order, found in (("", draws), (" in another order", turned)):
-        expect_ids(f"6 draws of 4 rows{order}, expected as each draws alone,", found, alone)
+        expect_ids(f"6 draws of 4 rows{order}, which alone draw as expected,", found, alone)
 
 
 def test_padding(step: Workbench) -> None:
@@ -192,7 +192,7 @@ def test_generation(step: Workbench) -> None:
     rows, again = (draw(prompts, 20, seeds=seeds, stop=4)["made"] for _ in range(2))
     expect_alike("the rows from the same seeds", again, rows)
     alone = [draw([prompts[i]], 20, seeds=[seeds[i]], stop=4)["made"][0] for i in range(4)]
-    expect_equal("the rows, of which each alone is what is expected,", rows, alone)
+    expect_equal("the rows of a batch, which alone are as expected,", rows, alone)
     turned = draw(prompts[::-1], 20, seeds=seeds[::-1], stop=4)["made"]
     expect_equal("the rows in another order", turned[::-1], alone)
     first, other = draw([[3, 3]] * 2, 20, seeds=[1, 2])["made"]

@@ -14,7 +14,7 @@ from tutor import ROOT
 
 EXERCISES = Path(__file__).parent / "exercises"
 CORE = range(1, 13)
-BONUS = range(13, 15)  # what goes beyond the twelve, in files that count from bonus_01
+BONUS = range(13, 16)  # what goes beyond the twelve, in files that count from bonus_01
 NUMBERS = range(CORE.start, BONUS.stop)
 TREES = ("steps", "solutions")
 

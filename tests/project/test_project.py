@@ -22,6 +22,7 @@ README = (ROOT / "README.md").read_text()
 STEPS = all_steps()
 SOLUTIONS = [ROOT / step.file("solutions") for step in STEPS]
 MOST_LINES = 100  # of a solution; the goal is 80, and step 12 spells out three signatures
+MOST_BONUS_LINES = 250  # bonus 02 has sampling, padding, a model and its loop
 MOST_STATEMENTS = 15  # of a function
 
 
@@ -156,7 +157,8 @@ def test_there_are_twelve_solutions() -> None:
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
 def test_a_solution_keeps_to_its_budget_of_lines(path: Path) -> None:
     source = path.read_text()
-    assert len(source.splitlines()) <= MOST_LINES
+    most = MOST_BONUS_LINES if path.stem.startswith("bonus") else MOST_LINES
+    assert len(source.splitlines()) <= most
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef):
             inner = [item for item in ast.walk(node) if isinstance(item, ast.stmt)]

@@ -2,18 +2,22 @@
 
 import itertools
 import re
+from collections.abc import Callable, Sequence
+from functools import partial
 from types import ModuleType
 from typing import Any
 from unittest import mock
 
 import numpy as np
-from max.driver import CPU
+from max.driver import CPU, Buffer
 from max.dtype import DType
 from max.experimental import functional as F
-from max.experimental.compilation import CompiledCallable, StagedGraph
-from max.experimental.executor import set_default_executor
+from max.experimental.compilation import CompiledCallable, StagedGraph, stage
+from max.experimental.executor import default_executor, set_default_executor
+from max.experimental.nn import Linear, Module
 from max.experimental.sharding import TensorLayout
 from max.experimental.tensor import Tensor, TensorType, default_dtype
+from max.graph import BufferType, DeviceRef, Dim
 
 from tutor.grading.channel import Config
 from tutor.grading.probes import (
@@ -22,6 +26,7 @@ from tutor.grading.probes import (
     Letters,
     ScriptedModel,
     array,
+    as_tensor,
     call,
     course_config,
     load,
@@ -128,10 +133,12 @@ def compile_heads(step: ModuleType, config: Config) -> dict[str, Any]:
     return {"graphs": len(graphs), "sampling": signature(called[0]), "greedy": signature(called[1])}
 
 
-def signature(graph: StagedGraph[..., Any]) -> dict[str, list[Any]]:
-    """What a graph takes and gives."""
+def signature(
+    graph: StagedGraph[..., Any], sizes: Sequence[str] = ("batch", "length"), of: int = 0
+) -> dict[str, list[Any]]:
+    """What a graph takes and gives, where the sizes of one input are called so."""
     names: dict[str, str] = {}
-    for size, name in zip(graph.in_layouts[0].shape, ("batch", "length"), strict=False):
+    for size, name in zip(graph.in_layouts[of].shape, sizes, strict=False):
         names.setdefault(str(size), name)
     return {
         "takes": [layout(each, names) for each in graph.in_layouts],
@@ -379,3 +386,157 @@ def generate_rows(
             asked.append(len(model.seen))
         made = columns
     return {"made": made, "asked": asked, "seen": model.seen, "prompts": given}
+
+
+# Bonus 03
+
+
+def interpret(
+    function: Callable[..., object],
+    what: str,
+    inputs: Sequence[Buffer],
+    caches: Sequence[Buffer] = (),
+) -> Tensor:
+    """What a function makes of its inputs in a graph, where it can write to the caches.
+
+    The graph is traced for these very sizes, and interpreted: to compile it would take a minute.
+    """
+    types: list[TensorType | BufferType] = [
+        *(TensorType(each.dtype, each.shape, CPU()) for each in inputs),
+        *(BufferType(each.dtype, each.shape, DeviceRef.CPU()) for each in caches),
+    ]
+    staged = stage(lambda *given: as_tensor(function(*given), what))(*types)
+    (result,) = default_executor().execute(staged.graph, [*inputs, *caches])
+    return Tensor(storage=result)
+
+
+def buffer(values: Array) -> Buffer:
+    """A copy of an array, as a graph takes it."""
+    return tensor(values).driver_tensor
+
+
+def linear(step: ModuleType, x: Array, weights: dict[str, Array]) -> Array:
+    """What linear makes of x with a layer of these weights."""
+    with F.lazy():
+        layer = Linear(*reversed(weights["weight"].shape))
+    load(layer, weights)
+    return array(interpret(partial(public(step, "linear"), layer), "linear", [buffer(x)]), "linear")
+
+
+def remember(step: ModuleType, cache: Array, new: Array, length: int) -> dict[str, Array]:
+    """What remember returns, and the cache afterwards."""
+
+    def write(new: Tensor, cache: Tensor) -> object:
+        return public(step, "remember")(cache, new, Dim(length))
+
+    written = buffer(cache)
+    columns = interpret(write, "remember", [buffer(new)], [written])
+    return {"columns": array(columns, "remember"), "cache": np.array(written.to_numpy())}
+
+
+def run_cached_head(
+    step: ModuleType,
+    config: Config,
+    calls: list[list[Array]],
+    *,
+    cache: Array,
+    weights: dict[str, Array],
+) -> list[Array]:
+    """What the head makes of ids, positions and mask of each call; all caches begin as this one."""
+    model = gpt2(step, config)
+    load(model, weights)
+    head, name = public(step, "GPT2CachedHead")(model), "GPT2CachedHead.forward"
+    caches = [buffer(cache) for _ in range(2 * config.n_layer)]
+    return [array(interpret(head, name, [*map(buffer, given)], caches), name) for given in calls]
+
+
+def trace_cached_head(step: ModuleType, config: Config, dtype: str) -> list[Any]:
+    """What the head gives in a graph whose lengths are symbols, over a model of this dtype."""
+    with default_dtype(DType[dtype]):
+        model = gpt2(step, config)
+        with F.lazy():
+            head = public(step, "GPT2CachedHead")(model)
+    tokens = TensorType(DType.int64, ["batch", "new"], device=CPU())
+    mask = TensorType(DType.float32, ["batch", "new", "length"], device=CPU())
+    sizes = config.n_head, config.n_positions, config.n_embd // config.n_head
+    cache = BufferType(DType[dtype], ["batch", *sizes], DeviceRef.CPU())
+    traced = head.trace(tokens, tokens, mask, *[cache] * 2 * config.n_layer)
+    return [layout(each) for each in traced.out_layouts]
+
+
+class InterpretedHead(CompiledCallable[..., Any]):
+    """In place of a compiled head: it takes the same, and notes how many columns are new."""
+
+    def __init__(self, head: Any, *types: TensorType | BufferType) -> None:
+        self.head, self.staged = head, head.trace(*types)
+        self.in_layouts, self.in_tree = self.staged.in_layouts, self.staged.in_tree
+        self.out_layouts, self.out_tree = self.staged.out_layouts, self.staged.out_tree
+        self.shown: list[int] = []
+
+    def execute_raw(self, *buffers: Buffer) -> list[Buffer]:
+        inputs, caches = buffers[:3], buffers[3:]
+        self.shown.append(inputs[0].shape[-1])
+        return [interpret(self.head, "GPT2CachedHead.forward", inputs, caches).driver_tensor]
+
+
+class RecordedModel:
+    """A CachedModel with an interpreted head, and what came of its calls."""
+
+    def __init__(self, step: ModuleType, config: Config, weights: dict[str, Array]) -> None:
+        self.heads: list[InterpretedHead] = []
+        self.logits: list[Array] = []
+        model = gpt2(step, config)
+        load(model, weights)
+
+        def interpreted(head: Any, *types: Any, **_: object) -> InterpretedHead:
+            self.heads.append(InterpretedHead(head, *types))
+            return self.heads[-1]
+
+        with mock.patch.object(Module, "compile", interpreted):
+            self.model = public(step, "CachedModel")(model)
+        self.config = self.model.config
+
+    def __call__(self, input_ids: Array, start: Array, /) -> Array:
+        logits = numpy_array(self.model(input_ids, start), "what a CachedModel returned")
+        self.logits.append(np.array(logits))
+        return logits
+
+    def record(self) -> dict[str, Any]:
+        """The logits of each call, and how many new columns the head was shown."""
+        shown = [count for head in self.heads for count in head.shown]
+        return {"logits": self.logits, "shown": shown}
+
+
+def compile_cached_model(step: ModuleType, config: Config) -> list[dict[str, Any]]:
+    """What the graphs that CachedModel compiles take and give."""
+    weights = {name: np.zeros(shape) for name, shape in shapes(gpt2(step, config)).items()}
+    heads = RecordedModel(step, config, weights).heads
+    return [signature(head.staged, ("batch", "new", "length"), of=2) for head in heads]
+
+
+def ask_cached_model(
+    step: ModuleType, config: Config, calls: list[list[Array]], *, weights: dict[str, Array]
+) -> dict[str, Any]:
+    """What comes of ids and starts for one CachedModel, and these arrays after each call.
+
+    Those of the same shape come in the same array, which changes in between.
+    """
+    model, after = RecordedModel(step, config, weights), []
+    kept: dict[tuple[int, ...], Array] = {}
+    for arrays in calls:
+        given = [kept.setdefault(values.shape, values.copy()) for values in arrays]
+        for place, values in zip(given, arrays, strict=True):
+            place[...] = values
+        model(*given)
+        after.append([values.copy() for values in given])
+    return {**model.record(), "after": after}
+
+
+def generate_by_cached_model(
+    step: ModuleType, config: Config, *arguments: Any, weights: dict[str, Array]
+) -> dict[str, Any]:
+    """The greedy tokens that generate_batch of bonus 02 makes with a CachedModel, and its calls."""
+    model, batches = RecordedModel(step, config, weights), other_step(step, 14)
+    greedy, seeds = public(batches, "Sampling")(temperature=0), range(len(arguments[0]))
+    ids = public(batches, "generate_batch")(model, *arguments, greedy, seeds=seeds)
+    return {**model.record(), "ids": ids}
