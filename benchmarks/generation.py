@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
+from rich.table import Column, Table
 from safetensors.numpy import save_file
 
 from tutor import ROOT
@@ -228,13 +228,13 @@ def read_speed() -> float:
 def table(figures: dict[str, dict[str, float]], bytes_per_second: float) -> Table:
     """What was measured, a line for each engine."""
     made = Table(
-        "engine",
-        "tokens/s",
-        f"batch {BATCH}: tokens/s",
+        Column("engine", no_wrap=True),
+        "tok/s",
+        f"tok/s, {BATCH} rows",
         "at 1,000 / at 50",
-        f"first after {LONG}: s",
-        "start: s",
-        "memory: MB",
+        f"s to first after {LONG}",
+        "s to start",
+        "MB",
         title=f"GPT-2 124M shapes on {os.cpu_count()} cores",
     )
     for name, entry in figures.items():
@@ -266,14 +266,14 @@ def plot(figures: dict[str, dict[str, float]], file: Path) -> None:
     mpl.use("svg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(8, 4), layout="constrained")
     for name, entry in figures.items():
         times = [1e3 * entry[f"token at {position}"] for position in POSITIONS]
         axes.plot(POSITIONS, times, marker="o", markersize=3, label=name)
     axes.set(xlabel="position", ylabel="milliseconds per token", yscale="log")
     axes.set_title("With a cache, a token costs the same wherever it stands")
     axes.grid(alpha=0.3, which="both")
-    axes.legend(fontsize="small")
+    figure.legend(fontsize="small", loc="outside right center")
     figure.savefig(file)
 
 

@@ -1,4 +1,4 @@
-"""Four-bit weights (Q4_0): an eighth of the bytes to read for each token, and a little off.
+"""Four-bit weights (Q4_0): a seventh of the bytes to read for each token, and a little off.
 
 A block of 32 numbers of a row is a scale in float16 and a whole number from -8 to 7 for each.
 Source: the format of that name in llama.cpp.
