@@ -69,7 +69,7 @@ Examples:
 )
 @click.option(
     "--seed",
-    type=click.IntRange(0, 2**63),
+    type=click.IntRange(min=0),
     help="Repeat a text exactly; further samples count on.",
 )
 @click.option(
@@ -133,7 +133,9 @@ def generate(
     wanted, refused = writing.plan(engine, prompts, num_samples, seed)
     for line in refused:
         fail(f"{batch_file}, {line}")
+    engine.check(options)
     if wanted:
+        writing.compile_engine(engine, cache=not no_cache)
         as_json = output == "json" or batch_file is not None
         writing.write(engine, wanted, options, as_json=as_json)
     if refused:
@@ -263,7 +265,9 @@ def main() -> None:
 def fail_to_write(error: OSError) -> int:
     """Say which file cannot be used, or why the output cannot; a reader may go away, as `head`."""
     if error.filename:
-        return fail(f"{error.filename} cannot be used: {error.strerror}; check its rights and disk")
+        return fail(
+            f"{error.filename} cannot be used: {error.strerror}; check its name, rights and disk"
+        )
     discard_output()
     if isinstance(error, BrokenPipeError):
         return 0

@@ -6,9 +6,9 @@ engine = Engine()
 print(engine.write("Once upon a time", seed=1))
 """
 
+import functools
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,9 @@ from tutor.loops import Columns, Loop, Options, make_loop
 
 if TYPE_CHECKING:
     from max.driver import Device
+
+
+UNFINISHED = "\N{REPLACEMENT CHARACTER}"  # where the bytes of a text end within a character
 
 
 @dataclass
@@ -40,7 +43,7 @@ class Story:
         self.new_ids.append(token)
         self._pending.append(token)
         text = tokenizer.decode(self._pending)
-        return "" if text.endswith("\N{REPLACEMENT CHARACTER}") else self.finish(tokenizer)
+        return "" if text.endswith(UNFINISHED) else self.finish(tokenizer)
 
     def finish(self, tokenizer: Tokenizer) -> str:
         """The text of the tokens that are left."""
@@ -52,11 +55,18 @@ class Story:
 
 @dataclass(frozen=True)
 class Engine:
-    """A model in its loop and a tokenizer, ready to write."""
+    """A model and its tokenizer, ready to write; the model is compiled when that begins."""
 
-    loop: Loop
+    config: Any
     tokenizer: Tokenizer
+    make_loop: Callable[[], Loop]
     tree: str = "solutions"
+
+    @functools.cached_property
+    def loop(self) -> Loop:
+        """The compiled model in its loop."""
+        with learners_code(self.tree):
+            return self.make_loop()
 
     def write(self, prompt: str, *, seed: int | None = None, **options: Any) -> str:
         """The prompt and what is written on from it; `options` are those of Options."""
@@ -75,26 +85,35 @@ class Engine:
 
         Raises InputError for a prompt that the model cannot go on from.
         """
-        if isinstance(prompt, str):
-            text, ids = prompt, self.tokenizer.encode(prompt)
-        else:
-            ids = list(prompt)
+        ids = self.tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)
         self._check_prompt(ids)
-        if not isinstance(prompt, str):
-            text = self.tokenizer.decode(ids)
-        return Story(text, ids, secrets.randbits(32) if seed is None else seed)
+        story = Story("", ids, secrets.randbits(32) if seed is None else seed)
+        if isinstance(prompt, str):
+            story.prompt = prompt
+        else:
+            # Token ids may end within a character, which takes up to four of them.
+            parts = [self.tokenizer.decode(ids[: len(ids) - count]) for count in range(4)]
+            count = next((n for n, part in enumerate(parts) if not part.endswith(UNFINISHED)), 0)
+            story.prompt, story._pending = parts[count], ids[len(ids) - count :]
+        return story
+
+    def check(self, options: Options) -> None:
+        """Raise InputError for options that this model cannot serve."""
+        size = self.config.vocab_size
+        if options.top_k and options.top_k > size:
+            raise InputError(
+                f"--top-k must be at most {size}, the tokens that the model knows, "
+                f"but is {options.top_k}"
+            )
 
     def run(self, stories: Sequence[Story], options: Options) -> Iterator[list[str]]:
         """Write on, all stories side by side; yield what each token has added to each of them.
 
-        Raises InputError at once for options that cannot be.
+        Raises InputError at once for options that cannot be served.
         """
-        if options.top_k and options.top_k > self.loop.config.vocab_size:
-            most = f"{self.loop.config.vocab_size}, the tokens that the model knows"
-            raise InputError(f"--top-k must be at most {most}, but is {options.top_k}")
-        end = self.tokenizer.end_of_text()
+        self.check(options)
         prompts, seeds = [s.prompt_ids for s in stories], [s.seed for s in stories]
-        stop = end if options.stop_at_eos else None
+        stop = self.tokenizer.end_of_text() if options.stop_at_eos else None
         return self._advance(stories, self.loop.tokens(prompts, seeds, options, stop), stop)
 
     def _advance(
@@ -102,15 +121,21 @@ class Engine:
     ) -> Iterator[list[str]]:
         with learners_code(self.tree):
             for column in columns:
+                if strange := [
+                    token for token in column if not 0 <= token < self.config.vocab_size
+                ]:
+                    raise ValueError(
+                        f"the next token is {strange[0]}, which the model does not know"
+                    )
                 yield [self._add(*pair, stop) for pair in zip(stories, column, strict=True)]
         yield [story.finish(self.tokenizer) for story in stories]
 
     def _add(self, story: Story, token: np.int64, stop: int | None) -> str:
-        story.has_ended |= token == stop
+        story.has_ended |= bool(token == stop)
         return "" if story.has_ended else story.add(int(token), self.tokenizer)
 
     def _check_prompt(self, ids: list[int]) -> None:
-        size, most = self.loop.config.vocab_size, self.loop.config.n_positions
+        size, most = self.config.vocab_size, self.config.n_positions
         if not ids:
             raise InputError("the tokenizer makes no tokens of the prompt; try other words")
         if strange := [token for token in ids if not 0 <= token < size]:
@@ -131,28 +156,25 @@ def load_engine(
     device: str = "cpu",
     dtype: str = "float32",
     cache: bool = True,
-    compiling: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Engine:
     """The engine for a model: a folder, a name on the Hugging Face Hub, or the bundled one.
 
     With the tree "steps" the learner's own code runs: the loop of bonus 03, or while that is not
-    finished, the one of bonus 02 or of step 12. `compiling` is entered while the model is compiled.
+    finished, the one of bonus 02 or of step 12.
     """
-    folder = checkpoint.find_model(model)
-    checkpoint.check_folder(folder)
-    runtime.activate()
     if dtype == "q4_0" and (tree != "solutions" or not cache or device != "cpu"):
         raise InputError("--dtype q4_0 is for the reference with its cache, on the CPU")
+    runtime.activate()
     place = find_device(device)
+    folder = checkpoint.find_model(model)
+    checkpoint.check_folder(folder)
     tokenizer = loading.load_tokenizer(folder)
     loaded = loading.load_model(folder, tree, place)
     if dtype == "q4_0":
         from tutor.quantization import quantize
 
         quantize(loaded)
-    with compiling(), learners_code(tree):
-        loop = make_loop(tree, loaded, place, cache)
-    return Engine(loop, tokenizer, tree)
+    return Engine(loaded.config, tokenizer, lambda: make_loop(tree, loaded, place, cache), tree)
 
 
 def find_device(name: str) -> "Device":

@@ -15,7 +15,7 @@ from rich.status import Status
 
 from tutor import ROOT, course, runtime, stubs
 from tutor.checkpoint import TOKENIZER
-from tutor.errors import InputError, reason
+from tutor.errors import EnvironmentBrokenError, InputError, reason
 
 if TYPE_CHECKING:
     from max.driver import Device
@@ -68,7 +68,7 @@ def learners_code(tree: str) -> Iterator[None]:
     """Turn what a learner's own code raises into one line that says where."""
     try:
         yield
-    except InputError:
+    except (InputError, EnvironmentBrokenError):
         raise
     except Exception as error:
         places = [
@@ -76,9 +76,12 @@ def learners_code(tree: str) -> Iterator[None]:
             for frame in traceback.extract_tb(error.__traceback__)
             if Path(frame.filename).parent == ROOT / tree
         ]
-        if tree == "solutions" or not places:
+        if tree == "solutions":
             raise
-        raise InputError(f"{places[-1]}: {type(error).__name__}: {reason(error)}") from error
+        said = f"{type(error).__name__}: {reason(error)}"
+        if not places:
+            said = f"what your steps return cannot be used ({said}); see tutor check for them"
+        raise InputError(f"{places[-1]}: {said}" if places else said) from error
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:

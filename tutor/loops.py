@@ -49,7 +49,6 @@ class Loop(Protocol):
     """A compiled model in the loop of a step."""
 
     number: int  # of the step
-    config: Any
 
     def logits(self, token_ids: list[int]) -> NDArray[np.float32]:
         """What the compiled model says after a prompt, [V]."""
@@ -66,7 +65,7 @@ class BonusLoop:
     """The loop of bonus 02, with its model or the cached one of bonus 03."""
 
     def __init__(self, tree: str, model: Any, device: "Device", number: int) -> None:
-        self.number, self.config = number, model.config
+        self.number = number
         self.step = loading.load_step(tree, SAMPLING)
         if number == CACHE:
             self.model = loading.load_step(tree, CACHE).CachedModel(model, device=device)
@@ -93,8 +92,7 @@ class StepLoop:
     number = CORE
 
     def __init__(self, tree: str, model: Any, device: "Device") -> None:
-        self.config = model.config
-        self.step = loading.load_step(tree, CORE)
+        self.tree, self.step = tree, loading.load_step(tree, CORE)
         self.model = CompiledModel(model, device)
 
     def logits(self, token_ids: list[int]) -> NDArray[np.float32]:
@@ -106,8 +104,9 @@ class StepLoop:
     ) -> Columns:
         for name in ("top_k", "top_p"):
             if getattr(options, name) != getattr(Options, name):
-                option, file = f"--{name.replace('_', '-')}", course.file_name("steps", SAMPLING)
-                raise InputError(f"{option} needs {file}, which is not finished; leave it out")
+                earlier, why = loading.find_unfinished(self.tree, SAMPLING) or (SAMPLING, "")
+                option, file = f"--{name.replace('_', '-')}", course.file_name(self.tree, earlier)
+                raise InputError(f"{option} needs bonus 02, but {file} is {why}; leave it out")
         return self._columns(prompts, seeds, options, stop)
 
     def _columns(
@@ -158,15 +157,16 @@ def make_loop(tree: str, model: Any, device: "Device", cache: bool) -> Loop:
     else:
         loop = StepLoop(tree, model, device)
     if tree == "steps":
-        compare(loop, model)
+        compare(loop, model, device)
     return loop
 
 
-def compare(loop: Loop, model: Any) -> None:
+def compare(loop: Loop, model: Any, device: "Device") -> None:
     """Make sure that a learner's compiled model computes what it computes when not compiled."""
-    config = loop.config
+    config = model.config
     prompt = [token % config.vocab_size for token in range(1, 1 + min(5, config.n_positions))]
-    eager, fast = model(as_tensor([prompt])).to_numpy()[0, -1], loop.logits(prompt)
+    eager = model(as_tensor([prompt]).to(device)).to_numpy()[0, -1]
+    fast = loop.logits(prompt)
     if not np.allclose(eager, fast, rtol=0, atol=COMPILED_TOLERANCE * np.abs(eager).max()):
         raise InputError(
             f"compiled, the model of {course.file_name('steps', loop.number)} computes something "

@@ -1,5 +1,6 @@
 """What `tutor generate` prints: a story as it comes, samples one after the other, JSON lines."""
 
+import codecs
 import json
 import sys
 import time
@@ -29,17 +30,20 @@ class Sample:
     line: int | None = None
 
 
-def start_engine(model: str | None, *, cache: bool, **options: Any) -> Engine:
-    """An engine, with a status line until it is ready."""
+def start_engine(model: str | None, **options: Any) -> Engine:
+    """An engine, with a status line until it is loaded."""
+    with Console(stderr=True).status(Text(f"Loading {model or 'the bundled model'}")):
+        return load_engine(model, **options)
+
+
+def compile_engine(engine: Engine, cache: bool) -> None:
+    """Compile the model of an engine, and say so if a learner's cache is not there yet."""
     console = Console(stderr=True)
-    with console.status(Text(f"Loading {model or 'the bundled model'}")) as status:
-        engine = load_engine(
-            model, cache=cache, compiling=lambda: loading.patience(status), **options
-        )
-    if cache and engine.loop.number != CACHE:
-        last = "step 12" if engine.loop.number == CORE else "bonus 02"
-        console.print(f"Bonus 03 is not finished: {last} writes, without a cache.", style="dim")
-    return engine
+    with console.status("Loading the compiled model") as status, loading.patience(status):
+        number = engine.loop.number
+    if cache and number != CACHE:
+        last = "step 12" if number == CORE else "bonus 02"
+        console.print(f"The cache of bonus 03 is not there yet: {last} writes.", style="dim")
 
 
 # A prompt, as text or token ids, and its line if it comes from a file.
@@ -55,8 +59,12 @@ def find_prompts(sources: dict[str, str | None]) -> list[Prompt]:
         )
     ((name, value),) = given.items() or [("PROMPT", "Once upon a time")]
     if name == "--batch-file":
+        if not value or Path(value).is_dir():
+            raise InputError(
+                f"--batch-file {value!r} is no file; write a prompt on each of its lines"
+            )
         content = read_standard_input() if value == "-" else Path(value).read_bytes()
-        lines = content.splitlines()
+        lines = content.removeprefix(codecs.BOM_UTF8).splitlines()
         if not lines:
             raise InputError(f"--batch-file {value} has no prompts; write one on each line")
         return [(line, number) for number, line in enumerate(lines, 1)]
@@ -144,29 +152,42 @@ def write_as_it_comes(engine: Engine, story: Story, options: Options) -> None:
 
 
 def complete(
-    engine: Engine, wanted: Sequence[Sample], options: Options, show: Callable[[Sample], None]
+    engine: Engine, wanted: Sequence[Sample], options: Options, show: Callable[[Sample, str], None]
 ) -> None:
-    """Write stories, several side by side, and show each as soon as these are complete."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("Writing", total=len(wanted) * options.max_new_tokens)
-        for first in range(0, len(wanted), ROWS):
-            rows = wanted[first : first + ROWS]
-            for _ in engine.run([sample.story for sample in rows], options):
-                progress.advance(bar, len(rows))
+    """Write stories, several side by side, and show each as soon as these are complete.
+
+    When this is interrupted, they are shown as far as they are.
+    """
+    for first in range(0, len(wanted), ROWS):
+        rows = wanted[first : first + ROWS]
+        try:
+            advance(engine, rows, options, f"Stories up to {first + len(rows)} of {len(wanted)}")
+        except KeyboardInterrupt:
             for sample in rows:
-                show(sample)
-            progress.update(bar, completed=(first + len(rows)) * options.max_new_tokens)
+                show(sample, "eos" if sample.story.has_ended else "interrupted")
+            raise
+        for sample in rows:
+            show(sample, "eos" if sample.story.has_ended else "length")
 
 
-def print_sample(sample: Sample) -> None:
+def advance(engine: Engine, rows: Sequence[Sample], options: Options, said: str) -> None:
+    """Write stories to their end, with a bar on standard error if that is a terminal."""
+    console = Console(stderr=True)
+    bar = Progress(console=console, transient=True, disable=not console.is_terminal)
+    with bar:
+        task = bar.add_task(said, total=options.max_new_tokens)
+        for _ in engine.run([sample.story for sample in rows], options):
+            bar.advance(task)
+
+
+def print_sample(sample: Sample, finish: str) -> None:  # noqa: ARG001
     """Print a story below a line that says which it is, and with which seed it comes again."""
     story = sample.story
     print(f"--- sample {sample.number}, seed {story.seed} ---")
     print(f"{story.prompt}{story.text}\n", flush=True)
 
 
-def print_json(sample: Sample) -> None:
+def print_json(sample: Sample, finish: str) -> None:
     """Print a story as a line of JSON; `text` is what comes after the prompt."""
     story = sample.story
     record = {
@@ -177,6 +198,6 @@ def print_json(sample: Sample) -> None:
         "text": story.text,
         "prompt_tokens": story.prompt_ids,
         "tokens": story.new_ids,
-        "finish": "eos" if story.has_ended else "length",
+        "finish": finish,
     }
     print(json.dumps(record, ensure_ascii=False), flush=True)

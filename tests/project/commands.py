@@ -63,6 +63,7 @@ def start_child(
     *arguments: str,
     environment: Mapping[str, str] | None = None,
     stdout: int | IO[bytes] = subprocess.PIPE,
+    stderr: int = subprocess.PIPE,
     course: Path = ROOT,
 ) -> "subprocess.Popen[bytes]":
     # A user's output is buffered, whatever it is where the tests run.
@@ -73,7 +74,7 @@ def start_child(
         env={**inherited, **(environment or {})},
         stdin=subprocess.PIPE,
         stdout=stdout,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.project.commands import assert_refused, run_child, run_here
-from tutor import loading
+from tutor import generation, loading
 from tutor.checkpoint import BUNDLED_MODEL
 
 # One token for each character, since no tale has it, and one more than the bundled model sees.
@@ -30,8 +30,8 @@ def test_bytes_that_are_no_text_are_refused() -> None:
     assert_refused(run_here("generate", b"caf\xe9".decode(errors="surrogateescape")), "UTF-8")
 
 
-@pytest.mark.usefixtures("quick")
-def test_a_prompt_longer_than_the_context_is_refused() -> None:
+def test_a_prompt_longer_than_the_context_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generation, "make_loop", None)  # it is not worth compiling for
     for argument, stdin in ((TOO_LONG, b""), ("-", TOO_LONG.encode())):
         assert_refused(run_here("generate", argument, stdin=stdin), "prompt", "257 tokens", "256")
 

@@ -1,6 +1,8 @@
 """`tutor generate` writes a story: what it prints where, and how it ends."""
 
 import json
+import os
+import pty
 import re
 import signal
 from pathlib import Path
@@ -196,12 +198,32 @@ def test_a_bad_line_of_a_file_is_named_and_the_rest_goes_on(tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_file_of_bad_lines_only_writes_nothing(tmp_path: Path) -> None:
+def test_a_file_without_a_prompt_writes_nothing(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
-    finished = run_here("generate", "--batch-file", str(tmp_path / "empty"))
-    assert_refused(finished, str(tmp_path / "empty"), "no prompts")
-    missing = run_here("generate", "--batch-file", str(tmp_path / "missing"))
-    assert_refused(missing, str(tmp_path / "missing"), "No such file")
+    for name, words in (("empty", "no prompts"), ("missing", "No such file"), (".", "no file")):
+        finished = run_here("generate", "--batch-file", str(tmp_path / name))
+        assert_refused(finished, str(tmp_path / name), words)
+    (tmp_path / "blank").write_bytes(b"\n\n")
+    finished = run_here("generate", "--batch-file", str(tmp_path / "blank"))
+    assert (finished.code, finished.out, len(finished.err.splitlines())) == (1, "", 2)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_byte_order_mark_is_no_part_of_a_prompt() -> None:
+    given = "\ufeffThe witch\n".encode()
+    finished = run_here("generate", "--batch-file", "-", "--max-new-tokens", "1", stdin=given)
+    assert json.loads(finished.out)["prompt"] == "The witch"
+
+
+def test_stories_go_to_standard_output_when_a_terminal_shows_the_progress() -> None:
+    terminal, other = pty.openpty()
+    with start_child(
+        "generate", "--batch-file", "-", "--max-new-tokens", "60", stderr=other
+    ) as child:
+        out, _ = child.communicate(b"Once\nTwice\n", timeout=SECONDS)
+    os.close(terminal)
+    os.close(other)
+    assert [json.loads(line)["line"] for line in out.splitlines()] == [1, 2]
 
 
 def test_without_a_cache_the_text_is_the_same() -> None:

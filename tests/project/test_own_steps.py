@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from max.driver import CPU
 from max.experimental.tensor import Tensor
 
 from solutions.solution_01 import GPT2Config
@@ -71,9 +72,9 @@ def test_a_model_that_compiles_into_something_else_is_refused(shift: float, refu
         def __call__(self, tokens: Tensor, /) -> Tensor:
             return tensor(np.ones((*map(int, tokens.shape), 7)))
 
-    loop = SimpleNamespace(number=12, config=Model.config, logits=lambda _: np.ones(7) + shift)
+    loop = SimpleNamespace(number=12, logits=lambda _: np.ones(7) + shift)
     with pytest.raises(InputError, match="something else") if refused else nullcontext():
-        loops.compare(loop, Model())
+        loops.compare(loop, Model(), CPU())
 
 
 def test_top_p_needs_the_bonus(course: Path) -> None:
@@ -81,10 +82,10 @@ def test_top_p_needs_the_bonus(course: Path) -> None:
         (course / load_step(number).file("steps")).write_text(derive(number))
     finished = run_child(*GENERATE, "--top-p", "0.5", course=course)
     assert (finished.code, finished.out) == (2, "")
-    assert "--top-p needs steps/bonus_02.py" in finished.err
+    assert "--top-p needs bonus 02, but steps/bonus_01.py is not finished" in finished.err
     finished = run_child(*GENERATE, course=course)
     assert finished.code == 0
-    assert "Bonus 03 is not finished: step 12 writes" in finished.err
+    assert "bonus 03 is not there yet: step 12 writes" in finished.err
     assert STORY["text"].startswith(finished.out.rstrip("\n"))
 
 
@@ -93,5 +94,5 @@ def test_the_loop_is_the_best_one_that_is_finished(course: Path) -> None:
     last.write_text(derive(CACHE))
     finished = run_child(*GENERATE, "--top-p", "0.5", course=course)
     assert finished.code == 0
-    assert "Bonus 03 is not finished: bonus 02 writes" in finished.err
+    assert "bonus 03 is not there yet: bonus 02 writes" in finished.err
     assert STORY["text"].startswith(finished.out.rstrip("\n"))

@@ -2,12 +2,14 @@
 
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from solutions.solution_01 import GPT2Config
+from tutor.errors import InputError
 from tutor.generation import Engine, Story
 from tutor.loading import Tokenizer
 from tutor.loops import CACHE, Options
@@ -53,8 +55,12 @@ class Script:
             yield np.array(column)
 
 
+def engine_of(script: Script) -> Engine:
+    return Engine(Script.config, Bytes(), lambda: script)
+
+
 def pieces_of(new_ids: list[int], **options: bool) -> list[str]:
-    engine = Engine(Script(new_ids), Bytes())
+    engine = engine_of(Script(new_ids))
     pieces = list(engine.stream("go", **options))
     assert engine.write("go", **options) == "go" + "".join(pieces)
     return pieces
@@ -80,7 +86,7 @@ def test_pieces_are_whole_characters_and_together_the_text(text: str) -> None:
 
 def test_each_piece_comes_before_the_next_token_is_asked_for() -> None:
     script = Script(Bytes().encode("añb"))
-    stream = Engine(script, Bytes()).stream("go")
+    stream = engine_of(script).stream("go")
     assert [(piece, script.asked) for piece in stream if piece] == [("a", 1), ("ñ", 3), ("b", 4)]
 
 
@@ -102,7 +108,7 @@ def test_what_comes_after_the_end_of_text_is_not_shown() -> None:
 
 def test_rows_are_written_side_by_side_and_end_by_themselves() -> None:
     rows = [[*b"end", END, END], [*"fée".encode(), ord("s")]]
-    engine = Engine(Script(*rows), Bytes())
+    engine = engine_of(Script(*rows))
     stories = [engine.story("a", 1), engine.story([ord("b")], 2)]
     pieces = [*engine.run(stories, Options())]
     assert pieces == [["e", "f"], ["n", ""], ["d", "é"], ["", "e"], ["", "s"], ["", ""]]
@@ -113,5 +119,25 @@ def test_rows_are_written_side_by_side_and_end_by_themselves() -> None:
 
 
 def test_a_story_without_a_seed_gets_one_of_its_own() -> None:
-    engine = Engine(Script([]), Bytes())
+    engine = engine_of(Script([]))
     assert len({engine.story("a").seed for _ in range(10)}) == 10
+
+
+def test_a_prompt_of_ids_may_end_within_a_character() -> None:
+    ids = Bytes().encode("a龍")
+    engine = engine_of(Script(ids[-1:]))
+    story = engine.story(ids[:-1])
+    assert (story.prompt, story.prompt_ids) == ("a", ids[:-1])
+    assert [piece for (piece,) in engine.run([story], Options())] == ["龍", ""]
+    assert engine.story([0x80, 0x80, 0x80, 0x80]).prompt == "\N{REPLACEMENT CHARACTER}" * 4
+
+
+@pytest.mark.parametrize("column", [[1000], [-1], [1, 2], [[1]], None])
+def test_a_loop_that_yields_no_token_for_each_row_is_refused(column: Any) -> None:
+    class Strange(Script):
+        def tokens(self, *_: object) -> Iterator[Any]:
+            yield column if column is None else np.array(column)
+
+    engine = Engine(Script.config, Bytes(), Strange, tree="steps")
+    with pytest.raises(InputError, match="cannot be used"):
+        list(engine.run([engine.story("a")], Options()))
