@@ -241,9 +241,9 @@ def table(figures: dict[str, dict[str, float]], bytes_per_second: float) -> Tabl
         "tok/s",
         "share",
         f"{BATCH} rows",
-        "slower",
-        "first s",
-        "start s",
+        "late",
+        "first",
+        "start",
         "MB",
         title=f"GPT-2 124M shapes on {os.cpu_count()} cores",
     )
@@ -264,7 +264,7 @@ def table(figures: dict[str, dict[str, float]], bytes_per_second: float) -> Tabl
     made.caption = (
         f"Tokens per second at position 50, their share of the {most:.0f} that a memory of "
         f"{bytes_per_second / 1e9:.0f} GB/s allows in float32, and those of {BATCH} rows together; "
-        f"how much slower at 1,000; seconds to the first token after {LONG}, and to start."
+        f"late is how much slower at 1,000. Seconds to the first token after {LONG}, and to start."
     )
     return made
 
