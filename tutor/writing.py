@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.text import Text
 
-from tutor import loading
+from tutor import loading, runtime
 from tutor.errors import InputError
 from tutor.generation import Engine, Story, load_engine
 from tutor.loops import CACHE, CORE, Options
@@ -32,6 +32,7 @@ class Sample:
 
 def start_engine(model: str | None, **options: Any) -> Engine:
     """An engine, with a status line until it is loaded."""
+    runtime.activate()  # before the status line: a first compile has a progress bar of its own
     with Console(stderr=True).status(Text(f"Loading {model or 'the bundled model'}")):
         return load_engine(model, **options)
 

@@ -1,5 +1,6 @@
 """Every test runs on the CPU and in float32, with MAX made quick first."""
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from tutor import runtime, writing
 from tutor.generation import Engine, load_engine
 from tutor.grading.workbench import Workbench
+
+MOST_USES = 50  # of a process: what MAX has staged stays in its memory, which is limited
 
 runtime.activate()  # before MAX is imported: it reads its environment then
 
@@ -22,12 +25,25 @@ def pinned_defaults() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def bench() -> Iterator[Workbench]:
-    """A process for the references, or for whatever stands in place of one."""
+def benches() -> Iterator[Iterator[Workbench]]:
+    """The bench of a module, again and again; its process is renewed now and then."""
     bench = Workbench("solutions")
     bench.start()
-    yield bench
+
+    def uses() -> Iterator[Workbench]:
+        for count in itertools.count(1):
+            if count % MOST_USES == 0:
+                bench.close()
+            yield bench
+
+    yield uses()
     bench.close()
+
+
+@pytest.fixture
+def bench(benches: Iterator[Workbench]) -> Workbench:
+    """A process for the references, or for whatever stands in place of one."""
+    return next(benches)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from tutor.generation import Engine
 STORY: dict[str, Any] = json.loads(
     (ROOT / "tests" / "golden" / "fairy-tales.json").read_text(encoding="utf-8")
 )["stories"][0]
+ENDLESS = ("--max-new-tokens", "1000000", "--no-stop-at-eos")
 PROMPT, TEXT, COUNT = STORY["prompt"], STORY["text"] + "\n", str(len(STORY["new_ids"]))
 
 
@@ -39,7 +40,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def test_a_reader_that_goes_away_ends_the_story_quietly() -> None:
-    with start_child("generate", PROMPT, "--max-new-tokens", "100000") as child:
+    with start_child("generate", PROMPT, *ENDLESS) as child:
         assert child.stdout
         assert child.stderr
         assert child.stdout.read(1) == b"O"
@@ -49,7 +50,7 @@ def test_a_reader_that_goes_away_ends_the_story_quietly() -> None:
 
 
 def test_an_interrupt_ends_the_story_without_a_traceback() -> None:
-    with start_child("generate", PROMPT, "--max-new-tokens", "100000") as child:
+    with start_child("generate", PROMPT, *ENDLESS) as child:
         assert child.stdout
         assert child.stdout.read(len(PROMPT) + 1).decode().startswith(PROMPT)
         child.send_signal(signal.SIGINT)

@@ -24,6 +24,7 @@ SOLUTIONS = [ROOT / step.file("solutions") for step in STEPS]
 MOST_LINES = 100  # of a solution; the goal is 80, and step 12 spells out three signatures
 MOST_BONUS_LINES = 250  # bonus 02 has sampling, padding, a model and its loop
 MOST_STATEMENTS = 15  # of a function
+MOST_BONUS_STATEMENTS = 17  # the forward of bonus 03 is a whole GPT-2
 
 
 def read_toml(name: str) -> dict[str, Any]:
@@ -97,7 +98,7 @@ def test_every_tutor_command_in_the_readme_parses() -> None:
     commands = [line.split("tutor ", 1)[1] for line in lines if "tutor " in line]
     assert len(commands) >= 4
     for command in commands:
-        parse(shlex.split(command.split("|")[0], comments=True))
+        parse(shlex.split(re.split(r"[|>]", command)[0], comments=True))
 
 
 def test_every_pixi_command_in_the_readme_is_a_task() -> None:
@@ -157,12 +158,13 @@ def test_there_are_twelve_solutions() -> None:
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
 def test_a_solution_keeps_to_its_budget_of_lines(path: Path) -> None:
     source = path.read_text()
-    most = MOST_BONUS_LINES if path.stem.startswith("bonus") else MOST_LINES
-    assert len(source.splitlines()) <= most
+    bonus = path.stem.startswith("bonus")
+    assert len(source.splitlines()) <= (MOST_BONUS_LINES if bonus else MOST_LINES)
+    most = MOST_BONUS_STATEMENTS if bonus else MOST_STATEMENTS
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef):
             inner = [item for item in ast.walk(node) if isinstance(item, ast.stmt)]
-            assert len(inner) - 1 <= MOST_STATEMENTS, node.name
+            assert len(inner) - 1 <= most, node.name
 
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
