@@ -51,6 +51,9 @@ class Step:
 
     number: int
     title: str
+    minutes: int  # that it takes, more or less
+    difficulty: str  # easy, medium or hard
+    example: str  # the mistake whose check its chapter shows
     checks: tuple[Check, ...]
     mistakes: tuple[Mistake, ...]
     shapes: str = ""  # on the way through the step, at the sizes of the checks
