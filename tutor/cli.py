@@ -221,6 +221,18 @@ def hint(step: int) -> None:
 
 
 @app.command()
+@click.option("--open/--no-open", "opened", default=True, help="Show it, or only say where it is.")
+def book(opened: bool) -> None:
+    """Open the book in the browser; it is built first if need be."""
+    from tutor import book
+
+    page = book.find()
+    click.echo(page)
+    if opened:
+        book.show(page)
+
+
+@app.command()
 def doctor() -> None:
     """Tell what the course finds on this machine."""
     from tutor.doctor import examine
