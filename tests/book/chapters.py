@@ -45,6 +45,9 @@ def names_in(chapter: Path) -> dict[str, Any]:
     names["bundled"] = json.loads((ROOT / "models/fairy-tales/config.json").read_text())
     if number := course.find_number(chapter.stem):
         names["step"] = course.load_step(number)
+        transcript = (BOOK / "transcripts" / f"{chapter.stem}.txt").read_text()
+        shown = re.findall(r"^    (expected|got) +([-\d.e]+)(?!\S)", transcript, re.MULTILINE)
+        names |= {name: float(value) for name, value in shown}
     return names | run_example(BOOK / "examples" / f"{chapter.stem}.txt")
 
 

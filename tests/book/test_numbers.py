@@ -32,7 +32,10 @@ def test_numbers_in_prose_are_those_of_their_sources(chapter: Path) -> None:
         ("See step 12, `step_11`, GPT-2, two of 3, 07, 2017, [text](a_11.html).", []),
         ("There are 12 of them, 0.5 each.", ["12, without a source", "0.5, without a source"]),
         ("```sh\ntutor check 11\n```", []),
-        ("It is 12.\n\nHere <!--= 12 -->", ["12, without a source", "1 numbers from 12, where 0 stand"]),
+        (
+            "It is 12.\n\nHere <!--= 12 -->",
+            ["12, without a source", "1 numbers from 12, where 0 stand"],
+        ),
     ],
 )
 def test_a_wrong_number_would_be_found(text: str, wrong: list[str]) -> None:
