@@ -52,11 +52,14 @@ def names_in(chapter: Path) -> dict[str, Any]:
 
 
 def run_example(file: Path) -> dict[str, Any]:
-    """The names that a session leaves. Raises DocTestFailure if it prints what it should not."""
+    """The names that a session leaves. Raises AssertionError if it prints what it should not."""
     if not file.exists():
         return {}
     session = doctest.DocTestParser().get_doctest(file.read_text(), {}, file.stem, str(file), 0)
-    doctest.DebugRunner().run(session, clear_globs=False)
+    try:
+        doctest.DebugRunner().run(session, clear_globs=False)
+    except doctest.DocTestFailure as failure:
+        raise AssertionError(f"{failure.example.source}gave\n{failure.got}") from None
     return session.globs
 
 
