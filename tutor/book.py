@@ -1,9 +1,9 @@
 """The book on this machine: built by mdbook, and opened in a browser where there is a screen."""
 
 import os
+import platform
 import shutil
 import subprocess
-import sys
 import tomllib
 import webbrowser
 from pathlib import Path
@@ -59,5 +59,5 @@ def mdbook_version() -> str:
 
 def show(page: Path) -> None:
     """Open a page; without a screen nothing is started, since that might wait for a key."""
-    if sys.platform != "linux" or any(map(os.environ.get, SCREENS)):
+    if platform.system() != "Linux" or any(map(os.environ.get, SCREENS)):
         webbrowser.open(page.as_uri())
