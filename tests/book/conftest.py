@@ -17,7 +17,7 @@ AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 def lacking(reason: str) -> NoReturn:
     """Skip what needs a program that is not here; where CI is set, it has to be here."""
     if os.environ.get("CI"):
-        pytest.fail(f"{reason}; .ci/run gets it")
+        pytest.fail(f"{reason}, and CI is set")
     pytest.skip(reason)
 
 
