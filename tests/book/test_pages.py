@@ -33,28 +33,22 @@ async (options) => {
 }
 """
 
-# What sticks out of the page, and out of nothing that could be scrolled or that cuts it off.
+# What sticks out of the page, unless it is in something that can be scrolled.
 FIND_WIDE = """
 () => {
-    const scrolls = (element) => getComputedStyle(element).overflowX !== "visible";
     const width = document.documentElement.clientWidth;
-    const wide = [...document.querySelectorAll("main *")].filter((element) => {
+    const isWide = (element) => {
         const { left, right } = element.getBoundingClientRect();
-        if (left >= 0 && right <= width + 0.5) {
-            return false;
-        }
-        for (let around = element.parentElement; around.tagName !== "MAIN";) {
-            if (scrolls(around)) {
-                return false;
-            }
-            around = around.parentElement;
-        }
-        return true;
-    });
-    return [
-        ...wide.map((element) => element.outerHTML.slice(0, 200)),
-        ...(document.scrollingElement.scrollWidth > width ? ["the page itself"] : []),
-    ];
+        return left < 0 || right > width + 0.5;
+    };
+    const isScrolled = (element) =>
+        element.tagName !== "MAIN" && (
+            ["auto", "scroll"].includes(getComputedStyle(element).overflowX)
+            || isScrolled(element.parentElement));
+    const wide = [...document.querySelectorAll("main :not(svg *)")]
+        .filter((element) => isWide(element) && !isScrolled(element.parentElement))
+        .map((element) => element.outerHTML.slice(0, 200));
+    return document.scrollingElement.scrollWidth > width ? ["the page itself", ...wide] : wide;
 }
 """
 
