@@ -1,12 +1,14 @@
-"""What is kept of the last check of each step, for hints; losing it loses no progress."""
+"""What is kept of the last check of each step; a check finds all of it out again."""
 
+import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tutor import ROOT
-from tutor.course import Check, Step, step_name
+from tutor.course import Check, Step, file_name, find_number, load_step, step_name
 
 if TYPE_CHECKING:
     from tutor.grading.results import Result
@@ -28,21 +30,41 @@ def load(number: int) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def write(number: int, record: dict[str, Any]) -> None:
-    """Keep it; a folder that cannot be written is no obstacle to checking."""
+def update(number: int, **entries: Any) -> None:
+    """Keep these as well; a folder that cannot be written is no obstacle to checking."""
     try:
         FOLDER.mkdir(exist_ok=True)
-        record_file(number).write_text(json.dumps(record, indent=2))
+        record_file(number).write_text(json.dumps(load(number) | entries, indent=2))
     except OSError:
         return
 
 
 def save(result: "Result") -> None:
-    """Keep the verdicts of a check of the learner's own step."""
-    number = result.step.number
-    verdicts = {name: str(outcome.verdict) for name, outcome in result.outcomes.items()}
-    mistake = result.mistake.says if result.mistake else None
-    write(number, {**load(number), "checks": verdicts, "mistake": mistake})
+    """Keep the verdicts of a check of the learner's own step, and what was checked."""
+    update(
+        result.step.number,
+        checks={name: str(outcome.verdict) for name, outcome in result.outcomes.items()},
+        mistake=result.mistake.says if result.mistake else None,
+        verdict=str(result.verdict),
+        fingerprint=result.fingerprint,
+    )
+
+
+def fingerprint(number: int, root: Path = ROOT) -> str:
+    """A digest of all that the verdict on a learner's step rests on.
+
+    That is the suite, and the step with the earlier ones that it imports.
+    """
+    step = load_step(number)
+    texts = [(ROOT / name).read_bytes() for name in (step.suite, step.registry)]
+    waiting, seen = [number], {0}
+    while waiting:
+        seen.add(each := waiting.pop())
+        file = root / file_name("steps", each)
+        texts.append(file.read_bytes() if file.is_file() else b"")
+        imported = re.findall(rb"^from steps\.(\w+) import", texts[-1], re.MULTILINE)
+        waiting += {find_number(name.decode()) for name in imported} - seen
+    return hashlib.sha256(b"\0".join(texts)).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -66,7 +88,7 @@ def next_hint(step: Step) -> Hint | None:
     if not failed:
         return None
     check = failed[0]
-    hints = record.setdefault("hints", {})
-    hints[check.name] = min(hints.get(check.name, 0) + 1, len(check.hints))
-    write(step.number, record)
-    return Hint(check, hints[check.name], record.get("mistake"))
+    hints = record.get("hints", {})
+    rung = min(hints.get(check.name, 0) + 1, len(check.hints))
+    update(step.number, hints={**hints, check.name: rung})
+    return Hint(check, rung, record.get("mistake"))

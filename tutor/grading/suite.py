@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from tutor import records
 from tutor.course import find_number, load_step
 from tutor.grading import report
 from tutor.grading.diagnosis import Test, diagnose
@@ -62,6 +63,7 @@ class Suites:
     def _begin(self, number: int) -> None:
         step, tree = load_step(number), self.bench.tree
         result = Result(step, tree, replaced_steps(self.bench.root, tree, number))
+        result.fingerprint = records.fingerprint(number, self.bench.root)
         self.results.append(result)
         self.bench.select(number, reference=result.replaced)
         for listener in self.listeners:
