@@ -43,7 +43,7 @@ def build(site: Path) -> str:
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     if finished.returncode:
-        said = reason(RuntimeError(finished.stdout))
+        said = reason(RuntimeError(finished.stdout.rpartition("ERROR")[2]))  # the last one is fatal
         raise EnvironmentBrokenError(
             f"{mdbook} could not build the book, which is written for {mdbook_version()}: {said}"
         )
