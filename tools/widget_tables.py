@@ -1,0 +1,81 @@
+"""What the book's widgets show without scripts: tables in HTML.
+
+They have no blank lines, since in Markdown one would end the HTML.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating]
+
+STAGES = ("x", "ln_1", "attn", "x + attn", "ln_2", "mlp", "x + attn + mlp")
+LARGEST = 3  # so many weights of a query are named
+DIGITS = {"norm": 2, "mean": 3, "spread": 2}  # as the widget of the block shows them
+
+
+def next_tokens(text: str, by: str, columns: Mapping[str, Array], tokens: Mapping[int, str]) -> str:
+    """The probabilities of some tokens, by setting; and how many tokens remain."""
+    rows = [
+        [visible(token), *(share(column[index]) for column in columns.values())]
+        for index, token in tokens.items()
+    ]
+    remaining = (f"{np.count_nonzero(column):,}" for column in columns.values())
+    caption = f"The likeliest tokens after “{escape(text)}”, by {by}"
+    return table(caption, ["token", *columns], [*rows, ["remaining", *remaining]])
+
+
+def mask(values: Array, cached: int) -> str:
+    rows = [
+        [f"query {query}", *("0" if value == 0 else "−inf" for value in row)]
+        for query, row in enumerate(values)
+    ]
+    heads = ["", *(f"key {key}" for key in range(values.shape[1]))]
+    arguments = f"sequence_length={len(values)}, num_tokens={cached}"
+    return table(f"The mask for <code>{arguments}</code>", heads, rows)
+
+
+def attention(layer: int, head: int, weights: Array, tokens: Sequence[str]) -> str:
+    """The largest weights of each query."""
+    names = [f"{visible(token)} ({position})" for position, token in enumerate(tokens)]
+    rows = []
+    for query, row in enumerate(weights):
+        largest = np.argsort(-row[: query + 1], kind="stable")[:LARGEST]
+        rows.append([names[query], ", ".join(f"{names[key]} {row[key]:.2f}" for key in largest)])
+    caption = f"Where head {head} of <code>h.{layer}</code> looks: the largest weights"
+    return table(caption, ["query", "keys"], rows)
+
+
+def block(layer: int, token: str, stages: Sequence[Mapping[str, float]]) -> str:
+    rows = [
+        [f"<code>{stage}</code>", *(fixed(values[name], DIGITS[name]) for name in DIGITS)]
+        for stage, values in zip(STAGES, stages, strict=True)
+    ]
+    caption = f"The vector of the last {visible(token)} on its way through <code>h.{layer}</code>"
+    return table(caption, ["at", *DIGITS], rows)
+
+
+def table(caption: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table whose first column names the rows."""
+    cells = "".join(f'<th scope="col">{head}</th>' if head else "<td></td>" for head in heads)
+    lines = ['<table class="fallback">', f"<caption>{caption}</caption>"]
+    lines += ["<thead>", f"<tr>{cells}</tr>", "</thead>", "<tbody>"]
+    for name, *values in rows:
+        others = "".join(f"<td>{value}</td>" for value in values)
+        lines.append(f'<tr><th scope="row">{name}</th>{others}</tr>')
+    return "\n".join([*lines, "</tbody>", "</table>", ""])
+
+
+def visible(token: str) -> str:
+    """A token as the widgets show it: with its spaces and line ends made visible."""
+    return f"<code>{escape(token.replace(' ', '␣').replace(chr(10), '↵'))}</code>"
+
+
+def share(probability: float) -> str:
+    return f"{probability:.1%}" if probability else "cut"
+
+
+def fixed(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}".replace("-", "−")
