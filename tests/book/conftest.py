@@ -3,10 +3,12 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.book.pages import Page, find_pages
 from tutor import book
@@ -48,13 +50,17 @@ def pages(site: Path) -> dict[str, Page]:
     return find_pages(site)
 
 
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    """A browser."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if program := shutil.which(name):
-            return program
-    lacking("Chromium is not here")
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser without a window. It ends with the module, since its loop would be in MAX's way."""
+    found = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+    program = next(found, None)
+    if program is None:
+        lacking("Chromium is not here")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=program)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,9 @@
 """Every page in a real browser: nothing fails, nobody is shut out, and it fits a phone."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, ViewportSize, expect
 
 from tests.book.chapters import CHAPTERS
 
@@ -59,14 +58,6 @@ FIND_HIDDEN = """
     .filter((element) => !element.checkVisibility({ visibilityProperty: true }))
     .map((element) => element.outerHTML.slice(0, 200))
 """
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium)
-        yield browser
-        browser.close()
 
 
 class Visitor:

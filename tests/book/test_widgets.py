@@ -1,0 +1,276 @@
+"""The widgets answer to mouse and keys, with the numbers of their data; without scripts, tables."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from solutions.bonus_02 import Sampling, probabilities
+from tests.book.test_widget_data import read
+
+LISTED = 12  # tokens; a row for the others comes after them
+PLACES = {1: 0, 10: 7, 500: 16, None: 19}  # of values of top_k on its slider
+SETTINGS = [
+    Sampling(),
+    Sampling(temperature=0.5),
+    Sampling(top_k=10),
+    Sampling(top_p=0.9),
+    Sampling(top_k=10, top_p=0.9),
+    Sampling(2, 500, 0.5),
+]
+STAGES = ("x", "ln_1", "attn", "+ attn", "ln_2", "mlp", "+ mlp")
+
+Open = Callable[[str, str], Locator]
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page()
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def widget(page: Page, site: Path) -> Iterator[Open]:
+    """Opens a chapter and finds a widget in it; nothing may go wrong until the test is over."""
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+
+    def find(name: str, chapter: str) -> Locator:
+        page.goto((site / f"{chapter}.html").as_uri())
+        return page.locator(f'figure.widget[data-widget="{name}"]')
+
+    yield find
+    assert said == []
+
+
+def status(figure: Locator) -> Locator:
+    return figure.get_by_role("status").first
+
+
+def field(figure: Locator, name: str) -> Locator:
+    return figure.locator(f"[name={name}]")
+
+
+def shown(rows: Locator) -> list[list[str]]:
+    """The texts of a table, row by row."""
+    cells: list[list[str]] = rows.evaluate_all(
+        "(rows) => rows.map((row) => [...row.cells].map((cell) => cell.textContent.trim()))"
+    )
+    return cells
+
+
+def test_all_widgets_come_to_life_on_one_page(page: Page, site: Path) -> None:
+    page.add_init_script("window.print = () => {}")
+    page.goto((site / "print.html").as_uri())
+    figures = page.locator("figure.widget")
+    assert figures.count() >= 5
+    expect(figures.locator("form")).to_have_count(figures.count())
+    expect(page.locator(".fallback")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scripts", [False, True])
+def test_tables_stand_in_without_scripts_or_without_data(
+    browser: Browser, site: Path, scripts: bool
+) -> None:
+    page = browser.new_page(java_script_enabled=scripts)
+    page.route("**/data/*.js", lambda route: route.abort())
+    for chapter in ("step_07", "step_08", "step_12", "bonus_02"):
+        page.goto((site / f"{chapter}.html").as_uri())
+        figure = page.locator("figure.widget")
+        expect(figure.locator("form")).to_have_count(0)
+        expect(figure.locator(".fallback").first).to_be_visible()
+    page.close()
+
+
+# The next token.
+
+
+def set_sampling(figure: Locator, sampling: Sampling) -> None:
+    field(figure, "temperature").fill(str(sampling.temperature))
+    field(figure, "top_k").fill(str(PLACES[sampling.top_k]))
+    field(figure, "top_p").fill(str(sampling.top_p))
+    expect(field(figure, "top_k")).to_have_attribute("aria-valuetext", str(sampling.top_k or "all"))
+
+
+def expected_rows(prompt: int, sampling: Sampling) -> list[list[str]]:
+    """The first cells and the numbers of the table."""
+    data = read("next-token")
+    logits = np.array([data["prompts"][prompt]["logits"]])
+    order = np.argsort(-logits[0], kind="stable")
+    shares = probabilities(logits, sampling)[0, order]
+    names = [data["vocabulary"][token].replace(" ", "␣") for token in order[:LISTED]]
+    names.append(f"{len(order) - LISTED:,} others")
+    numbers = [*shares[:LISTED], shares[LISTED:].sum()]
+    return [[name, percent(share)] for name, share in zip(names, numbers, strict=True)]
+
+
+def percent(share: float) -> str:
+    if share == 0:
+        return "cut"
+    return "<0.1%" if share < 0.0005 else f"{share:.1%}"
+
+
+def names_and_numbers(figure: Locator) -> list[list[str]]:
+    return [[cells[0], cells[2]] for cells in shown(figure.locator("tbody tr"))]
+
+
+@pytest.mark.parametrize("sampling", SETTINGS, ids=str)
+def test_the_next_token_has_the_probabilities_of_the_settings(
+    widget: Open, sampling: Sampling
+) -> None:
+    figure = widget("next-token", "bonus_02")
+    set_sampling(figure, sampling)
+    assert names_and_numbers(figure) == expected_rows(0, sampling)
+    logits = np.array([read("next-token")["prompts"][0]["logits"]])
+    left = int((probabilities(logits, sampling) > 0).sum())
+    size = f"{logits.size:,} tokens remain"
+    start = f"All {size}" if left == logits.size else f"{left:,} of {size}"
+    expect(status(figure)).to_contain_text(start)
+
+
+def test_another_text_has_other_next_tokens(widget: Open) -> None:
+    figure = widget("next-token", "bonus_02")
+    field(figure, "prompt").select_option("3")
+    assert names_and_numbers(figure) == expected_rows(3, Sampling())
+
+
+def test_step_12_has_the_temperature_only_and_keys_move_it(widget: Open, page: Page) -> None:
+    figure = widget("next-token", "step_12")
+    expect(field(figure, "top_k")).to_be_hidden()
+    expect(field(figure, "top_p")).to_be_hidden()
+    temperature = field(figure, "temperature")
+    for _ in range(5):
+        temperature.press("ArrowLeft")  # which turns the page elsewhere
+    expect(temperature).to_have_attribute("aria-valuetext", "0.5")
+    assert page.url.endswith("step_12.html")
+    assert names_and_numbers(figure) == expected_rows(0, Sampling(0.5))
+    temperature.fill("0")
+    assert names_and_numbers(figure)[0][1] == "100.0%"
+    expect(status(figure)).to_contain_text("Greedy")
+
+
+def test_tokens_are_drawn_and_counted(widget: Open) -> None:
+    figure = widget("next-token", "bonus_02")
+    set_sampling(figure, Sampling(top_k=1))
+    data = read("next-token")
+    likeliest = data["vocabulary"][np.argmax(data["prompts"][0]["logits"])]
+    figure.get_by_role("button", name="Draw a token").click()
+    text = data["prompts"][0]["text"]
+    expect(figure.locator(".text")).to_contain_text(f"{text}{likeliest} …")
+    set_sampling(figure, Sampling(top_k=10))
+    figure.get_by_role("button", name="Draw 100").click()
+    counts = [int(cells[3]) for cells in shown(figure.locator("tbody tr"))]
+    assert sum(counts) == 100
+    assert counts[10:] == [0] * 3
+    figure.get_by_role("button", name="Reset").click()
+    expect(field(figure, "top_k")).to_have_attribute("aria-valuetext", "all")
+    assert names_and_numbers(figure) == expected_rows(0, Sampling())
+
+
+# The causal mask.
+
+
+def test_a_query_sees_the_cached_keys_and_those_up_to_itself(widget: Open) -> None:
+    figure = widget("causal-mask", "step_02")
+    for length, cached in itertools.product(range(1, 6), range(4)):
+        field(figure, "sequence_length").fill(str(length))
+        field(figure, "num_tokens").fill(str(cached))
+        keys = range(cached + length)
+        assert [cells[1:] for cells in shown(figure.locator("tbody tr"))] == [
+            ["0" if key <= query + cached else "−inf" for key in keys] for query in range(length)
+        ]
+
+
+def test_a_cell_of_the_mask_says_what_it_means(widget: Open, page: Page) -> None:
+    figure = widget("causal-mask", "step_02")
+    field(figure, "sequence_length").fill("4")
+    field(figure, "num_tokens").fill("2")
+    figure.locator("td[tabindex='0']").focus()
+    for keys, meaning in (
+        (["Control+Home", "ArrowDown", "End"], "Query 1 may not see key 5: 5 > 1 + 2."),
+        (["Home"], "Query 1 may see key 0: 0 ≤ 1 + 2."),
+        (["Control+End"], "Query 3 may see key 5: 5 ≤ 3 + 2."),
+        (["ArrowRight", "ArrowDown"], "Query 3 may see key 5: 5 ≤ 3 + 2."),
+        (["ArrowUp", "ArrowLeft"], "Query 2 may see key 4: 4 ≤ 2 + 2."),
+    ):
+        for key in keys:
+            page.keyboard.press(key)
+        expect(status(figure)).to_have_text(meaning)
+    figure.locator("tbody tr").nth(0).locator("td").nth(3).hover()
+    expect(status(figure)).to_have_text("Query 0 may not see key 3: 3 > 0 + 2.")
+    assert page.url.endswith("step_02.html")
+
+
+# Attention.
+
+
+def what_a_head_does(layer: int, head: int, query: int) -> str:
+    """The sentence about the three largest weights of a query."""
+    data = read("attention")
+    names = [f"“{token.replace(' ', '␣')}” ({i})" for i, token in enumerate(data["tokens"])]
+    weights = data["weights"][layer][head][query]
+    largest = sorted(range(len(weights)), key=lambda key: -weights[key])[:3]
+    named = ", ".join(f"{weights[key]:.2f} to {names[key]}" for key in largest)
+    return f"Head {head} of h.{layer}: {names[query]} gives {named}."
+
+
+def test_a_head_shares_out_its_weight(widget: Open, page: Page) -> None:
+    figure = widget("attention", "step_07")
+    data = read("attention")
+    layer, head, query = data["layer"], data["head"], data["query"]
+    expect(status(figure)).to_have_text(what_a_head_does(layer, head, query))
+    weights = [f"{weight:.2f}" for weight in data["weights"][layer][head][query]]
+    later = ["–"] * (len(data["tokens"]) - len(weights))
+    assert figure.locator(".share").all_text_contents() == weights + later
+
+    field(figure, "query").nth(query).press("ArrowLeft")
+    expect(status(figure)).to_have_text(what_a_head_does(layer, head, query - 1))
+    figure.locator(".chip").nth(3).hover()
+    expect(status(figure)).to_have_text(what_a_head_does(layer, head, 3))
+    page.mouse.move(0, 0)
+    expect(status(figure)).to_have_text(what_a_head_does(layer, head, query - 1))
+    figure.locator(".map > div").nth(5).click()
+    expect(field(figure, "query").nth(5)).to_be_checked()
+    field(figure, "layer").select_option("4")
+    field(figure, "head").select_option("2")
+    figure.locator(".chip").nth(7).click()
+    page.mouse.move(0, 0)
+    expect(status(figure)).to_have_text(what_a_head_does(4, 2, 7))
+
+
+# A block.
+
+
+def statistics(block: int, stage: int) -> list[str]:
+    found = read("block")["blocks"][block][stage]
+    numbers = f"{found['norm']:.2f}", f"{found['mean']:.3f}", f"{found['spread']:.2f}"
+    return [number.replace("-", "−") for number in numbers]
+
+
+def test_a_vector_goes_through_the_block(widget: Open, page: Page) -> None:
+    figure = widget("block", "step_08")
+    layer = read("block")["layer"]
+    for index, name in enumerate(STAGES):
+        stage = figure.get_by_role("radio", name=name, exact=True)
+        expect(stage).to_be_checked()
+        expect(status(figure)).to_contain_text(f"{name} in h.{layer}:")
+        assert figure.locator("dd").all_text_contents() == statistics(layer, index)
+        stage.press("ArrowRight")
+    assert page.url.endswith("step_08.html")
+
+
+def test_the_scale_of_a_stage_can_be_its_own(widget: Open) -> None:
+    figure = widget("block", "step_08")
+    numbers = [stage["numbers"] for stage in read("block")["blocks"][0]]
+    field(figure, "block").select_option("0")
+    axis = figure.locator(".axis span").first
+    expect(axis).to_have_text(f"{np.abs(numbers).max():.1f}")
+    field(figure, "stage").nth(1).check()
+    field(figure, "same").uncheck()
+    expect(axis).to_have_text(f"{np.abs(numbers[1]).max():.1f}")
+    assert figure.locator("dd").all_text_contents() == statistics(0, 1)
