@@ -8,8 +8,9 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser
 
+from tests.book.chapters import BOOK, run_example
 from tutor import ROOT
 
 FIGURES = sorted((ROOT / "book" / "figures").glob("*.svg"))
@@ -161,16 +162,32 @@ def contrast(one: list[float], other: list[float]) -> float:
 
 
 def test_nothing_sticks_out_or_lies_over_other_words(
-    chromium: str, site: Path, tmp_path: Path
+    browser: Browser, site: Path, tmp_path: Path
 ) -> None:
     sheets = [*site.glob("css/*.css"), *site.glob("fonts/*.css"), *site.glob("figures*.css")]
     links = "".join(f'<link rel="stylesheet" href="{sheet.as_uri()}">' for sheet in sheets)
     drawings = "".join(path.read_text() for path in FIGURES)
     (tmp_path / "page.html").write_text(f'<!doctype html><html class="light js">{links}{drawings}')
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium)
-        page = browser.new_page()
-        page.goto((tmp_path / "page.html").as_uri())
-        page.evaluate("document.fonts.ready")
-        assert page.evaluate(FIND_FLAWS) == []
-        browser.close()
+    page = browser.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    page.evaluate("document.fonts.ready")
+    assert page.evaluate(FIND_FLAWS) == []
+    page.close()
+
+
+@pytest.mark.parametrize(
+    ("figure", "example", "names"),
+    [
+        ("layer_norm", "step_03", ["x", "centred"]),
+        ("attention", "step_07", ["query", "key", "value"]),
+        ("conv1d", "step_11", ["stored"]),
+    ],
+)
+def test_a_picture_has_the_numbers_of_its_example(
+    figure: str, example: str, names: list[str]
+) -> None:
+    computed = run_example(BOOK / "examples" / f"{example}.txt")
+    text = (BOOK / "figures" / f"{figure}.svg").read_text().partition("<desc")[2]
+    told = " ".join(re.findall(r"-?\d+(?:\.\d+)?", text))
+    for name in names:
+        assert " ".join(f"{number:g}" for number in computed[name].ravel()) in told, name

@@ -14,6 +14,11 @@ from figures.drawing import ROW, WIDTH, Box, Drawing, number
 from solutions.solution_02 import causal_mask
 
 
+def spoken(rows: NDArray[np.float32]) -> str:
+    """A matrix as words."""
+    return "; ".join(", ".join(f"{round(float(n), 2):g}" for n in row) for row in rows)
+
+
 def attention() -> Drawing:
     tokens = "The", "witch", "ate"
     query = np.array([[2, 0, 0, 0], [0, 0, 2, 2], [2, 1, 0, 0]], dtype=np.float32)
@@ -28,11 +33,11 @@ def attention() -> Drawing:
     drawing = Drawing(
         "attention",
         "One head of attention, in numbers",
-        f"""The tokens {", ".join(tokens)} have the queries {query.tolist()} and the keys
-        {key.tolist()}. The products of each query and each key are the scores {scores.tolist()}.
+        f"""The tokens {", ".join(tokens)} have the queries {spoken(query)} and the keys
+        {spoken(key)}. The products of each query and each key are the scores {spoken(scores)}.
         Divided by {math.sqrt(dim):g}, the root of {dim}, and with minus infinity where a key comes
-        after the query, a softmax turns each row into weights: {weights.round(2).tolist()}. They
-        mix the values {value.tolist()} to the output {mixed.round(2).tolist()}.""",
+        after the query, a softmax turns each row into weights: {spoken(weights)}. They mix the
+        values {spoken(value)} to the output {spoken(mixed)}.""",
     )
     narrow, middling, wide, left = 22, 36, 38, 39  # widths of cells
     right = WIDTH - length * wide
