@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tutor import ROOT
+from tutor import ROOT, keeping
 from tutor.course import Check, Step, file_name, find_number, load_step, step_name
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def update(number: int, **entries: Any) -> None:
     """Keep these as well; a folder that cannot be written is no obstacle to checking."""
     try:
         FOLDER.mkdir(exist_ok=True)
-        record_file(number).write_text(json.dumps(load(number) | entries, indent=2))
+        keeping.write(record_file(number), json.dumps(load(number) | entries, indent=2).encode())
     except OSError:
         return
 
@@ -57,14 +57,20 @@ def fingerprint(number: int, root: Path = ROOT) -> str:
     """
     step = load_step(number)
     texts = [(ROOT / name).read_bytes() for name in (step.suite, step.registry)]
-    waiting, seen = [number], {0}
-    while waiting:
-        seen.add(each := waiting.pop())
-        file = root / file_name("steps", each)
-        texts.append(file.read_bytes() if file.is_file() else b"")
-        imported = re.findall(rb"^from steps\.(\w+) import", texts[-1], re.MULTILINE)
-        waiting += {find_number(name.decode()) for name in imported} - seen
+    texts += sources(number, root).values()
     return hashlib.sha256(b"\0".join(texts)).hexdigest()
+
+
+def sources(number: int, root: Path = ROOT) -> dict[int, bytes]:
+    """The text of a learner's step, and of the earlier ones that it imports; b"" if not there."""
+    waiting, texts = [number], dict[int, bytes]()
+    while waiting:
+        each = waiting.pop()
+        file = root / file_name("steps", each)
+        texts[each] = file.read_bytes() if file.is_file() else b""
+        imported = re.findall(rb"^from steps\.(\w+) import", texts[each], re.MULTILINE)
+        waiting += {find_number(name.decode()) for name in imported} - {0, *texts}
+    return texts
 
 
 @dataclass(frozen=True)
