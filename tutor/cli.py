@@ -7,11 +7,18 @@ import sys
 from importlib.metadata import version
 
 import click
+from click.shell_completion import CompletionItem, shell_complete
 
 from tutor import ROOT, course
 from tutor.errors import EnvironmentBrokenError, InputError
 
 DTYPES = ("float32", "q4_0")
+COMPLETE = "_TUTOR_COMPLETE"  # set by a shell that asks how a line can go on
+
+
+def complete_file(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Leave it to the shell to complete the name of a file or folder."""
+    return [CompletionItem(incomplete, type="file")]
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -45,8 +52,13 @@ Examples:
     "--batch-file",
     metavar="FILE",
     help="A prompt a line; - is standard input. Prints JSON lines.",
+    shell_complete=complete_file,
 )
-@click.option("--model", help="A local folder or a Hub name, like gpt2.  [default: bundled]")
+@click.option(
+    "--model",
+    help="A local folder or a Hub name, like gpt2.  [default: bundled]",
+    shell_complete=complete_file,
+)
 @click.option(
     "--max-new-tokens", type=int, default=200, show_default=True, help="Write so many at most."
 )
@@ -156,6 +168,20 @@ class StepNumber(click.ParamType["int"]):
             self.fail(f"{value!r} is no step; they are 1 to {course.CORE[-1]}, {bonus}", param, ctx)
         return number
 
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """The steps that begin like this, each by its shortest name that does."""
+        steps = course.all_steps()
+        for names in ("short", "task", "name"):
+            items = [CompletionItem(getattr(step, names), help=step.title) for step in steps]
+            if found := [item for item in items if item.value.startswith(incomplete)]:
+                return found
+        return []
+
 
 @app.command(
     epilog="""\b
@@ -246,6 +272,13 @@ def doctor() -> None:
 
 
 def main() -> None:
+    """Run the command, or tell a shell that asks how a line can go on."""
+    if wanted := os.environ.get(COMPLETE):
+        sys.exit(shell_complete(app, {}, "tutor", COMPLETE, wanted))
+    sys.exit(run())
+
+
+def run() -> int:
     """Run the command; errors are one line, and the exit code says of which kind."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
@@ -271,7 +304,7 @@ def main() -> None:
         code = fail("MAX is not installed; `tutor doctor` tells what is missing", code=3)
     except OSError as error:
         code = fail_to_write(error)
-    sys.exit(code)
+    return code
 
 
 def fail_to_write(error: OSError) -> int:
