@@ -129,7 +129,7 @@ class CodeProcess:
             compiling = message["compiling"]
 
     def _timed_out(self, clock: Clock) -> CodeError:
-        self._child.send_signal(signal.SIGUSR1)
+        self._child.send_signal(signal.SIGQUIT)
         time.sleep(0.2)  # for the worker to write where it is
         places = self._places()
         self.close()

@@ -209,7 +209,8 @@ def main() -> None:
         channel.send(connection, {"broken": f"{type(error).__name__}: {error}"})
         return
     faulthandler.enable(faults, all_threads=True)
-    faulthandler.register(signal.SIGUSR1, faults, all_threads=True)
+    # MAX takes SIGUSR1 and SIGUSR2 for itself at its first operation.
+    faulthandler.register(signal.SIGQUIT, faults, all_threads=True)
     limit_resources()
     channel.send(connection, {"ready": True})
     for stream in (1, 2):
