@@ -223,6 +223,25 @@ def check(steps: tuple[int, ...], every: bool, tree: str, timeout: int) -> None:
         raise click.exceptions.Exit(1)
 
 
+@app.command(
+    epilog="""\b
+Examples:
+  tutor watch
+  tutor watch 7
+  WATCHFILES_FORCE_POLLING=1 tutor watch    # where saves go unnoticed, as on a network folder
+"""
+)
+@click.argument("step", required=False, type=StepNumber(), metavar="[N]")
+def watch(step: int | None) -> None:
+    """Check step N, or the current one, again whenever it is saved.
+
+    Keys go on to the next step, show hints, and more; the line below each result lists them.
+    """
+    from tutor.watch import watch
+
+    watch(step)
+
+
 @app.command()
 @click.argument("step", type=StepNumber(), metavar="N")
 def hint(step: int) -> None:
