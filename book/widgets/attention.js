@@ -15,7 +15,7 @@
         const about = "All weights of the head: a row for each query, a column for each key";
         form.innerHTML = `
             <div class="side-by-side">
-                ${choice("layer", "Layer", weights.map((_, i) => `h.${i}`), data.layer)}
+                ${choice("layer", "Block", weights.map((_, i) => `h.${i}`), data.layer)}
                 ${choice("head", "Head", weights[0].map((_, i) => i), data.head)}
             </div>
             ${chips("query", "The token that asks, the query", tokens.map(chip), data.query)}

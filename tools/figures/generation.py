@@ -28,7 +28,7 @@ def temperature() -> Drawing:
         f"""How likely the bundled model takes the {len(top)} likeliest tokens after {UNSURE!r}:
         {said}. A low temperature makes the likely tokens likelier, a high one levels them.""",
     )
-    left, step, height, longest = 86, 78, 23, 38
+    left, step, height, longest = 86, 78, 23, 32
     drawing.text(0, 8, f"{UNSURE} …", "strong", align="start")
     drawing.text(left - 8, 34, "temperature", "muted", align="end")
     drawing.down(left - 2, 46, [*words, "all others"], height=height)
