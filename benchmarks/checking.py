@@ -25,7 +25,7 @@ from startup import new_kernels
 from tutor import ROOT
 from tutor.course import all_steps, solution_source
 
-TUTOR = [sys.executable, "-c", "from tutor.cli import main; main()"]
+TUTOR = [sys.executable, "-c", "from tutor.__main__ import main; main()"]
 COPIED = ("tutor", "tests", "steps", "solutions", "pyproject.toml")
 
 

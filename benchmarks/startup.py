@@ -19,7 +19,7 @@ from rich.table import Table
 
 from tutor import ROOT, kernels
 
-TUTOR = [sys.executable, "-c", "from tutor.cli import main; main()"]
+TUTOR = [sys.executable, "-c", "from tutor.__main__ import main; main()"]
 STORY = [*TUTOR, "generate", "Once upon a time", "--max-new-tokens", "40", "--seed", "0"]
 TESTS = [sys.executable, "-m", "pytest", "-q", str(ROOT / "tests")]
 COMMANDS = {

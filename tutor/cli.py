@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 
 import click
@@ -21,7 +22,15 @@ def complete_file(_: click.Context, __: click.Parameter, incomplete: str) -> lis
     return [CompletionItem(incomplete, type="file")]
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+def tree_option(default: str, said: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The option --tree, which a command takes."""
+    return click.option("--tree", type=click.Choice(course.TREES), default=default, help=said)
+
+
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+)
 @click.version_option(version("gpt2-from-scratch"), prog_name="tutor")
 @click.pass_context
 def app(context: click.Context) -> None:
@@ -59,24 +68,20 @@ Examples:
     help="A local folder or a Hub name, like gpt2.  [default: bundled]",
     shell_complete=complete_file,
 )
-@click.option(
-    "--max-new-tokens", type=int, default=200, show_default=True, help="Write so many at most."
-)
-@click.option("--temperature", type=float, default=0.8, show_default=True, help="0 is greedy.")
+@click.option("--max-new-tokens", type=int, default=200, help="Write so many at most.")
+@click.option("--temperature", type=float, default=0.8, help="0 is greedy.")
 @click.option("--greedy", is_flag=True, help="Always take the likeliest token.")
 @click.option("--top-k", type=int, help="Draw from the k likeliest tokens.")
 @click.option(
     "--top-p",
     type=float,
     default=1.0,
-    show_default=True,
     help="Draw from the likeliest tokens that have this probability together.",
 )
 @click.option(
     "--num-samples",
     type=click.IntRange(1, 10_000),
     default=1,
-    show_default=True,
     help="Write so many stories from each prompt.",
 )
 @click.option(
@@ -87,27 +92,19 @@ Examples:
 @click.option(
     "--stop-at-eos/--no-stop-at-eos",
     default=True,
-    show_default=True,
     help="End where the model ends its text.",
 )
-@click.option("--device", type=click.Choice(["cpu", "gpu"]), default="cpu", show_default=True)
-@click.option("--dtype", type=click.Choice(DTYPES), default=DTYPES[0], show_default=True)
+@click.option("--device", type=click.Choice(["cpu", "gpu"]), default="cpu")
+@click.option("--dtype", type=click.Choice(DTYPES), default=DTYPES[0])
 @click.option("--no-cache", is_flag=True, help="Compute the whole context for each token.")
 @click.option(
     "--format",
     "output",
     type=click.Choice(["text", "json"]),
     default="text",
-    show_default=True,
     help="JSON is an object a line, with tokens and seed.",
 )
-@click.option(
-    "--tree",
-    type=click.Choice(course.TREES),
-    default="solutions",
-    show_default=True,
-    help="Whose code runs: the reference or yours.",
-)
+@tree_option("solutions", "Whose code runs: the reference or yours.")
 def generate(
     prompt: str | None,
     prompt_option: str | None,
@@ -142,14 +139,19 @@ def generate(
         }
     )
     engine = writing.start_engine(model, tree=tree, device=device, dtype=dtype, cache=not no_cache)
-    wanted, refused = writing.plan(engine, prompts, num_samples, seed)
+    wanted, refused = writing.plan(
+        engine, prompts, num_samples, seed, greedy=options.temperature == 0
+    )
     for line in refused:
         fail(f"{batch_file}, {line}")
     engine.check(options)
     if wanted:
         writing.compile_engine(engine, cache=not no_cache)
         as_json = output == "json" or batch_file is not None
-        writing.write(engine, wanted, options, as_json=as_json)
+        try:
+            writing.write(engine, wanted, options, as_json=as_json)
+        except BrokenPipeError:
+            discard_output()  # the reader has what it wants; what was refused still counts
     if refused:
         raise click.exceptions.Exit(1)
 
@@ -196,18 +198,11 @@ Examples:
 @click.option(
     "--all", "every", is_flag=True, help="Check the twelve steps, without the bonus ones."
 )
-@click.option(
-    "--tree",
-    type=click.Choice(course.TREES),
-    default="steps",
-    show_default=True,
-    help="Whose code is checked: yours or the reference.",
-)
+@tree_option("steps", "Whose code is checked: yours or the reference.")
 @click.option(
     "--timeout",
     type=click.IntRange(1, 86400),
     default=60,
-    show_default=True,
     help="Seconds that a step may take.",
 )
 def check(steps: tuple[int, ...], every: bool, tree: str, timeout: int) -> None:
@@ -314,9 +309,6 @@ def run() -> int:
         code = fail(str(error))
     except EnvironmentBrokenError as error:
         code = fail(str(error), code=3)
-    except KeyboardInterrupt:
-        click.echo(err=True)
-        code = 130
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "max":
             raise

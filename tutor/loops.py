@@ -19,6 +19,9 @@ Columns = Iterator[NDArray[np.int64]]  # a token for each row [B], again and aga
 
 CORE, SAMPLING, CACHE = 12, 14, 15  # the steps with a loop: step 12, bonus 02, bonus 03
 
+# Below this the temperature is greedy: to divide logits by it could overflow, even in float32.
+COLDEST = 1e-30
+
 # Of the largest logit: rounding moves it by 1e-6, a lost mask by a tenth.
 COMPILED_TOLERANCE = 1e-3
 
@@ -43,6 +46,8 @@ class Options:
             if not holds:
                 option = f"--{name.replace('_', '-')}"
                 raise InputError(f"{option} must be {wanted}, but is {getattr(self, name)}")
+        if self.temperature < COLDEST:
+            object.__setattr__(self, "temperature", 0.0)
 
 
 class Loop(Protocol):

@@ -44,6 +44,9 @@ def activate(announce: Announce | None = None) -> None:
     trap_interrupts()
     # MAX reads this when it is imported; if that has happened, it keeps the place it has.
     os.environ[CACHE_VARIABLE] = str(writable_cache_folder())
+    if sys.platform == "linux":
+        # Else MAX has the python3 of the PATH look for a libpython, which this process has itself.
+        os.environ.setdefault("MOJO_PYTHON_LIBRARY", "")
 
     from max import _core
     from max.driver import set_virtual_cpu_target

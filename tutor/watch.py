@@ -32,7 +32,7 @@ CLEAR = "\x1b[m\x1b[2J\x1b[H"  # plain style, empty screen, first line
 # SIGTERM ends it as Ctrl-C does, once there is something to put in order.
 COMMAND = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); import tutor; del sys.path[0]; "
-    "import signal; from tutor.cli import main; "
+    "import signal; from tutor.__main__ import main; "
     "signal.signal(signal.SIGTERM, signal.default_int_handler); main()"
 )
 

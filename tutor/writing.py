@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.text import Text
 
-from tutor import loading, runtime
+from tutor import interrupts, loading, runtime
 from tutor.errors import InputError
 from tutor.generation import Engine, Story, load_engine
 from tutor.loops import CACHE, CORE, Options
@@ -23,13 +23,15 @@ ROWS = 8  # stories that are written side by side, each with a cache of its own
 
 @dataclass(frozen=True)
 class Sample:
-    """A story to write, the which of its prompt, and the line of the prompt in a file."""
+    """A story to write: the which of its prompt, with which seed, and from which line of a file."""
 
     story: Story
     number: int
-    line: int | None = None
+    seed: int | None  # None if it is greedy, since nothing is drawn then
+    line: int | None
 
 
+@interrupts.held(patience=0)
 def start_engine(model: str | None, **options: Any) -> Engine:
     """An engine, with a status line until it is loaded."""
     runtime.activate()  # before the status line: a first compile has a progress bar of its own
@@ -37,6 +39,7 @@ def start_engine(model: str | None, **options: Any) -> Engine:
         return load_engine(model, **options)
 
 
+@interrupts.held(patience=0)
 def compile_engine(engine: Engine, cache: bool) -> None:
     """Compile the model of an engine, and say so if a learner's cache is not there yet."""
     console = Console(stderr=True)
@@ -103,7 +106,7 @@ def parse_tokens(value: str) -> list[int]:
 
 
 def plan(
-    engine: Engine, prompts: Sequence[Prompt], count: int, seed: int | None
+    engine: Engine, prompts: Sequence[Prompt], count: int, seed: int | None, *, greedy: bool
 ) -> tuple[list[Sample], list[str]]:
     """The stories to write, `count` for each prompt, and why some lines of a file have none.
 
@@ -120,7 +123,10 @@ def plan(
             refused.append(f"line {line}: {error}")
             continue
         stories = [first, *(engine.story(given, first.seed + i) for i in range(1, count))]
-        wanted += [Sample(story, number, line) for number, story in enumerate(stories, 1)]
+        wanted += [
+            Sample(story, number, None if greedy else story.seed, line)
+            for number, story in enumerate(stories, 1)
+        ]
     return wanted, refused
 
 
@@ -136,8 +142,8 @@ def write(engine: Engine, wanted: Sequence[Sample], options: Options, *, as_json
     seconds = time.perf_counter() - start
     count = sum(len(sample.story.new_ids) for sample in wanted)
     said = f"{count} tokens in {seconds:.1f} s: {count / seconds:.0f} tokens/s"
-    if options.temperature and len(wanted) == 1:
-        said += f", seed {wanted[0].story.seed}"
+    if len(wanted) == 1 and wanted[0].seed is not None:
+        said += f", seed {wanted[0].seed}"
     Console(stderr=True, highlight=False).print(said, style="dim")
 
 
@@ -146,7 +152,7 @@ def write_as_it_comes(engine: Engine, story: Story, options: Options) -> None:
     pieces = engine.run([story], options)
     print(story.prompt, end="", flush=True)
     try:
-        for (piece,) in pieces:
+        for (piece,) in interrupts.between(pieces):
             print(piece, end="", flush=True)
     finally:
         print(flush=True)
@@ -177,15 +183,16 @@ def advance(engine: Engine, rows: Sequence[Sample], options: Options, said: str)
     bar = Progress(console=console, transient=True, disable=not console.is_terminal)
     with bar:
         task = bar.add_task(said, total=options.max_new_tokens)
-        for _ in engine.run([sample.story for sample in rows], options):
+        columns = engine.run([sample.story for sample in rows], options)
+        for _ in interrupts.between(columns):
             bar.advance(task)
 
 
 def print_sample(sample: Sample, finish: str) -> None:  # noqa: ARG001
     """Print a story below a line that says which it is, and with which seed it comes again."""
-    story = sample.story
-    print(f"--- sample {sample.number}, seed {story.seed} ---")
-    print(f"{story.prompt}{story.text}\n", flush=True)
+    seed = "" if sample.seed is None else f", seed {sample.seed}"
+    print(f"--- sample {sample.number}{seed} ---")
+    print(f"{sample.story.prompt}{sample.story.text}\n", flush=True)
 
 
 def print_json(sample: Sample, finish: str) -> None:
@@ -194,7 +201,7 @@ def print_json(sample: Sample, finish: str) -> None:
     record = {
         **({"line": sample.line} if sample.line else {}),
         "sample": sample.number,
-        "seed": story.seed,
+        "seed": sample.seed,
         "prompt": story.prompt,
         "text": story.text,
         "prompt_tokens": story.prompt_ids,

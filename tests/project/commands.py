@@ -13,7 +13,9 @@ from unittest import mock
 
 from tutor import ROOT, cli
 
-TUTOR = [sys.executable, "-c", "from tutor.cli import main; main()"]
+# A background job of a script is born deaf to Ctrl-C, and so would be what the tests start there.
+HEAR = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+TUTOR = [sys.executable, "-c", f"{HEAR}; from tutor.__main__ import main; main()"]
 SECONDS = 60  # that a child may take, on a slow machine; it needs 3 for a short story
 
 

@@ -19,7 +19,7 @@ from tests.project.commands import SECONDS
 # The command takes the terminal as its own, as a shell's commands have it, so that keys can end it.
 TUTOR = (
     "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-    "from tutor.cli import main; main()"
+    "from tutor.__main__ import main; main()"
 )
 
 

@@ -69,10 +69,19 @@ def test_output_that_cannot_be_written_is_an_error_of_one_line() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("options", [["--greedy"], ["--temperature", "0", "--seed", "3"]])
-def test_greedy_text_is_the_golden_text(options: list[str]) -> None:
-    finished = run_here("generate", PROMPT, "--max-new-tokens", COUNT, *options)
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "options", [["--greedy"], ["--temperature", "0", "--seed", "3"], ["--temperature", "1e-320"]]
+)
+def test_greedy_text_is_the_golden_text_and_has_no_seed(options: list[str]) -> None:
+    command = ("generate", PROMPT, "--max-new-tokens", COUNT, *options)
+    finished = run_here(*command)
     assert (finished.code, finished.out) == (0, TEXT)
+    assert "seed" not in finished.err
+    samples = run_here(*command, "--num-samples", "2")
+    assert samples.out == f"--- sample 1 ---\n{TEXT}\n--- sample 2 ---\n{TEXT}\n"
+    (record,) = map(json.loads, run_here(*command, "--format", "json").out.splitlines())
+    assert record["seed"] is None
 
 
 @pytest.mark.usefixtures("quick")
@@ -232,6 +241,19 @@ def test_without_a_cache_the_text_is_the_same() -> None:
     cached, plain = run_child(*options), run_child(*options, "--no-cache")
     assert cached.code == plain.code == 0, plain.err
     assert cached.out == plain.out  # past the context, too, which is 256 tokens
+
+
+def test_a_bad_line_counts_though_the_reader_goes_away() -> None:
+    with start_child("generate", "--batch-file", "-", "--max-new-tokens", "150") as child:
+        assert child.stdin
+        assert child.stdout
+        assert child.stderr
+        child.stdin.write(b"\n" + b"Once\n" * 400)
+        child.stdin.close()
+        assert child.stdout.readline()
+        child.stdout.close()
+        assert child.wait(SECONDS) == 1
+        assert child.stderr.read().count(b"\n") == 1
 
 
 def test_an_interrupt_keeps_the_lines_that_are_written() -> None:
