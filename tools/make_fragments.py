@@ -42,6 +42,8 @@ def mistakes(step: Step) -> str:
 def equation(rows: list[str]) -> str:
     """MathML for rows of LaTeX."""
     maths = "\n".join(convert(row, display="block") for row in rows)
+    if "\\" in maths:
+        raise ValueError(f"latex2mathml does not know a command in {rows}")
     return f'<div class="equation">\n{maths}\n</div>\n'
 
 
