@@ -139,9 +139,10 @@ def reasons(result: Result, error: BaseException | None) -> Iterator[RenderableT
         case _:
             yield Text(f"The check cannot make sense of what came: {error!r}")
     if isinstance(error, CodeError):
-        for place in list(dict.fromkeys(error.places))[-MOST_PLACES:]:
+        last = list(dict.fromkeys(error.places))[-MOST_PLACES:]
+        for place in reversed(last):  # the one that failed stands below the error
             yield Text(f"{result.tree}/{place}:")
-            yield Text(f"    {place.text}", style="bold")
+            yield Padding(Text(place.text, style="bold"), (0, 0, 0, 4), expand=False)
     if result.step.shapes and is_about_shapes(error):
         yield Text(f"Shapes on the way: {result.step.shapes}")
 
