@@ -24,7 +24,7 @@ STARTS = {
     "zsh": ["zsh", "--no-rcs", "-i"],
     "fish": ["fish", "--no-config", "-i"],
 }
-# The line that the README has for each shell; before it, what the shell needs to be so bare.
+# What switches it on in each shell; before it, what zsh lacks when it starts without its files.
 SETTINGS = {
     "bash": 'eval "$(_TUTOR_COMPLETE=bash_source tutor)"',
     "zsh": 'autoload -U compinit; compinit -D; eval "$(_TUTOR_COMPLETE=zsh_source tutor)"',
