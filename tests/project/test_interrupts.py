@@ -1,5 +1,6 @@
 """Ctrl-C ends a command with exit code 130 and says nothing, whatever it is doing."""
 
+import os
 import subprocess
 import sys
 
@@ -26,6 +27,7 @@ def run(code: str, *arguments: str) -> tuple[int, str, str]:
     finished = subprocess.run(
         [sys.executable, "-c", PRELUDE + code, *arguments],
         cwd=ROOT,
+        env=dict(os.environ),  # MAX changes the environment behind it
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
