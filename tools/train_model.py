@@ -44,6 +44,11 @@ def main() -> None:
     train_ids, heldout_ids = encode(tokenizer, train_tales), encode(tokenizer, heldout_tales)
     heldout_bytes = sum(len(tale.encode()) + len("\n") for tale in heldout_tales)
     print(f"{len(train_ids):,} training tokens, {len(heldout_ids):,} held-out tokens")
+    if min(len(train_ids), len(heldout_ids)) <= options.n_positions:
+        raise SystemExit(
+            f"{options.text}: {len(train_tales)} texts to train on and {len(heldout_tales)} held out "
+            f"are too few: each side needs more than {options.n_positions} tokens"
+        )
 
     torch.manual_seed(options.seed)
     model = GPT2LMHeadModel(model_config(options)).to(options.device)
