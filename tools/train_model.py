@@ -46,7 +46,7 @@ def main() -> None:
     print(f"{len(train_ids):,} training tokens, {len(heldout_ids):,} held-out tokens")
     if min(len(train_ids), len(heldout_ids)) <= options.n_positions:
         raise SystemExit(
-            f"{options.text}: {len(train_tales)} texts to train on and {len(heldout_tales)} held out "
+            f"{options.text}: {len(train_tales)} texts and {len(heldout_tales)} held out "
             f"are too few: each side needs more than {options.n_positions} tokens"
         )
 
