@@ -61,6 +61,7 @@ class Engine:
     tokenizer: Tokenizer
     make_loop: Callable[[], Loop]
     tree: str = "solutions"
+    model: Any = None  # not compiled
 
     @functools.cached_property
     def loop(self) -> Loop:
@@ -174,7 +175,9 @@ def load_engine(
         from tutor.quantization import quantize
 
         quantize(loaded)
-    return Engine(loaded.config, tokenizer, lambda: make_loop(tree, loaded, place, cache), tree)
+    return Engine(
+        loaded.config, tokenizer, lambda: make_loop(tree, loaded, place, cache), tree, loaded
+    )
 
 
 def find_device(name: str) -> "Device":

@@ -1,0 +1,335 @@
+"""What is seen inside a model is what it computes, in the reference and in any right solution."""
+
+import importlib
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from max.driver import CPU
+from max.dtype import DType
+from max.experimental.tensor import TensorType
+
+from solutions.bonus_02 import Sampling, probabilities
+from tests import oracle
+from tests.checkpoints import checkpoint, tied_weights
+from tests.project.helpers import tensor
+from tests.project.suites import variants_of
+from tests.samples import BATCH, LENGTH, OTHER, SMALL
+from tutor import loading, shapes
+from tutor.course import NUMBERS, file_name, load_step, solution_source
+from tutor.errors import InputError
+from tutor.generation import Engine, load_engine
+from tutor.observing import around_calls, attention_weights, next_logits, softmax
+from tutor.tracing import Letters, Line, trace
+
+TEXT = "The witch gave Hansel an apple, and Hansel ate the apple. " * 3  # more tokens than D
+TOLERANCE = 1e-5  # of a weight: float32 through six layers
+OF_MODULES = range(3, 11)
+Become = Callable[..., None]
+
+
+@pytest.fixture
+def become(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Become]:
+    """Have a learner who wrote the steps as the reference, but for edits of one."""
+    forget()
+    monkeypatch.setattr(loading, "ROOT", tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "steps").mkdir()
+    (tmp_path / "steps" / "__init__.py").touch()
+    for number in NUMBERS:
+        file = tmp_path / file_name("steps", number)
+        file.write_text(solution_source(number, "steps"))
+
+    def edit(number: int, edits: list[list[str]]) -> None:
+        forget()
+        source = solution_source(number)
+        for old, new in edits:
+            assert source.count(old) == 1
+            source = source.replace(old, new)
+        own = source.replace("solutions.solution_", "steps.step_")
+        (tmp_path / file_name("steps", number)).write_text(own)
+        importlib.invalidate_caches()
+
+    yield edit
+    forget()
+
+
+def forget() -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "steps"]:
+        del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def ids(engine: Engine) -> list[int]:
+    return engine.story(TEXT).prompt_ids
+
+
+@pytest.fixture(scope="module")
+def expected(engine: Engine, ids: list[int]) -> list[oracle.Array]:
+    """The weights of each layer, [H, T, T], by the oracle."""
+    config = engine.config
+    named = {name: value.to_numpy().astype(float) for name, value in engine.model.parameters}
+    weights = oracle.under(named, "transformer")
+    x = weights["wte.weight"][ids][None] + weights["wpe.weight"][: len(ids)]
+    found = []
+    for layer in range(config.n_layer):
+        block = oracle.under(weights, f"h.{layer}")
+        normalized = oracle.layer_norm(oracle.under(block, "ln_1"), x, config.layer_norm_epsilon)
+        projected = oracle.linear(oracle.under(block, "attn.c_attn"), normalized)[0]
+        queries, keys, _ = np.split(projected, 3, axis=-1)
+        heads = zip(
+            *(np.split(part, config.n_head, axis=-1) for part in (queries, keys)), strict=True
+        )
+        scores = [query @ key.T / np.sqrt(query.shape[-1]) for query, key in heads]
+        found.append(oracle.softmax(np.array(scores) + oracle.causal_mask(len(ids))))
+        x = oracle.block(block, x, config.n_head, config.layer_norm_epsilon)
+    return found
+
+
+def variants(*numbers: int) -> list[Any]:
+    return [
+        pytest.param(number, edits, id=f"{number}-{name}")
+        for number in numbers
+        for name, edits in variants_of(load_step(number)).items()
+    ]
+
+
+def test_attention_weights_are_those_of_the_equation(
+    engine: Engine, ids: list[int], expected: list[oracle.Array]
+) -> None:
+    assert len(ids) > engine.config.n_embd // engine.config.n_head
+    for layer, values in enumerate(expected):
+        weights = attention_weights(engine.model, ids, layer)
+        np.testing.assert_allclose(weights, values, atol=TOLERANCE)
+        np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=TOLERANCE)
+        assert not np.triu(weights, 1).any()
+
+
+@pytest.mark.parametrize(("number", "edits"), variants(7, 8, 9, 10))
+def test_attention_is_seen_in_any_right_solution(
+    number: int,
+    edits: list[list[str]],
+    become: Become,
+    ids: list[int],
+    expected: list[oracle.Array],
+) -> None:
+    become(number, edits)
+    model = load_engine(tree="steps").model
+    assert type(model).__module__ == "steps.step_10"
+    weights = attention_weights(model, ids, 4)
+    np.testing.assert_allclose(weights, expected[4], atol=TOLERANCE)
+
+
+def test_a_wrong_attention_is_seen_as_it_is(become: Become, ids: list[int]) -> None:
+    become(7, [["scores = scores + causal_mask", "causal_mask"]])
+    weights = attention_weights(load_engine(tree="steps").model, ids, 0)
+    assert np.triu(weights, 1).max() > 0.01
+
+
+@pytest.mark.parametrize("name", ["c_attn", "c_proj", "attn"])
+def test_what_is_computed_without_a_call_is_named(
+    name: str, become: Become, ids: list[int]
+) -> None:
+    if name == "attn":
+        become(8, [["self.attn(self.ln_1(x))", "self.attn.forward(self.ln_1(x))"]])
+    else:
+        given = "x" if name == "c_attn" else "merged"
+        by_hand = f"{given} @ self.{name}.weight.T + self.{name}.bias"
+        become(7, [[f"self.{name}({given})", by_hand]])
+    file = "step_08" if name == "attn" else "step_07"
+    with pytest.raises(InputError, match=rf"steps/{file}\.py .* call of {name},"):
+        attention_weights(load_engine(tree="steps").model, ids, 0)
+
+
+def test_the_model_computes_as_before_when_nobody_looks(engine: Engine, ids: list[int]) -> None:
+    before = next_logits(engine.model, ids)
+    attention_weights(engine.model, ids, 2)
+    np.testing.assert_array_equal(next_logits(engine.model, ids), before)
+
+
+def test_next_logits_are_those_of_the_last_token(engine: Engine, ids: list[int]) -> None:
+    config = engine.config
+    weights = {name: value.to_numpy().astype(float) for name, value in engine.model.parameters}
+    logits = oracle.lm_head_model(
+        weights, np.array([ids]), config.n_layer, config.n_head, config.layer_norm_epsilon
+    )
+    np.testing.assert_allclose(next_logits(engine.model, ids), logits[0, -1], atol=1e-3)
+
+
+@pytest.mark.parametrize("temperature", [1e-308, 0.1, 0.5, 1.0, 1.5, 1e300])
+def test_shares_are_those_that_tokens_are_drawn_with(
+    temperature: float, engine: Engine, ids: list[int]
+) -> None:
+    logits = next_logits(engine.model, ids)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        shares = softmax(logits, temperature)
+    with np.errstate(over="ignore"):
+        drawn = probabilities(logits[None], Sampling(temperature))[0]
+    np.testing.assert_allclose(shares, drawn, rtol=1e-9, atol=1e-300)
+    assert shares.sum() == pytest.approx(1)
+
+
+# Shapes
+
+
+def flat(line: Line) -> Iterator[Line]:
+    yield line
+    for part in line.parts:
+        yield from flat(part)
+
+
+def traced(tree: str, number: int, config: Any) -> list[Line]:
+    lines = shapes.of_modules(tree, number, config, Letters.of(config))
+    return [each for line in lines for each in flat(line)]
+
+
+@pytest.mark.parametrize("number", OF_MODULES)
+def test_traced_shapes_are_those_that_modules_return(number: int) -> None:
+    """In the same order, for a model of one layer, where nothing is shortened."""
+    config = shapes.sizes_of("solutions", None)
+    for name in ("vocab_size", "n_positions", "n_embd", "n_head"):
+        setattr(config, name, getattr(OTHER, name))
+    config.n_inner, config.n_layer = OTHER.n_inner, 1
+    letters = Letters({"B": BATCH, "T": LENGTH, **Letters.of(config).sizes})
+    found: list[str] = []
+
+    def note(module: Any, run: Callable[[], Any], inputs: tuple[Any, ...]) -> Any:
+        place = len(found)
+        found.append("")
+        result = run()
+        shapes_of = f"{letters.count(inputs)} → {letters.name(result.shape)}"
+        found[place] = f"{type(module).__name__} {shapes_of}"
+        return result
+
+    ((name, (kind,)),) = shapes.MODULES[number].items()
+    step = loading.load_step("solutions", number)
+    module = getattr(step, name)(*shapes.arguments("solutions", number, config))
+    inputs = {
+        "x": np.ones((BATCH, LENGTH, config.n_embd)),
+        "ids": np.ones((BATCH, LENGTH), int),
+        "positions": np.arange(LENGTH),
+    }
+    with around_calls(note):
+        module(tensor(inputs[kind]))
+    lines = [line for line in traced("solutions", number, config) if line.kind]
+    assert [f"{line.kind} {line.shapes}" for line in lines] == found
+
+
+def test_the_operations_of_a_step_are_those_in_its_own_file() -> None:
+    lines = traced("solutions", 7, shapes.sizes_of("solutions", None))
+    assert [(line.label, line.shapes) for line in lines] == [
+        ("GPT2MultiHeadAttention", "[B, T, C] → [B, T, C]"),
+        ("c_attn: Linear", "[B, T, C] → [B, T, 3C]"),
+        ("split", "→ 3 [B, T, C]"),
+        ("3 times", ""),
+        ("reshape", "→ [B, T, H, D]"),
+        ("transpose", "→ [B, H, T, D]"),
+        ("transpose", "→ [B, H, D, T]"),
+        ("@", "→ [B, H, T, T]"),
+        ("/", "→ [B, H, T, T]"),
+        ("+", "→ [B, H, T, T]"),
+        ("softmax", "→ [B, H, T, T]"),
+        ("@", "→ [B, H, T, D]"),
+        ("transpose", "→ [B, T, H, D]"),
+        ("reshape", "→ [B, T, C]"),
+        ("c_proj: Linear", "[B, T, C] → [B, T, C]"),
+    ]
+
+
+def test_what_is_taken_out_of_a_tensor_is_an_operation() -> None:
+    config = shapes.sizes_of("solutions", None)
+    config.n_layer = 1
+    _, greedy = shapes.of_modules("solutions", 13, config, Letters.of(config))
+    assert [(part.name, part.shapes) for part in greedy.parts if not part.kind] == [
+        ("[…]", "→ [B, C]"),
+        ("cast", "→ [B, V]"),
+        ("argmax", "→ [B, 1]"),
+        ("squeeze", "→ [B]"),
+    ]
+
+
+def test_of_letters_for_one_size_the_first_is_meant() -> None:
+    letters = Letters({"C": 8, "V": 8, "L": 32, "H": 1})
+    assert letters.name([2, 8, 32, 1, "T"]) == "[2, C, L, 1, T]"
+
+
+def test_blocks_that_are_alike_are_shown_once() -> None:
+    config = shapes.sizes_of("solutions", None)
+    labels = [line.label for line in traced("solutions", 9, config)]
+    assert [label for label in labels if "GPT2Block" in label] == ["h.0 … h.11: GPT2Block"]
+    config.n_layer = 1
+    labels = [line.label for line in traced("solutions", 9, config)]
+    assert [label for label in labels if "GPT2Block" in label] == ["h.0: GPT2Block"]
+
+
+@pytest.mark.parametrize(("number", "edits"), variants(*OF_MODULES))
+def test_any_right_solution_has_the_shapes_of_the_reference(
+    number: int, edits: list[list[str]], become: Become
+) -> None:
+    become(number, edits)
+    config = shapes.sizes_of("steps", None)
+    assert type(config).__module__ == "steps.step_01"
+    config.n_layer = 2
+    own, reference = (traced(tree, number, config) for tree in ("steps", "solutions"))
+    assert (own[0].label, own[0].shapes) == (reference[0].label, reference[0].shapes)
+    known = {(line.label, line.weights) for line in reference if line.kind}
+    labels = {label for label, _ in known}
+    assert {(line.label, line.weights) for line in own if line.label in labels} <= known
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_every_step_has_shapes(number: int, become: Become) -> None:
+    become(number, [])
+    own, reference = (shapes.of_step(number, None, tree) for tree in ("steps", "solutions"))
+    assert (own.head, own.lines, own.whose) == (reference.head, reference.lines, reference.whose)
+    assert len(reference.lines) > 1 or reference.lines[0].parts
+    assert not [each for line in reference.lines for each in flat(line) if each.shapes == "→ []"]
+
+
+def test_a_trace_leaves_max_as_it_was() -> None:
+    from max.experimental import functional as F
+    from max.experimental.nn import Module
+
+    before = dict(vars(F)), Module.__call__
+    step = loading.load_step("solutions", 5)
+    module = step.GPT2Embeddings(shapes.sizes_of("solutions", None))
+    ids = TensorType(DType.int64, ["B", "T"], device=CPU())
+    with pytest.raises(TypeError):
+        trace(module, [ids, ids], Letters({}))
+    assert (dict(vars(F)), Module.__call__) == before
+
+
+def test_a_checkpoint_shows_what_is_transposed_tied_and_left_out(engine: Engine) -> None:
+    weights = checkpoint(tied_weights(SMALL))
+    config = shapes.sizes_of("solutions", None)
+    for name in ("vocab_size", "n_positions", "n_embd", "n_head", "n_layer"):
+        setattr(config, name, getattr(SMALL, name))
+    config.n_inner = 4 * config.n_embd
+    like = Engine(config, engine.tokenizer, engine.make_loop)
+    lines = [
+        each for line in shapes.of_checkpoint("solutions", like, weights) for each in flat(line)
+    ]
+    shown = {line.name: (line.shapes, line.weights) for line in lines}
+    assert len(lines) == len(shown) == 1 + 14 + 4 + 1  # the count, a layer, the rest, and the head
+    assert shown["h.0.attn.c_attn.weight"] == ("[C, 3C] → [3C, C]", "transposed")
+    assert shown["h.0.attn.c_proj.weight"] == ("[C, C] → [C, C]", "transposed")
+    assert shown["h.0.attn.c_attn.bias"] == ("[3C] → [3C]", "")
+    assert shown["h.0.attn.bias"] == ("[1, 1, 16, 16] → left out", "")
+    assert shown["wte.weight"] == ("[V, C] → [V, C]", "")
+    assert shown["lm_head.weight"] == ("→ [V, C]", "as wte.weight")
+    assert f"{SMALL.n_layer} times" in shown
+    assert "h.1.ln_1.bias" not in shown
+
+
+def test_the_loop_shows_what_the_model_is_asked(engine: Engine) -> None:
+    (line,) = shapes.of_loop("solutions", engine)
+    assert (line.name, line.shapes) == ("generate_tokens", "[1, 4] → [1, 7]")
+    assert [part.shapes for part in line.parts] == [f"[1, {n}] → [1, {n}, V]" for n in (4, 5, 6)]
+    story = engine.write(shapes.PROMPT, max_new_tokens=3, temperature=0)
+    said = [part.weights.removeprefix("then comes ") for part in line.parts]
+    assert story == shapes.PROMPT + "".join(map(eval, said))
