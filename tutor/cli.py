@@ -35,12 +35,15 @@ def tree_option(default: str, said: str) -> Callable[[Callable[..., None]], Call
 @click.pass_context
 def app(context: click.Context) -> None:
     """Build GPT-2 from scratch on MAX, and let it write."""
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
-    elif not (ROOT / "solutions").is_dir():
+    if not (ROOT / "solutions").is_dir():
         raise EnvironmentBrokenError(
             "this tutor is not installed from a clone of the course; there, run `uv run tutor`"
         )
+    if context.invoked_subcommand is None:
+        from tutor import progress
+        from tutor.console import OpenConsole
+
+        OpenConsole(highlight=False).print(progress.welcome(progress.standings()))
 
 
 @app.command(
@@ -237,27 +240,91 @@ def watch(step: int | None) -> None:
     watch(step)
 
 
-@app.command()
-@click.argument("step", type=StepNumber(), metavar="N")
-def hint(step: int) -> None:
-    """Give the next hint for the check of step N that failed first."""
-    from rich.console import Console
+@app.command(
+    epilog="""\b
+Examples:
+  tutor progress
+  tutor progress > progress.txt
+"""
+)
+def progress() -> None:
+    """Show what the last checks said of each step, and what comes next."""
+    from tutor import progress
+    from tutor.console import OpenConsole
+
+    OpenConsole(highlight=False).print(progress.overview(progress.standings()))
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  tutor hint
+  tutor hint 7
+"""
+)
+@click.argument("step", required=False, type=StepNumber(), metavar="[N]")
+def hint(step: int | None) -> None:
+    """Give the next hint for what failed first in step N, or in the current one.
+
+    There are three for each check. The last one is nearly the code.
+    """
     from rich.text import Text
 
-    from tutor.records import next_hint
+    from tutor import hints
+    from tutor.console import OpenConsole
 
-    found = next_hint(course.load_step(step))
-    if not found:
-        name = course.label(step).capitalize()
-        click.echo(f"{name} passed its last check; there is nothing to hint at.")
-        return
-    most = len(found.check.hints)
-    lines = [found.check.title, f"Hint {found.rung} of {most}: {found.text}"]
-    if found.mistake:
-        lines.insert(1, f"Mistake: {found.mistake}")
-    if found.rung == most:
-        lines.append(f"That was the last one; see {course.file_name('solutions', step)}.")
-    Console(highlight=False).print(Text("\n".join(lines)))
+    OpenConsole().print(Text(hints.tell(step)))
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  tutor solution 7
+  tutor solution 7 --yes > difference.txt
+"""
+)
+@click.argument("step", type=StepNumber(), metavar="N")
+@click.option("--yes", "-y", is_flag=True, help="Show it without a question, passed or not.")
+def solution(step: int, yes: bool) -> None:
+    """Show your step N beside the reference, and where they differ.
+
+    If the step has not passed yet, it asks first, and `tutor progress` tells that you have looked.
+    """
+    from tutor import comparison, progress, records
+    from tutor.console import OpenConsole, page
+
+    here = progress.standing(course.load_step(step))
+    if here.verdict != "passed" and not here.was_opened:
+        name = f"{here.step.label.capitalize()} has not passed yet"
+        can_answer = sys.stdin and sys.stdin.isatty()
+        if not (yes or can_answer):
+            code = fail(f"{name}; --yes shows the solution all the same", code=1)
+            raise click.exceptions.Exit(code)
+        if not (yes or click.confirm(f"{name}. Show the solution all the same?", err=True)):
+            raise click.exceptions.Exit(1)
+        records.open_solution(step)
+    console = OpenConsole(highlight=False)
+    page(console, comparison.show(here.step, console))
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  tutor reset 7
+  tutor reset 7 --undo
+"""
+)
+@click.argument("step", type=StepNumber(), metavar="N")
+@click.option("--undo", is_flag=True, help="Bring back what was saved last.")
+def reset(step: int, undo: bool) -> None:
+    """Make step N the exercise that it was; your file is saved first.
+
+    It is kept in .tutor/saved, under a name with the time.
+    """
+    from tutor import keeping
+
+    tell = keeping.undo if undo else keeping.reset
+    click.echo(tell(course.load_step(step)))
 
 
 @app.command()
@@ -309,6 +376,9 @@ def run() -> int:
         code = fail(str(error))
     except EnvironmentBrokenError as error:
         code = fail(str(error), code=3)
+    except click.Abort:  # where a question was asked
+        click.echo(err=True)
+        code = 130
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "max":
             raise

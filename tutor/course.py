@@ -111,6 +111,15 @@ def short_name(number: int) -> str:
     return str(number) if number in CORE else f"b{number - CORE[-1]}"
 
 
+def named(numbers: list[int]) -> str:
+    """Steps in a row, as prose has them: step 02; steps 02, 03 and 05; step 12 and bonus 01."""
+    *others, last = [label(number) for number in numbers]
+    row = f"{', '.join(others)} and {last}" if others else last
+    if sum(number in CORE for number in numbers) < 2:
+        return row
+    return f"steps {row.replace('step ', '')}"
+
+
 def find_number(name: str) -> int:
     """The number of a step by any of its names: 7, 07, s07, step_07; b1, b01, bonus_01; else 0."""
     match = re.fullmatch(r"(s|step_|b|bonus_|)0*(\d+)", name.lower())

@@ -72,6 +72,18 @@ def held(patience: float = PATIENCE) -> Iterator[None]:
         raise KeyboardInterrupt
 
 
+@contextlib.contextmanager
+def left_to_another() -> Iterator[None]:
+    """Leave Ctrl-C to another program that has the terminal meanwhile."""
+    wakeup = signal.set_wakeup_fd(-1)
+    handler = signal.signal(signal.SIGINT, lambda *_: None)  # which the program does not inherit
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        signal.set_wakeup_fd(wakeup)
+
+
 def between(items: Iterable[Item]) -> Iterator[Item]:
     """The same items, none of them None; Ctrl-C is held while each is made."""
     iterator = iter(items)

@@ -13,29 +13,48 @@ from tutor.errors import InputError
 SAVED = ROOT / ".tutor" / "saved"
 
 
-def reset(step: Step) -> Path | None:
-    """Derive the stub anew; where the file that was there is now, if there was another one."""
-    stub = stubs.derive(step.number).encode()
-    file = ROOT / step.file("steps")
-    if file.is_file() and file.read_bytes() == stub:
-        raise InputError(f"{step.file('steps')} is the untouched stub; there is nothing to reset")
-    return replace(step, stub)
+def reset(step: Step) -> str:
+    """Derive the stub anew; in words, what became of the file that was there."""
+    name, file = step.file("steps"), ROOT / step.file("steps")
+    if file.is_file() and stubs.is_untouched(file, step.number):
+        return f"{name} is the untouched exercise; there is nothing to reset."
+    saved = put(step, stubs.derive(step.number).encode())
+    if not saved:
+        return f"{name} was not there; now it is the exercise again."
+    undo = f"tutor reset {step.short} --undo"
+    return f"{name} is the exercise again. Yours is saved; {undo} brings it back:\n{shown(saved)}"
 
 
-def undo(step: Step) -> tuple[Path, Path | None]:
-    """Bring back what was saved last; from where, and where the file that was there is now."""
-    if not (saved := sorted(SAVED.glob(f"{step.name}_*.py"))):
+def undo(step: Step) -> str:
+    """Bring back what was saved last; in words, from where."""
+    name, file = step.file("steps"), ROOT / step.file("steps")
+    found = sorted(SAVED.glob(f"{step.name}_*.py"), key=lambda file: (file.stat().st_mtime, file))
+    if not found:
+        raise InputError(f"nothing is saved of {step.label}; tutor reset {step.short} saves it")
+    last = found[-1]
+    if file.is_file() and file.read_bytes() == last.read_bytes():
+        raise InputError(f"{name} is what was saved last already; see {shown(last.parent)}")
+    saved = put(step, last.read_bytes())
+    words = f"{name} is what was saved last:\n{shown(last)}"
+    return f"{words}\nWhat was there is saved, too:\n{shown(saved)}" if saved else words
+
+
+def put(step: Step, text: bytes) -> Path | None:
+    """Write a text to a learner's file, once what is there is saved; to where.
+
+    An untouched stub is not saved: it can be derived again.
+    """
+    file, saved, place = ROOT / step.file("steps"), None, SAVED
+    try:
+        if file.is_file() and not stubs.is_untouched(file, step.number):
+            saved = save(step, file.read_bytes())
+        place = file
+        write(file, text)
+    except OSError as error:
         raise InputError(
-            f"nothing is saved of {step.label}; tutor reset {step.short} would save it"
-        )
-    return saved[-1], replace(step, saved[-1].read_bytes())
-
-
-def replace(step: Step, text: bytes) -> Path | None:
-    """Write a text to a learner's file, once what is there is saved; to where."""
-    file = (ROOT / step.file("steps")).resolve()
-    saved = save(step, file.read_bytes()) if file.is_file() else None
-    write(file, text)
+            f"{step.file('steps')} is left as it was, since {shown(place)} cannot be written: "
+            f"{error.strerror}; check its rights and the disk"
+        ) from error
     return saved
 
 
@@ -48,11 +67,18 @@ def save(step: Step, text: bytes) -> Path:
     return file
 
 
+def shown(file: Path) -> str:
+    """How a message calls a file of the course."""
+    return str(file.relative_to(ROOT)) if file.is_relative_to(ROOT) else str(file)
+
+
 def write(file: Path, text: bytes) -> None:
     """Write all of a file or nothing: until it is on the disk, the old one stays."""
+    if file.exists():
+        file = file.resolve()  # what a link leads to; one that leads nowhere gives way
     file.parent.mkdir(exist_ok=True)
     mode = file.stat().st_mode if file.exists() else 0o644
-    with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as new:
+    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as new:
         try:
             new.write(text)
             new.flush()

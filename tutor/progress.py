@@ -13,6 +13,8 @@ from tutor.course import BONUS, CORE, Step, all_steps
 
 # How a verdict is shown; the others are red.
 STYLES = {"passed": "green", "not started": "dim", "not checked": "yellow"}
+TITLE = "GPT-2 from scratch on MAX"
+WRITE = "tutor generate --tree steps"
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,15 @@ class Standing:
 
     step: Step
     verdict: str
-    points: int
-    is_stale: bool  # since then it was edited, or a step that it builds on
+    points: int = 0
+    was_checked: bool = False
+    edited: tuple[str, ...] = ()  # since that check: the step, earlier ones that it uses, its suite
+    was_opened: bool = False  # its solution, before it passed
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether another check could say something else."""
+        return bool(self.edited)
 
     @property
     def has_passed(self) -> bool:
@@ -30,22 +39,30 @@ class Standing:
 
     @property
     def words(self) -> str:
-        return f"{self.verdict}, edited since" if self.is_stale else self.verdict
+        """The verdict, and what has happened since."""
+        words = [self.verdict]
+        steps = ", ".join(name.removeprefix("step_") for name in self.edited if name != "suite")
+        if self.step.name in self.edited:
+            words.append("then edited")
+        elif self.is_stale:
+            words.append(f"then {steps} edited" if steps else "then checks changed")
+        return ", ".join(words + ["solution opened"] * self.was_opened)
 
 
 def standing(step: Step) -> Standing:
     """What is known of a step without checking it."""
     file, record = ROOT / step.file("steps"), records.load(step.number)
+    was_opened = "opened" in record
     if not file.is_file():
-        return Standing(step, "not there", 0, is_stale=False)
-    if file.read_bytes() == stubs.derive(step.number).encode():
-        return Standing(step, "not started", 0, is_stale=False)
+        return Standing(step, "not there", was_opened=was_opened)
+    if stubs.is_untouched(file, step.number):
+        return Standing(step, "not started", was_opened=was_opened)
     if "verdict" not in record:
-        return Standing(step, "not checked", 0, is_stale=False)
-    verdicts = record["checks"]
+        return Standing(step, "not checked", was_opened=was_opened)
+    verdicts, now = record["checks"], records.digests(step.number)
     points = sum(check.points for check in step.checks if verdicts.get(check.name) == "passed")
-    is_stale = record["fingerprint"] != records.fingerprint(step.number)
-    return Standing(step, record["verdict"], points, is_stale)
+    edited = tuple(sorted({name for name, _ in now.items() ^ record["files"].items()}))
+    return Standing(step, record["verdict"], points, True, edited, was_opened)
 
 
 def standings() -> list[Standing]:
@@ -60,67 +77,91 @@ def find_current(known: Collection[Standing]) -> Standing | None:
 
 def overview(known: Collection[Standing]) -> RenderableType:
     """All steps in a table, and the points in all."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("step", no_wrap=True)
-    table.add_column("topic", ratio=1)
-    table.add_column("")
-    table.add_column("points", justify="right", no_wrap=True)
+    table.add_column("topic", no_wrap=True)
+    table.add_column("points", width=10)
+    table.add_column("", justify="right", no_wrap=True)
     table.add_column("last check")
     for each in known:
         step, style = each.step, STYLES.get(each.verdict, "red")
         if step.number == BONUS.start:
-            table.add_section()
+            table.add_row()
         table.add_row(
             step.label.removeprefix("step "),
             step.title,
-            ProgressBar(step.points, each.points, width=12, complete_style="green"),
+            bar([each], 10),
             f"{each.points}/{step.points}",
             Text(each.words, style="yellow" if each.is_stale else style),
         )
     return Group(table, Text(), Text(f"In all: {total(known)}."), Text(what_next(known)))
 
 
+def bar(known: Collection[Standing], width: int) -> ProgressBar:
+    """How many of the points of these steps are reached."""
+    reached, most = count(known)
+    return ProgressBar(most, reached, width, complete_style="green", finished_style="green")
+
+
+def count(known: Collection[Standing]) -> tuple[int, int]:
+    """The points reached, and those that can be."""
+    return sum(each.points for each in known), sum(each.step.points for each in known)
+
+
+def core(known: Collection[Standing]) -> list[Standing]:
+    """The twelve steps of these."""
+    return [each for each in known if each.step.number in CORE]
+
+
 def total(known: Collection[Standing]) -> str:
     """How far the learner has come, in words."""
-    core = [each for each in known if each.step.number in CORE]
-    passed = sum(each.has_passed for each in core)
-    counts = f"{passed} of {len(core)} steps, {points(core)} points"
-    bonus = [each for each in known if each.step.number in BONUS]
-    return f"{counts}, and {points(bonus)} bonus points" if any(b.points for b in bonus) else counts
-
-
-def points(known: Collection[Standing]) -> str:
-    """The points reached, and those that can be."""
-    return f"{sum(each.points for each in known)} of {sum(each.step.points for each in known)}"
+    passed = sum(each.verdict == "passed" for each in core(known))
+    words = f"{passed} of {len(CORE)} steps, {{}} of {{}} points".format(*count(core(known)))
+    beyond = count([each for each in known if each.step.number in BONUS])
+    if beyond[0]:
+        words += " and {} of {} bonus points".format(*beyond)
+    again = sum(each.is_stale for each in known)
+    return f"{words}; {again} to be checked again" if again else words
 
 
 def what_next(known: Collection[Standing]) -> str:
     """The one next command, and why."""
+    return "Next: {} {}".format(*next_command(known))
+
+
+def next_command(known: Collection[Standing]) -> tuple[str, str]:
+    """Why, and which command comes next."""
     here = find_current(known)
     if here is None:
-        return "All is done. Let your own GPT-2 write: tutor generate --tree steps"
-    step = here.step
-    name = f"{step.label}, {step.title}"
-    if here.verdict == "not there":
-        return f"Next: {name}, whose file is not there: tutor reset {step.short}"
-    if here.verdict == "not started":
-        return (
-            f"Next: {name}. Fill in the TODOs of {step.file('steps')}, then: "
-            f"tutor check {step.short}"
-        )
-    return f"Next: {name}, {here.words}: tutor check {step.short}"
+        return "all steps have passed; your own GPT-2 writes:", WRITE
+    step, file = here.step, here.step.file("steps")
+    again = [each.step.short for each in known if each.verdict == "passed" and each.is_stale]
+    check = f"tutor check {step.short}"
+    match here.verdict:
+        case "not there":
+            return f"{file} is not there; this writes it anew:", f"tutor reset {step.short}"
+        case "not started" if not here.was_checked:
+            return f"read {step.chapter}, fill in the TODOs of {file}, and check them:", check
+        case "not started":
+            return f"go on with the TODOs of {file}, and check them:", check
+        case "not checked":
+            return f"check {file}, which you have begun:", check
+        case "passed":
+            return "check again what passed before an edit:", f"tutor check {' '.join(again)}"
+        case _ if here.is_stale:
+            return f"check {file} again, after your last edit:", check
+    return f"mend {file} and check it again; for a hint:", f"tutor hint {step.short}"
 
 
 def welcome(known: Collection[Standing]) -> RenderableType:
     """What `tutor` says by itself: where the learner is, and the one next command."""
-    core = [each for each in known if each.step.number in CORE]
-    bar = ProgressBar(
-        sum(each.step.points for each in core), sum(each.points for each in core), width=40
-    )
-    return Group(
-        Text("GPT-2 from scratch on MAX", style="bold"),
-        bar,
-        Text(f"{total(known)}."),
-        Text(what_next(known)),
-        Text("tutor --help lists all commands.", style="dim"),
-    )
+    here, (why, command) = find_current(known), next_command(known)
+    line = Table.grid()
+    line.add_row(bar(core(known), 40))
+    parts: list[RenderableType] = [Text(TITLE, style="bold"), line, Text(f"{total(known)}.\n")]
+    if here:
+        if here.step.number in BONUS:
+            parts.append(Text(f"Your own GPT-2 writes: {WRITE}"))
+        parts.append(Text(f"You are at {here.step.label}, {here.step.title}: {here.words}."))
+    parts += [Text(f"{why[0].upper()}{why[1:]}"), Text(f"\n  {command}\n", style="bold")]
+    return Group(*parts, Text("tutor --help lists all commands.", style="dim"))

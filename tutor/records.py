@@ -1,14 +1,15 @@
 """What is kept of the last check of each step; a check finds all of it out again."""
 
+import contextlib
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tutor import ROOT, keeping
-from tutor.course import Check, Step, file_name, find_number, load_step, step_name
+from tutor import ROOT, keeping, stubs
+from tutor.course import NUMBERS, file_name, find_number, load_step, step_name
 
 if TYPE_CHECKING:
     from tutor.grading.results import Result
@@ -22,12 +23,33 @@ def record_file(number: int) -> Path:
 
 
 def load(number: int) -> dict[str, Any]:
-    """What was kept, or nothing."""
+    """What was kept, or nothing if it cannot be read, or has not the form that it is kept in."""
     try:
-        record = json.loads(record_file(number).read_text())
-    except (OSError, ValueError):
+        record = json.loads(record_file(number).read_bytes())
+    except (OSError, ValueError, RecursionError):
         return {}
-    return record if isinstance(record, dict) else {}
+    return record if is_sound(record) else {}
+
+
+def is_sound(record: Any) -> bool:
+    """Whether this has the form of a record; a step that was not checked has no verdict yet."""
+    if not isinstance(record, dict) or ("verdict" in record) != ({"checks", "files"} <= {*record}):
+        return False
+    rungs, culprits = record.get("hints", {}), record.get("culprits", [])
+    return (
+        all(isinstance(record.get(name, ""), str) for name in ("verdict", "opened"))
+        and isinstance(record.get("mistake"), str | None)
+        and all(is_map_of(str, record.get(name, {})) for name in ("checks", "files"))
+        and is_map_of(int, rungs)
+        and min(rungs.values(), default=0) >= 0
+        and isinstance(culprits, list)
+        and all(number in NUMBERS for number in culprits)
+    )
+
+
+def is_map_of(kind: type, value: Any) -> bool:
+    """Whether this is a dictionary with such values."""
+    return isinstance(value, dict) and all(isinstance(item, kind) for item in value.values())
 
 
 def update(number: int, **entries: Any) -> None:
@@ -45,56 +67,40 @@ def save(result: "Result") -> None:
         result.step.number,
         checks={name: str(outcome.verdict) for name, outcome in result.outcomes.items()},
         mistake=result.mistake.says if result.mistake else None,
+        culprits=result.culprits,
         verdict=str(result.verdict),
-        fingerprint=result.fingerprint,
+        files=result.files,
     )
 
 
-def fingerprint(number: int, root: Path = ROOT) -> str:
-    """A digest of all that the verdict on a learner's step rests on.
+def open_solution(number: int) -> None:
+    """Keep when the solution of a step was looked at before the step had passed."""
+    update(number, opened=datetime.now().astimezone().isoformat(timespec="seconds"))
 
-    That is the suite, and the step with the earlier ones that it imports.
+
+def digests(number: int, root: Path = ROOT) -> dict[str, str]:
+    """A digest of each text that the verdict on a learner's step rests on, by its name.
+
+    That is the suite, the step, and the earlier ones that it imports, or their references as long
+    as these stand in for them.
     """
     step = load_step(number)
-    texts = [(ROOT / name).read_bytes() for name in (step.suite, step.registry)]
-    texts += sources(number, root).values()
-    return hashlib.sha256(b"\0".join(texts)).hexdigest()
+    texts = {"suite": b"".join((ROOT / name).read_bytes() for name in (step.suite, step.registry))}
+    for each, text in sources(number, root).items():
+        stands_in = each != number and stubs.unfinished(root / file_name("steps", each))
+        reference = ROOT / file_name("solutions", each)
+        texts[step_name(each)] = reference.read_bytes() if stands_in else text
+    return {name: hashlib.sha256(text).hexdigest() for name, text in texts.items()}
 
 
 def sources(number: int, root: Path = ROOT) -> dict[int, bytes]:
-    """The text of a learner's step, and of the earlier ones that it imports; b"" if not there."""
+    """The text of a learner's step, and of the earlier ones that it imports; empty if not there."""
     waiting, texts = [number], dict[int, bytes]()
     while waiting:
         each = waiting.pop()
-        file = root / file_name("steps", each)
-        texts[each] = file.read_bytes() if file.is_file() else b""
+        texts[each] = b""
+        with contextlib.suppress(OSError):  # it may be on its way, as when an editor replaces it
+            texts[each] = (root / file_name("steps", each)).read_bytes()
         imported = re.findall(rb"^from steps\.(\w+) import", texts[each], re.MULTILINE)
         waiting += {find_number(name.decode()) for name in imported} - {0, *texts}
     return texts
-
-
-@dataclass(frozen=True)
-class Hint:
-    """A hint for the check that failed first; `rung` counts from 1."""
-
-    check: Check
-    rung: int
-    mistake: str | None  # that was recognized there, which is the best hint of all
-
-    @property
-    def text(self) -> str:
-        return self.check.hints[self.rung - 1]
-
-
-def next_hint(step: Step) -> Hint | None:
-    """The next hint, or the last one again; None if the step passed its last check."""
-    record = load(step.number)
-    verdicts = record.get("checks", {})
-    failed = [check for check in step.checks if verdicts.get(check.name) != "passed"]
-    if not failed:
-        return None
-    check = failed[0]
-    hints = record.get("hints", {})
-    rung = min(hints.get(check.name, 0) + 1, len(check.hints))
-    update(step.number, hints={**hints, check.name: rung})
-    return Hint(check, rung, record.get("mistake"))

@@ -34,6 +34,11 @@ def derive(number: int, tree: str = "steps") -> str:
     return with_header("\n".join(lines) + "\n", number)
 
 
+def is_untouched(file: Path, number: int) -> bool:
+    """Whether a learner's file is still the stub of its step."""
+    return file.read_bytes() == derive(number).encode()
+
+
 def functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
     """The functions of a module and the methods of its classes, with their full names."""
     for node in tree.body:

@@ -18,9 +18,9 @@ from rich.console import Console
 
 from tests.project.commands import SECONDS as SECONDS_OF_A_CHILD
 from tests.project.commands import assert_refused, run_child, run_here, start_child
-from tutor import ROOT, records, stubs
-from tutor.course import BONUS, NUMBERS, find_number, load_step, solution_source
-from tutor.grading import channel, report
+from tutor import ROOT, stubs
+from tutor.course import BONUS, NUMBERS, find_number, load_step, named, solution_source
+from tutor.grading import channel
 from tutor.grading.check import run_suites
 from tutor.grading.errors import TimedOutError
 from tutor.grading.process import Clock, CodeProcess
@@ -236,7 +236,7 @@ def test_a_step_that_is_not_there_says_how_to_get_it(course: Path) -> None:
     (course / "steps" / "step_07.py").unlink()
     result, text = check(course, 7)
     assert result.verdict is Verdict.NOT_STARTED
-    assert "steps/step_07.py is not there: tools/make_stubs.py writes it anew" in text
+    assert "steps/step_07.py is not there: tutor reset 7 writes it anew" in text
 
 
 def test_advice_is_given_on_what_is_right_and_could_be_better(course: Path) -> None:
@@ -275,8 +275,8 @@ def test_bonus_steps_have_points_and_names_of_their_own() -> None:
     points = [load_step(number).points for number in (12, BONUS[0])]
     expected = "In all: {0} of {0} points and {1} of {1} bonus points.\n".format(*points)
     assert finished.out.endswith(expected)
-    assert report.named([1, 2, 12, 13]) == "steps 01, 02, 12 and bonus 01"
-    assert report.named([12, 13]) == "step 12 and bonus 01"
+    assert named([1, 2, 12, 13]) == "steps 01, 02, 12 and bonus 01"
+    assert named([12, 13]) == "step 12 and bonus 01"
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -431,42 +431,3 @@ def test_all_solutions_pass() -> None:
     assert "✗" not in finished.out
     assert "\x1b" not in finished.out
     assert finished.out.endswith("In all: 100 of 100 points.\n")
-
-
-def test_hints_climb_the_ladder_of_the_check_that_failed_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, course: Path
-) -> None:
-    monkeypatch.setattr(records, "FOLDER", tmp_path / ".tutor")
-    change(course, 7, "math.sqrt(self.head_dim)", "24")
-    result, _ = check(course, 7)
-    records.save(result)
-    step = load_step(7)
-    equation = next(check for check in step.checks if check.name == "equation")
-    for rung in (1, 2, 3, 3):
-        finished = run_here("hint", "7")
-        assert finished.code == 0
-        words = f"Hint {rung} of 3: {equation.hints[rung - 1]}"
-        said = " ".join(finished.out.split())
-        assert said.startswith(equation.title)
-        assert words in said
-        assert "Mistake: " not in said
-        assert ("That was the last one; see solutions/solution_07.py." in said) is (rung == 3)
-
-
-def test_a_hint_before_any_check_is_the_first_of_the_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(records, "FOLDER", tmp_path / ".tutor")
-    first = load_step(7).checks[0].hints[0]
-    assert first in " ".join(run_here("hint", "7").out.split())
-
-
-def test_a_record_that_cannot_be_read_or_kept_is_no_obstacle(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setattr(records, "FOLDER", tmp_path / "file")
-    assert run_here("hint", "7").code == 0
-    monkeypatch.setattr(records, "FOLDER", tmp_path)
-    (tmp_path / "step_07.json").write_text("[1")
-    assert run_here("hint", "7").code == 0

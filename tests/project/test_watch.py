@@ -191,7 +191,8 @@ def test_keys_wait_for_the_check_to_end_but_to_quit_does_not(course: Path) -> No
         before = terminal.settings
         wait_until(lambda: terminal.settings != before)
         terminal.type("h")
-        hint = f"{load_step(1).checks[0].title} Hint 1 of 3: {load_step(1).checks[0].hints[0]}"
+        first = load_step(1).checks[0]
+        hint = f"Step 01: {first.title} Hint 1 of 3: {first.hints[0]}"
         terminal.wait_for(f"{AGAIN} {KEYS} {hint} {KEYS}")
         step_file(course, 1).write_text(endless(course))
         process = process_of(course)

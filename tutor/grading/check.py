@@ -8,10 +8,11 @@ from unittest import mock
 from rich.console import Console
 from rich.text import Text
 
-from tutor import ROOT, records
+from tutor import ROOT, progress, records
+from tutor.console import OpenConsole
 from tutor.course import BONUS, CORE, load_step
 from tutor.errors import EnvironmentBrokenError
-from tutor.grading.report import Display, OpenConsole
+from tutor.grading.report import Display
 from tutor.grading.results import Result, Verdict
 from tutor.grading.workbench import Workbench
 
@@ -34,11 +35,15 @@ def check_steps(
         results = run_suites(numbers, bench, console)
     finally:
         bench.close()
-    if tree == "steps" and root == ROOT:
+    is_own = tree == "steps" and root == ROOT
+    if is_own:
         for result in results:
-            records.save(result)
+            if result.verdict is not Verdict.BROKEN:  # which says nothing of the step
+                records.save(result)
     if len(results) > 1:
         console.print(f"\nIn all: {total(numbers, results)}.")
+    elif is_own and results[0].verdict is Verdict.PASSED:
+        console.print(f"So far: {progress.total(progress.standings())}.")
     return [result.verdict for result in results]
 
 

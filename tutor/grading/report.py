@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tutor import ROOT
-from tutor.course import CORE, NUMBERS, Check, label, load_step, short_name
+from tutor.course import CORE, NUMBERS, Check, load_step, named, short_name
 from tutor.errors import EnvironmentBrokenError
 from tutor.grading.errors import CodeError, ContractError, NotStartedError
 from tutor.grading.expectations import MismatchError
@@ -19,13 +19,6 @@ from tutor.grading.results import Outcome, Result, Verdict
 STYLES = {Verdict.PASSED: "green", Verdict.NOT_STARTED: "yellow"}  # of the others: red
 WRITE = "tutor generate --tree steps lets your own GPT-2 write"
 MOST_PLACES = 3  # lines of the code that are shown for a crash
-
-
-class OpenConsole(Console):
-    """A console that leaves it to its user what happens when nobody reads on."""
-
-    def on_broken_pipe(self) -> None:
-        raise BrokenPipeError
 
 
 class Display:
@@ -78,15 +71,6 @@ def heading(result: Result) -> RenderableType:
         steps = named([number for number, reason in result.replaced.items() if reason == why])
         parts.append(Text(f"The reference stands in for {steps} ({why})."))
     return Group(*parts)
-
-
-def named(numbers: list[int]) -> str:
-    """Steps in a row, as prose has them: step 02; steps 02, 03 and 05; step 12 and bonus 01."""
-    *others, last = [label(number) for number in numbers]
-    row = f"{', '.join(others)} and {last}" if others else last
-    if sum(number in CORE for number in numbers) < 2:
-        return row
-    return f"steps {row.replace('step ', '')}"
 
 
 def check_line(check: Check, outcome: Outcome | None) -> RenderableType:

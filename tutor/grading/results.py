@@ -72,7 +72,7 @@ class Result:
     mistake: Mistake | None = None
     culprits: list[int] = field(default_factory=list)  # earlier steps that it comes from
     advice: list[str] = field(default_factory=list)  # on what is right, and could be better
-    fingerprint: str = ""  # of the learner's files, when the check began
+    files: dict[str, str] = field(default_factory=dict)  # digests of them, when the check began
 
     @property
     def points(self) -> int:

@@ -63,7 +63,7 @@ class Suites:
     def _begin(self, number: int) -> None:
         step, tree = load_step(number), self.bench.tree
         result = Result(step, tree, replaced_steps(self.bench.root, tree, number))
-        result.fingerprint = records.fingerprint(number, self.bench.root)
+        result.files = records.digests(number, self.bench.root)
         self.results.append(result)
         self.bench.select(number, reference=result.replaced)
         for listener in self.listeners:

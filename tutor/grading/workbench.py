@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tutor import ROOT
-from tutor.course import file_name
+from tutor.course import file_name, short_name
 from tutor.errors import EnvironmentBrokenError
 from tutor.grading.errors import NotStartedError
 from tutor.grading.process import Clock, CodeProcess
@@ -82,7 +82,8 @@ class Workbench:
         name = file_name(self.tree, self._step["number"])
         expected = self.root / name
         if self._step["source"] is None and not expected.exists():
-            raise NotStartedError(f"{name} is not there", "tools/make_stubs.py writes it anew")
+            anew = f"tutor reset {short_name(self._step['number'])} writes it anew"
+            raise NotStartedError(f"{name} is not there", anew)
         file = process.ask({"do": "load", **self._step}, self._clock)
         if Path(file) != expected:
             raise EnvironmentBrokenError(f"{file} was loaded in place of {expected}")

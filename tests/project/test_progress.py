@@ -1,0 +1,302 @@
+"""Where the learner is: `tutor progress`, `tutor` alone, and what they are told from."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tests.project.commands import SECONDS, run_child, start_child
+from tests.project.courses import (
+    edit,
+    keep_check,
+    make_course,
+    record_file,
+    solve,
+    step_file,
+)
+from tests.project.terminals import in_terminal
+from tests.project.test_project import PIXI_TASKS, parse
+from tutor import progress
+from tutor.course import BONUS, CORE, NUMBERS, all_steps, load_step
+from tutor.progress import Standing
+
+HEAVY = {"max", "numpy", "pytest", "tokenizers", "transformers", "safetensors", "torch"}
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Path:
+    return make_course(tmp_path)
+
+
+def said(course: Path, *arguments: str) -> str:
+    """What a command says, in one line."""
+    finished = run_child(*arguments, course=course)
+    assert (finished.code, finished.err) == (0, "")
+    return " ".join(finished.out.split())
+
+
+def last_check(course: Path, number: int) -> str:
+    """What `tutor progress` says of a step."""
+    finished = run_child("progress", course=course)
+    assert (finished.code, finished.err) == (0, "")
+    title = load_step(number).title
+    (line,) = [line for line in finished.out.splitlines() if title in line[:40]]
+    return line.split("/")[1].split(maxsplit=1)[1].strip()
+
+
+def test_a_fresh_course_begins_with_step_one(course: Path) -> None:
+    first = "Read book/src/step_01.md, fill in the TODOs of steps/step_01.py, and check them:"
+    assert f"You are at step 01, Model configuration: not started. {first} tutor check 1" in said(
+        course
+    )
+    overview = said(course, "progress")
+    assert overview.count("not started") == len(NUMBERS)
+    assert "In all: 0 of 12 steps, 0 of 100 points. Next: read book" in overview
+    assert overview.endswith("tutor check 1")
+    assert not (course / ".tutor").exists()
+
+
+def test_a_check_is_kept_until_its_step_is_edited(course: Path) -> None:
+    solve(course, 1)
+    assert last_check(course, 1) == "not checked"
+    assert "So far: 1 of 12 steps, 6 of 100 points." in said(course, "check", "1")
+    assert last_check(course, 1) == "passed"
+    assert "You are at step 02, Causal mask" in said(course)
+    before = step_file(course, 1).read_text()
+    edit(course, 1)
+    assert last_check(course, 1) == "passed, then edited"
+    overview = said(course, "progress")
+    assert "In all: 1 of 12 steps, 6 of 100 points; 1 to be checked again." in overview
+    assert overview.endswith("Next: check again what passed before an edit: tutor check 1")
+    step_file(course, 1).write_text(before)
+    assert last_check(course, 1) == "passed"
+
+
+def test_a_step_is_stale_after_an_edit_of_an_earlier_one_that_it_uses(course: Path) -> None:
+    solve(course, 1, 2, 3, 4, 5, 6, 7, 8)
+    for number in (2, 7, 8):
+        keep_check(course, number)
+    edit(course, 5)  # which step 07 does not use
+    assert last_check(course, 8) == "passed"
+    edit(course, 2)
+    assert last_check(course, 2) == "passed, then edited"
+    assert last_check(course, 7) == "passed, then 02 edited"
+    assert last_check(course, 8) == "passed, then 02 edited"  # by way of step 07
+    for number in range(1, 7):
+        keep_check(course, number)
+    assert said(course).endswith(
+        "You are at step 07, Multi-head attention: passed, then 02 edited. Check again what "
+        "passed before an edit: tutor check 7 8 tutor --help lists all commands."
+    )
+
+
+def test_a_step_does_not_rest_on_one_for_which_the_reference_stood_in(course: Path) -> None:
+    solve(course, 7)
+    keep_check(course, 7)
+    edit(course, 2)
+    assert last_check(course, 7) == "passed"
+    solve(course, 2)
+    assert last_check(course, 7) == "passed, then 02 edited"
+
+
+def test_a_step_is_stale_once_its_checks_are_others(course: Path) -> None:
+    solve(course, 3)
+    keep_check(course, 3)
+    with (course / load_step(3).suite).open("a") as suite:
+        suite.write("# another\n")
+    assert last_check(course, 3) == "passed, then checks changed"
+
+
+def test_a_lost_record_loses_nothing(course: Path) -> None:
+    solve(course, 1, 3)
+    keep_check(course, 1)
+    keep_check(course, 3)
+    files = [step_file(course, number).read_bytes() for number in NUMBERS]
+    for file in (course / ".tutor").iterdir():
+        file.unlink()
+    (course / ".tutor").rmdir()
+    assert last_check(course, 1) == last_check(course, 3) == "not checked"
+    assert files == [step_file(course, number).read_bytes() for number in NUMBERS]
+    said(course, "check", "1", "3")
+    assert last_check(course, 1) == last_check(course, 3) == "passed"
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "",
+        "[1",
+        "[]",
+        "null",
+        "\xff",
+        "[" * 100_000,
+        {"verdict": 3},
+        {"verdict": "passed"},
+        {"verdict": "passed", "checks": [], "files": {}},
+        {"verdict": None, "checks": {}, "files": {}},
+        {"checks": {}, "files": {}},
+        {"verdict": "passed", "checks": {"shapes": 7}, "files": {}},
+        {"verdict": "passed", "checks": {}, "files": "digest"},
+        {"hints": {"parameters": "2"}},
+        {"hints": {"parameters": -7}},
+        {"hints": ["parameters"]},
+        {"verdict": "wrong", "checks": {}, "files": {}, "culprits": [99]},
+        {"verdict": "wrong", "checks": {}, "files": {}, "mistake": ["no"]},
+        {"opened": True},
+    ],
+    ids=lambda record: (record if isinstance(record, str) else json.dumps(record))[:50],
+)
+def test_a_record_that_makes_no_sense_is_no_record(course: Path, record: object) -> None:
+    solve(course, 7)
+    record_file(course, 7).parent.mkdir()
+    text = record if isinstance(record, str) else json.dumps(record)
+    record_file(course, 7).write_text(text, encoding="latin-1")
+    assert last_check(course, 7) == "not checked"
+    assert "Hint 1 of 3" in said(course, "hint", "7")
+    assert "Hint 2 of 3" in said(course, "hint", "7")
+
+
+@pytest.mark.parametrize("place", ["file", "folder"])
+def test_a_record_that_cannot_be_kept_is_no_obstacle(course: Path, place: str) -> None:
+    solve(course, 1)
+    if place == "file":
+        (course / ".tutor").write_text("")
+    else:
+        record_file(course, 1).mkdir(parents=True)
+    assert "So far: 0 of 12 steps" in said(course, "check", "1")
+    assert last_check(course, 1) == "not checked"
+    assert "Hint 1 of 3" in said(course, "hint", "1")
+
+
+def test_a_broken_environment_leaves_the_last_check_as_it_is(course: Path, tmp_path: Path) -> None:
+    solve(course, 1)
+    keep_check(course, 1)
+    fake = tmp_path / "fake" / "max"
+    fake.mkdir(parents=True)
+    (fake / "__init__.py").write_text("raise ImportError('libc is too old')")
+    finished = run_child("check", "1", environment={"PYTHONPATH": str(fake.parent)}, course=course)
+    assert finished.code == 3
+    assert last_check(course, 1) == "passed"
+
+
+def passed(*numbers: int) -> list[Standing]:
+    steps = [load_step(number) for number in numbers]
+    return [Standing(step, "passed", step.points, was_checked=True) for step in steps]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "was_checked", "edited", "why", "command"),
+    [
+        ("not there", False, (), "steps/step_07.py is not there", "tutor reset 7"),
+        ("not started", False, (), "read book/src/step_07.md, fill in the TODOs", "tutor check 7"),
+        ("not started", True, (), "go on with the TODOs of steps/step_07.py", "tutor check 7"),
+        ("not checked", False, (), "check steps/step_07.py", "tutor check 7"),
+        ("wrong", True, (), "mend steps/step_07.py", "tutor hint 7"),
+        ("timed out", True, (), "mend steps/step_07.py", "tutor hint 7"),
+        ("crashed", True, ("step_07",), "check steps/step_07.py again", "tutor check 7"),
+        ("passed", True, ("step_02",), "check again what passed", "tutor check 7"),
+    ],
+)
+def test_each_verdict_has_its_next_command(
+    verdict: str, was_checked: bool, edited: tuple[str, ...], why: str, command: str
+) -> None:
+    here = Standing(load_step(7), verdict, 3, was_checked=was_checked, edited=edited)
+    known = [*passed(*range(1, 7)), here, Standing(load_step(8), "not started")]
+    assert progress.find_current(known) is here
+    words, found = progress.next_command(known)
+    assert words.startswith(why)
+    assert found == command
+    assert progress.what_next(known) == f"Next: {words} {command}"
+    parse(command.split()[1:])
+
+
+def test_after_the_twelve_steps_your_own_gpt2_writes() -> None:
+    known = [*passed(*CORE), Standing(load_step(BONUS[0]), "not started")]
+    with Console(width=80) as console, console.capture() as captured:
+        console.print(progress.welcome(known))
+    assert "Your own GPT-2 writes: tutor generate --tree steps\n" in captured.get()
+    assert "  tutor check b1\n" in captured.get()
+    assert progress.total(known) == "12 of 12 steps, 100 of 100 points"
+    known = passed(*NUMBERS)
+    assert progress.total(known).startswith("12 of 12 steps, 100 of 100 points and 38 of 38 bonus")
+    assert progress.find_current(known) is None
+    assert progress.next_command(known)[1] == "tutor generate --tree steps"
+    parse(progress.WRITE.split()[1:])
+
+
+def test_all_steps_fit_on_a_screen_of_80_by_24(course: Path) -> None:
+    solve(course, 1, 2)
+    keep_check(course, 1, opened="yesterday")
+    keep_check(course, 2, ["dtypes"])
+    with in_terminal("progress", course=course) as (terminal, child):
+        assert child.wait(SECONDS) == 0
+        text = terminal.wait_for("tutor hint 2")
+    lines = text.splitlines()
+    assert lines[0].split() == ["step", "topic", "points", "last", "check"]
+    for step, line in zip(all_steps(), [line for line in lines[1:17] if line], strict=True):
+        assert step.title in line
+    assert "passed, solution opened" in lines[1]
+    assert b"\x1b[32m" in terminal.written
+
+
+def test_without_colours_there_are_none(course: Path) -> None:
+    with in_terminal("progress", course=course, NO_COLOR="1") as (terminal, child):
+        assert child.wait(SECONDS) == 0
+        terminal.wait_for("tutor check 1")
+    assert b"\x1b[3" not in terminal.written
+    assert "\x1b" not in run_child("progress", course=course).out
+
+
+@pytest.mark.parametrize("arguments", [[], ["progress"], ["hint"]])
+def test_a_reader_that_goes_away_is_no_error(course: Path, arguments: list[str]) -> None:
+    with start_child(*arguments, course=course) as child:
+        assert child.stdout
+        assert child.stderr
+        child.stdout.close()
+        assert child.wait(SECONDS) == 0
+        assert child.stderr.read() == b""
+
+
+def test_what_is_no_clone_of_the_course_says_so(course: Path) -> None:
+    (course / "solutions").rename(course / "elsewhere")
+    for arguments in ([], ["progress"], ["reset", "7"]):
+        finished = run_child(*arguments, course=course)
+        assert (finished.code, finished.out) == (3, "")
+        assert "not installed from a clone of the course" in finished.err
+    assert run_child("--help", course=course).out.startswith("Usage: tutor")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["progress"], ["hint", "7"], ["hint"], ["solution", "7", "--yes"], ["reset", "7"],
+     ["reset", "7", "--undo"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_commands_of_the_day_import_nothing_heavy(course: Path, arguments: list[str]) -> None:
+    solve(course, 7)
+    keep_check(course, 7, ["equation"])
+    assert run_child("reset", "7", course=course).code == 0
+    if "--undo" not in arguments:
+        solve(course, 7)
+    code = (
+        "import sys\n"
+        "from tutor.__main__ import main\n"
+        "try: main()\n"
+        "except SystemExit as ended: assert not ended.code\n"
+        f"sys.exit(str({HEAVY} & sys.modules.keys() or ''))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=course, env=dict(os.environ),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.stderr.strip() == ""
+    assert ended.stdout
+
+
+def test_commands_of_the_day_have_pixi_tasks() -> None:
+    for name in ("progress", "hint", "solution", "reset"):
+        assert PIXI_TASKS[name]["cmd"] == f"tutor {name}"
