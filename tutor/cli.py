@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem, shell_complete
@@ -325,6 +327,119 @@ def reset(step: int, undo: bool) -> None:
 
     tell = keeping.undo if undo else keeping.reset
     click.echo(tell(course.load_step(step)))
+
+
+@app.group(
+    invoke_without_command=True,
+    epilog="""\b
+Examples:
+  tutor show attention "The witch gave Hansel an apple, and Hansel ate it."
+  tutor show next "The king said to his"
+  tutor show shapes 7
+""",
+)
+@click.pass_context
+def show(context: click.Context) -> None:
+    """Show what goes on inside a model: here, or as a picture in a file."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+def picture(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that all pictures share."""
+    for option in (
+        click.option(
+            "--output",
+            metavar="FILE",
+            type=click.Path(path_type=Path),
+            help="Draw it there, as PNG or SVG.",
+        ),
+        tree_option("solutions", "Whose code runs: the reference or yours."),
+        click.option(
+            "--model",
+            shell_complete=complete_file,
+            help="A local folder or a Hub name, like gpt2.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@show.command(
+    epilog="""\b
+Examples:
+  tutor show attention "The witch gave Hansel an apple, and Hansel ate it."
+  tutor show attention "The witch gave Hansel an apple." --layer 3 --head 0
+  tutor show attention "The witch gave Hansel an apple." --output heads.png
+  tutor show attention "The witch gave Hansel an apple." --tree steps
+"""
+)
+@click.argument("text")
+@click.option("--layer", type=int, help="Count from 0.  [default: the last]")
+@click.option(
+    "--head", type=int, help="Count from 0.  [default: their mean; in a file, each of them]"
+)
+@picture
+def attention(text: str, layer: int | None, head: int | None, **options: Any) -> None:
+    """Show how much each token of TEXT takes from the ones before it."""
+    from tutor.showing import show_attention
+
+    show_attention(text, layer, head, **options)
+
+
+@show.command(
+    "next",
+    epilog="""\b
+Examples:
+  tutor show next "The king said to his"
+  tutor show next "The king said to his" --temperature 0.2 --temperature 2 --top 20
+  tutor show next "The king said to his" --output next.svg
+""",
+)
+@click.argument("text")
+@click.option(
+    "--temperature",
+    "temperatures",
+    type=float,
+    multiple=True,
+    default=(0.5, 0.8, 1.0, 1.5),
+    show_default=True,
+    help="Give it several times for several.",
+)
+@click.option(
+    "--top",
+    type=click.IntRange(1, 100),
+    default=10,
+    show_default=True,
+    help="Show so many tokens, the likeliest first.",
+)
+@picture
+def next_token(text: str, temperatures: tuple[float, ...], top: int, **options: Any) -> None:
+    """Show which tokens may follow TEXT, and how likely each is."""
+    from tutor.showing import show_next
+
+    show_next(text, temperatures, top, **options)
+
+
+@show.command(
+    epilog="""\b
+Examples:
+  tutor show shapes 7
+  tutor show shapes 7 --tree steps
+  tutor show shapes 10 --model models/fairy-tales --output shapes.svg
+"""
+)
+@click.argument("step", type=StepNumber(), metavar="N")
+@picture
+def shapes(step: int, **options: Any) -> None:
+    """Show the shapes on the way through step N.
+
+    They have the sizes of GPT-2 small, unless there is a --model; where a step needs weights, those
+    of the bundled model.
+    """
+    from tutor.showing import show_shapes
+
+    show_shapes(step, **options)
 
 
 @app.command()
