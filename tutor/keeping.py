@@ -21,8 +21,10 @@ def reset(step: Step) -> str:
     saved = put(step, stubs.derive(step.number).encode())
     if not saved:
         return f"{name} was not there; now it is the exercise again."
-    undo = f"tutor reset {step.short} --undo"
-    return f"{name} is the exercise again. Yours is saved; {undo} brings it back:\n{shown(saved)}"
+    return (
+        f"{name} is the exercise again. Yours is saved:\n{shown(saved)}\n"
+        f"To bring it back: tutor reset {step.short} --undo"
+    )
 
 
 def undo(step: Step) -> str:

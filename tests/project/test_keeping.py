@@ -48,8 +48,8 @@ def test_a_reset_saves_and_undo_brings_back(course: Path) -> None:
     assert kept.read_bytes() == OWN
     shown = f".tutor/saved/{kept.name}"
     assert said == (
-        "steps/step_07.py is the exercise again. Yours is saved; tutor reset 7 --undo brings it "
-        f"back:\n{shown}\n"
+        f"steps/step_07.py is the exercise again. Yours is saved:\n{shown}\n"
+        "To bring it back: tutor reset 7 --undo\n"
     )
     when = datetime.strptime(kept.stem, "step_07_%Y-%m-%d_%H-%M-%S-%f")
     assert abs((datetime.now() - when).total_seconds()) < 600
