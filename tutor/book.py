@@ -52,7 +52,7 @@ def build(site: Path) -> str:
 
 def mdbook_version() -> str:
     """The one version that the book is built with; pixi.toml has it, and only that."""
-    pixi = tomllib.loads((ROOT / "pixi.toml").read_text())
+    pixi = tomllib.loads((ROOT / "pixi.toml").read_text(encoding="utf-8"))
     version: str = pixi["dependencies"]["mdbook"]
     return version.removeprefix("==")
 

@@ -140,7 +140,7 @@ def file_name(tree: str, number: int) -> str:
 
 def solution_source(number: int, tree: str = "solutions") -> str:
     """The reference of a step as text, importing from the tree that it is to be part of."""
-    source = (ROOT / file_name("solutions", number)).read_text()
+    source = (ROOT / file_name("solutions", number)).read_text(encoding="utf-8")
     if tree == "solutions":
         return source
     own = source.replace("solutions.solution_", "steps.step_")
@@ -151,7 +151,7 @@ def solution_source(number: int, tree: str = "solutions") -> str:
 def load_step(number: int) -> Step:
     """The registered step of this number."""
     file = EXERCISES / f"{step_name(number)}.toml"
-    entries: dict[str, Any] = tomllib.loads(file.read_text())
+    entries: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
     checks, mistakes = entries.pop("checks"), entries.pop("mistakes")
     return Step(
         number=number,

@@ -97,7 +97,7 @@ def bundled_model(folder: Path) -> Finding:
         checkpoint.check_folder(folder)
     except InputError as error:
         return Finding("Bundled model", f"{error}; `git checkout models` restores it", ok=False)
-    sums = json.loads((folder / "checksums.json").read_text())
+    sums = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))
     for file, digest in sums.items():
         if hashlib.sha256((folder / file).read_bytes()).hexdigest() != digest:
             text = f"{file} is damaged; `git checkout models` restores it"

@@ -72,7 +72,7 @@ def find_pack() -> Pack | None:
     if not manifest.is_file():
         return None
     try:
-        entries = json.loads(manifest.read_text())
+        entries = json.loads(manifest.read_text(encoding="utf-8"))
         needed = CPU_FLAGS[entries["cpu"]]
         files = {path: (int(size), str(digest)) for path, size, digest in entries["files"]}
     except (ValueError, KeyError, TypeError) as error:
@@ -90,7 +90,7 @@ def pack_name() -> str:
 def cpu_flags() -> set[str]:
     """What this CPU offers, in Linux's words; nothing where that cannot be asked."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return set()
     return next((set(line.split()[2:]) for line in lines if line.startswith("flags")), set())

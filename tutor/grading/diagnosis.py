@@ -99,7 +99,7 @@ def likely_mistakes(result: Result) -> Iterator[list[Mistake]]:
 def failing_checks() -> dict[str, dict[str, list[str]]]:
     """By step and mistake, the checks that fail: what tools/record_failures.py found."""
     table: dict[str, dict[str, list[str]]] = json.loads(
-        (EXERCISES / "failing_checks.json").read_text()
+        (EXERCISES / "failing_checks.json").read_text(encoding="utf-8")
     )
     return table
 

@@ -165,7 +165,7 @@ class CodeProcess:
 def read_line(file: Path, number: int) -> str:
     """A line of a file, or nothing if there is none."""
     try:
-        return file.read_text().splitlines()[number - 1].strip()
+        return file.read_text(encoding="utf-8").splitlines()[number - 1].strip()
     except (OSError, UnicodeDecodeError, IndexError):
         return ""
 

@@ -166,7 +166,7 @@ def limit_resources() -> None:
     """Bound what the code under check can take, beyond what MAX itself has taken by now."""
     statm = Path("/proc/self/statm")
     if statm.exists():
-        mapped = int(statm.read_text().split()[0]) * resource.getpagesize()
+        mapped = int(statm.read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
         set_limit(resource.RLIMIT_AS, mapped + MEMORY)
     set_limit(resource.RLIMIT_FSIZE, LARGEST_FILE)
     set_limit(resource.RLIMIT_CORE, 0)
