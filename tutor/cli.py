@@ -225,18 +225,25 @@ def check(steps: tuple[int, ...], every: bool, tree: str, timeout: int) -> None:
 
 @app.command(
     epilog="""\b
+Keys:
+  n  goes on to the next step, once this one has passed
+  h  gives the next hint
+  l  lists all steps
+  r  checks again
+  s  shows your step beside the solution
+  q  quits
+
+\b
 Examples:
   tutor watch
   tutor watch 7
-  WATCHFILES_FORCE_POLLING=1 tutor watch    # where saves go unnoticed, as on a network folder
+
+Where a save goes unnoticed, as on some network folders: WATCHFILES_FORCE_POLLING=1 tutor watch
 """
 )
 @click.argument("step", required=False, type=StepNumber(), metavar="[N]")
 def watch(step: int | None) -> None:
-    """Check step N, or the current one, again whenever it is saved.
-
-    Keys go on to the next step, show hints, and more; the line below each result lists them.
-    """
+    """Check step N, or the current one, again whenever it is saved."""
     from tutor.watch import watch
 
     watch(step)

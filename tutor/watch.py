@@ -66,6 +66,7 @@ class Session:
         self.check: asyncio.Task[None] | None = None
         self.later: list[str] = []  # keys that wait for the check to end
         self.ended_by = 0  # a signal
+        self.is_lent = False  # the terminal, with its keys, to another command
 
     async def run(self) -> None:
         """Check, and do what the learner asks for, until that is to quit."""
@@ -76,7 +77,7 @@ class Session:
             while True:
                 with self.keyboard.listening():
                     key = await self.listen()
-                if key != "s":
+                if key == "q":
                     return
                 self.say("")
                 await self.call("solution", self.step.short, takes_keys=True)
@@ -91,6 +92,8 @@ class Session:
         assert task
 
         def stop(number: int) -> None:
+            if number == signal.SIGINT and self.is_lent:
+                return  # Ctrl-C is for the other command
             self.ended_by = number
             task.cancel()
 
@@ -218,8 +221,10 @@ class Session:
             start_new_session=not takes_keys,  # so that Ctrl-C is for this process alone
         )
         try:
+            self.is_lent = takes_keys
             return await child.wait()
         finally:
+            self.is_lent = False
             await end(child)
 
     def say(self, text: str) -> None:
