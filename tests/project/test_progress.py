@@ -298,5 +298,5 @@ def test_commands_of_the_day_import_nothing_heavy(course: Path, arguments: list[
 
 
 def test_commands_of_the_day_have_pixi_tasks() -> None:
-    for name in ("progress", "hint", "solution", "reset"):
+    for name in ("watch", "progress", "hint", "solution", "reset"):
         assert PIXI_TASKS[name]["cmd"] == f"tutor {name}"
