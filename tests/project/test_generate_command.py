@@ -271,7 +271,7 @@ def test_an_interrupt_keeps_the_lines_that_are_written() -> None:
     assert len(rest.splitlines()) < 399
 
 
-def test_without_a_command_there_is_help() -> None:
-    finished = run_here()
+def test_help_lists_the_commands() -> None:
+    finished = run_here("--help")
     assert finished.code == 0
     assert "generate" in finished.out
