@@ -14,11 +14,11 @@ from typing import Any
 
 import pyte
 
-from tests.project.commands import SECONDS
+from tests.project.commands import HEAR, SECONDS
 
 # The command takes the terminal as its own, as a shell's commands have it, so that keys can end it.
 TUTOR = (
-    "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    f"{HEAR}; import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
     "from tutor.__main__ import main; main()"
 )
 
