@@ -237,6 +237,7 @@ def test_the_tests_that_the_editor_shows_are_the_checks_of_the_steps() -> None:
     finished = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "-q", *arguments],
         cwd=ROOT,
+        env=dict(os.environ),  # MAX changes the environment behind it
         capture_output=True,
         text=True,
         timeout=SECONDS,
@@ -270,7 +271,9 @@ def tracked() -> list[Path]:
     git = shutil.which("git")
     if not git or not (ROOT / ".git").exists():
         pytest.skip("this is no clone")
-    listed = subprocess.run([git, "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    listed = subprocess.run(
+        [git, "ls-files", "-z"], cwd=ROOT, env=dict(os.environ), capture_output=True, check=True
+    )
     files = [ROOT / os.fsdecode(name) for name in listed.stdout.split(b"\0") if name]
     return [file for file in files if file.suffix not in BINARY and file.is_file()]
 

@@ -403,7 +403,9 @@ def test_it_does_without_max(course: Path) -> None:
         "import sys; from tutor import progress, watch; progress.standings(); "
         "sys.exit(str({'max', 'numpy', 'pytest'} & sys.modules.keys() or ''))"
     )
-    ended = subprocess.run([sys.executable, "-c", code], cwd=course, capture_output=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=course, env=dict(os.environ), capture_output=True
+    )
     assert ended.stderr == b"\n"
 
 
