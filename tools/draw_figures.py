@@ -4,8 +4,7 @@ python tools/draw_figures.py            write them
 python tools/draw_figures.py --check    only tell which have changed; exit with 1 if any has
 """
 
-import argparse
-
+import derived
 from figures import attention, engine, generation, layers, tables, whole
 
 from tutor import ROOT
@@ -36,22 +35,9 @@ PICTURES = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Draw the pictures of the book.")
-    parser.add_argument("--check", action="store_true", help="write nothing, tell what changed")
-    only_check = parser.parse_args().check
-    drawings = [picture() for picture in PICTURES]
-    drawn = {f"{drawing.name}.svg": drawing.svg() for drawing in drawings}
-    found = {path.name: path.read_text(encoding="utf-8") for path in FIGURES.glob("*.svg")}
-    changed = sorted(name for name in drawn | found if drawn.get(name) != found.get(name))
-    if only_check and changed:
-        names = ", ".join(changed)
-        raise SystemExit(f"changed, please run: uv run python tools/draw_figures.py ({names})")
-    for name in changed:
-        if name in drawn:
-            (FIGURES / name).write_text(drawn[name], encoding="utf-8")
-        else:
-            (FIGURES / name).unlink()
-        print(f"book/figures/{name} {'written' if name in drawn else 'removed'}")
+    drawings = (picture() for picture in PICTURES)
+    files = ((FIGURES / f"{drawing.name}.svg", drawing.svg()) for drawing in drawings)
+    derived.update("Draw the pictures of the book.", files, found=FIGURES.glob("*.svg"))
 
 
 if __name__ == "__main__":

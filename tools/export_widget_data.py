@@ -7,13 +7,13 @@ The data of a widget are a script, since a page that is opened from a file can l
 The fallbacks are tables for readers without scripts.
 """
 
-import argparse
 import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from unittest.mock import patch
 
+import derived
 import numpy as np
 import widget_tables as tables
 from max.driver import CPU
@@ -214,20 +214,9 @@ def agree(one: str, other: str) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Export what the book's widgets show.")
-    parser.add_argument("--check", action="store_true", help="write nothing, tell what changed")
-    only_check = parser.parse_args().check
-    changed = []
-    for file, content in export(Source()).items():
-        if not file.exists() or not same(file.read_text(encoding="utf-8"), content):
-            changed.append(file.relative_to(ROOT))
-            if not only_check:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(content, encoding="utf-8")
-    for name in changed:
-        print(f"{name} {'is not what the model gives' if only_check else 'written'}")
-    if changed and only_check:
-        raise SystemExit("changed, please run: uv run python tools/export_widget_data.py")
+    found = (*(BOOK / "src" / "data").glob("*"), *(BOOK / "fallbacks").glob("*"))
+    files = export(Source()).items()
+    derived.update("Export what the book's widgets show.", files, found=found, same=same)
 
 
 if __name__ == "__main__":

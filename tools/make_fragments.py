@@ -4,7 +4,6 @@ python tools/make_fragments.py            write them
 python tools/make_fragments.py --check    only tell which have changed; exit with 1 if any has
 """
 
-import argparse
 import contextlib
 import io
 import os
@@ -15,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
+import derived
 from latex2mathml.converter import convert
 
 from tutor import ROOT
@@ -22,6 +22,7 @@ from tutor.course import CORE, Step, all_steps, solution_source
 from tutor.grading.check import check_steps
 
 BOOK = ROOT / "book"
+FOLDERS = ("equations", "facts", "mistakes", "transcripts")
 
 
 def facts(step: Step) -> str:
@@ -62,32 +63,19 @@ def transcript(step: Step) -> str:
     return "".join(f"{line.rstrip()}\n" for line in printed.getvalue().splitlines())
 
 
-def fragments() -> Iterator[tuple[str, str]]:
-    """Every derived file, as its path in book/ and its text."""
+def fragments() -> Iterator[tuple[Path, str]]:
+    """Every derived file and its text."""
     for name, rows in tomllib.loads((BOOK / "equations.toml").read_text()).items():
-        yield f"equations/{name}.html", equation(rows)
+        yield BOOK / f"equations/{name}.html", equation(rows)
     for step in all_steps():
-        yield f"facts/{step.name}.md", facts(step)
-        yield f"mistakes/{step.name}.md", mistakes(step)
-        yield f"transcripts/{step.name}.txt", transcript(step)
+        yield BOOK / f"facts/{step.name}.md", facts(step)
+        yield BOOK / f"mistakes/{step.name}.md", mistakes(step)
+        yield BOOK / f"transcripts/{step.name}.txt", transcript(step)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Derive what the chapters of the book include.")
-    parser.add_argument("--check", action="store_true", help="write nothing, tell what changed")
-    only_check = parser.parse_args().check
-    changed = []
-    for name, text in fragments():
-        file = BOOK / name
-        if not file.exists() or file.read_text() != text:
-            changed.append(file.relative_to(ROOT))
-            if not only_check:
-                file.parent.mkdir(exist_ok=True)
-                file.write_text(text)
-    for path in changed:
-        print(f"{path} {'is not what the course gives' if only_check else 'written'}")
-    if changed and only_check:
-        raise SystemExit("changed, please run: uv run --extra dev python tools/make_fragments.py")
+    found = (file for folder in FOLDERS for file in (BOOK / folder).glob("*"))
+    derived.update("Derive what the chapters of the book include.", fragments(), found=found)
 
 
 if __name__ == "__main__":

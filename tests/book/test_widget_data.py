@@ -2,9 +2,6 @@
 
 import json
 import math
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -89,14 +86,6 @@ def follow(text: str) -> tuple[list[Array], list[list[Array]]]:
         stages.append([x, ln_1, attn, x + attn, ln_2, mlp, x + attn + mlp])
         x = x + attn + mlp
     return attention, stages
-
-
-def test_files_are_what_the_model_gives() -> None:
-    command = [sys.executable, "tools/export_widget_data.py", "--check"]
-    finished = subprocess.run(
-        command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=False
-    )
-    assert finished.returncode == 0, finished.stdout + finished.stderr
 
 
 def test_data_are_small() -> None:
