@@ -1,0 +1,1 @@
+"""Grading many: submissions, what each of them earned, and the files that others read."""
