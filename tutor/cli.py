@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 from click.shell_completion import CompletionItem, shell_complete
@@ -220,6 +220,95 @@ def check(steps: tuple[int, ...], every: bool, tree: str, timeout: int) -> None:
     if "environment broken" in verdicts:
         raise click.exceptions.Exit(3)
     if set(verdicts) != {"passed"}:
+        raise click.exceptions.Exit(1)
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  tutor grade submissions/
+  tutor grade ada/ bob.zip file:///srv/git/eve.git --output grades
+  tutor grade submissions/ --steps 3,7-9 --jobs 2 --seed 1
+  tutor grade --merge grades-*/results/*.json --output grades
+  tutor grade --bundle gradescope
+
+Run it again to go on after an interruption: what is graded already is kept.
+"""
+)
+@click.argument("paths", nargs=-1, metavar="PATH …", shell_complete=complete_file, required=False)
+@click.option(
+    "--deps",
+    type=click.Choice(["reference", "own"]),
+    default="reference",
+    help="What each step runs on: the reference's earlier steps or the learner's.",
+)
+@click.option("--steps", "wanted", default="1-12", help="Which steps, as in 3,7-9 or 1-12,b1-b3.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 1024),
+    default=lambda: os.cpu_count() or 1,
+    show_default="one for each processor",
+    help="Grade so many side by side.",
+)
+@click.option(
+    "--timeout", type=click.IntRange(1, 3600), default=20, help="Seconds that a step may take."
+)
+@click.option(
+    "--memory",
+    type=click.IntRange(256, 2**20),
+    default=3072,
+    help="Megabytes that a submission may map beyond what MAX takes.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("grades"),
+    help="The folder for the results.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(1, 2**31 - 1),
+    help="Of the random inputs.  [default: that of the results there, or a new one]",
+)
+@click.option("--merge", is_flag=True, help="The PATHs are results from elsewhere: join them.")
+@click.option(
+    "--bundle",
+    type=click.Choice(["gradescope"]),
+    help="Write an autograder to be uploaded, and grade nothing.",
+)
+def grade(
+    paths: tuple[str, ...],
+    deps: Literal["reference", "own"],
+    wanted: str,
+    jobs: int,
+    timeout: int,
+    memory: int,
+    output: Path,
+    seed: int | None,
+    merge: bool,
+    bundle: str | None,
+) -> None:
+    """Grade learners' folders, archives and git repositories, or folders full of these.
+
+    Each is graded on a copy of its own, with the tests and solutions of this course. Writes tables,
+    a report to read, and the files that Gradescope, GitHub Classroom, Exercism and CI systems take.
+    """
+    if bool(paths) == bool(bundle):
+        raise InputError("name the submissions, as in tutor grade submissions/")
+    from tutor.classroom import bundles, grading
+
+    if bundle:
+        click.echo(bundles.gradescope(output))
+        return
+    if merge:
+        found = grading.merge(map(Path, paths), output)
+    else:
+        order = grading.make_order(output, course.find_numbers(wanted), deps, seed, timeout, memory)
+        found = grading.grade_class(order, paths, jobs)
+    verdicts = {step.verdict for each in found for step in each.steps}
+    if "environment broken" in verdicts:
+        raise click.exceptions.Exit(3)
+    if verdicts != {"passed"}:
         raise click.exceptions.Exit(1)
 
 

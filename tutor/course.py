@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tutor import ROOT
+from tutor.errors import InputError
 
 EXERCISES = Path(__file__).parent / "exercises"
 CORE = range(1, 13)
@@ -125,6 +126,18 @@ def find_number(name: str) -> int:
     match = re.fullmatch(r"(s|step_|b|bonus_|)0*(\d+)", name.lower())
     short = match and f"{'b' * match[1].startswith('b')}{match[2]}"
     return next((number for number in NUMBERS if short_name(number) == short), 0)
+
+
+def find_numbers(text: str) -> list[int]:
+    """The numbers of steps as people list them: 3,7-9 or 1-12,b1. Raises InputError for others."""
+    found: set[int] = set()
+    for part in text.split(","):
+        first, _, last = part.strip().partition("-")
+        numbers = find_number(first), find_number(last or first)
+        if not 0 < numbers[0] <= numbers[1]:
+            raise InputError(f"{part.strip()!r} names no steps; 3,7-9 and 1-12,b1-b3 do")
+        found |= {*range(numbers[0], numbers[1] + 1)}
+    return sorted(found)
 
 
 def module_name(tree: str, number: int) -> str:

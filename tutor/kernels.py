@@ -104,6 +104,20 @@ def is_installed(pack: Pack, cache: Path) -> bool:
         return False
 
 
+def are_ready(cache: Path) -> bool:
+    """Whether a cache holds what would be unpacked, or else compiled."""
+    try:
+        pack = find_pack()
+    except DamagedPackError:
+        return False
+    return is_installed(pack, cache) if pack else record_of_compiling(cache).exists()
+
+
+def record_of_compiling(cache: Path) -> Path:
+    """The file that says that all families are compiled."""
+    return cache / f"families-{version('max')}-compiled"
+
+
 def install(cache: Path) -> Pack | None:
     """Unpack into MAX's cache what is not there yet; the pack, if one fits and is whole.
 
@@ -183,7 +197,7 @@ def compile_families() -> Iterator[str]:
 
 def compile_once(cache: Path) -> None:
     """Compile all families with a progress bar, where no pack fits; the next time, nothing."""
-    done = cache / f"families-{version('max')}-compiled"
+    done = record_of_compiling(cache)
     if done.exists():
         return
     from rich.console import Console

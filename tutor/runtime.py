@@ -43,7 +43,7 @@ def activate(announce: Announce | None = None) -> None:
     _announce = announce or _report
     trap_interrupts()
     # MAX reads this when it is imported; if that has happened, it keeps the place it has.
-    os.environ[CACHE_VARIABLE] = str(writable_cache_folder())
+    os.environ[CACHE_VARIABLE] = str(usable_cache_folder())
     if sys.platform == "linux":
         # Else MAX has the python3 of the PATH look for a libpython, which this process has itself.
         os.environ.setdefault("MOJO_PYTHON_LIBRARY", "")
@@ -80,10 +80,10 @@ def is_writable(folder: Path) -> bool:
     return True
 
 
-def writable_cache_folder() -> Path:
-    """The cache folder, or with a warning a temporary one if it cannot be written."""
+def usable_cache_folder() -> Path:
+    """The cache folder, or with a warning a temporary one if it lacks kernels and is read-only."""
     folder = cache_folder()
-    if is_writable(folder):
+    if is_writable(folder) or kernels.are_ready(folder):
         return folder
     fallback = Path(tempfile.gettempdir()) / f"gpt2-from-scratch-{os.getuid()}"
     fallback.mkdir(mode=0o700, exist_ok=True)

@@ -4,8 +4,9 @@ These classes are the schema of that file; `tutor grade --schema` prints it as J
 """
 
 import json
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -14,11 +15,12 @@ from tutor import keeping
 from tutor.course import BONUS, CORE, find_number
 from tutor.errors import InputError
 
-FORMAT = "gpt2-from-scratch/grade/1"
+FORMAT: Final = "gpt2-from-scratch/grade/1"
 
 Name = Annotated[str, Meta(min_length=1)]
 Points = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(ge=0)]
+Dependencies = Literal["reference", "own"]
 Verdict = Literal[
     "passed",
     "wrong",
@@ -92,9 +94,10 @@ class Grade(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     course: Annotated[str, Meta(description="SHA-256 of the suites, solutions and exercises.")]
     seed: Annotated[int, Meta(ge=0, description="Of the random inputs; --seed repeats it.")]
     dependencies: Annotated[
-        Literal["reference", "own"], Meta(description="Whose earlier steps each step ran on.")
+        Dependencies, Meta(description="Whose earlier steps each step ran on.")
     ]
     isolation: Annotated[str, Meta(description="What kept the code under check apart.")]
+    limits: Annotated[str, Meta(description="What each step and the submission could take.")]
     started: Annotated[str, Meta(description="Date and time, as in ISO 8601.")]
     seconds: Seconds
     steps: list[StepGrade]
@@ -128,5 +131,6 @@ def load(file: Path) -> Grade:
 
 
 def as_json(value: Any) -> bytes:
-    """A value as JSON for people and programs."""
-    return f"{json.dumps(value, ensure_ascii=False, indent=2)}\n".encode()
+    """A value as JSON for people and programs; lone surrogates, which none reads, spelled out."""
+    text = f"{json.dumps(value, ensure_ascii=False, indent=2)}\n"
+    return text.encode()

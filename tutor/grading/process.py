@@ -1,16 +1,18 @@
 """The process of the code under check, as the one that started it sees it."""
 
 import contextlib
+import json
 import multiprocessing
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,10 @@ from tutor.grading.errors import (
     Place,
     TimedOutError,
 )
+from tutor.grading.isolation import Isolation
 
 START_SECONDS = 1800.0  # for MAX to get ready, or to compile; without a kernel pack it is minutes
+SIGNALLED = 128  # what a shell and bubblewrap add to the number of the signal that ended a process
 MOST_OUTPUT = 4000  # characters that the code printed, kept for each check
 
 # This course's `tutor`, whichever is installed; but no other file beside it is to be imported.
@@ -38,9 +42,13 @@ BOOT = (
 
 @dataclass
 class Clock:
-    """The seconds that a step and all its checks may take, and those that are left of them."""
+    """The seconds that a step and all its checks may take, and those that are left of them.
+
+    What MAX compiles meanwhile has seconds of its own.
+    """
 
     seconds: float
+    compiling: float = START_SECONDS
     left: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -50,20 +58,24 @@ class Clock:
 class CodeProcess:
     """A worker for one tree: it is asked, and its answer is awaited while there is time."""
 
-    def __init__(self, root: Path, tree: str, announce: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        tree: str,
+        announce: Callable[[str], None],
+        isolation: Isolation | None = None,
+    ) -> None:
         self._folder, self._announce = root / tree, announce
         self._connection, other = multiprocessing.Pipe()
         self._output = tempfile.TemporaryFile("a+b")  # noqa: SIM115 (both live as long as the process)
         self._faults = tempfile.TemporaryFile()  # noqa: SIM115
         self._is_ready, self._read = False, 0
         descriptors = [other.fileno(), self._output.fileno(), self._faults.fileno()]
-        self._child = subprocess.Popen(  # noqa: S603 (this very Python, on our own worker)
-            [sys.executable, "-P", "-u", "-c", BOOT, ROOT, root, tree, *map(str, descriptors)],
-            env=dict(os.environ),  # MAX changes the environment behind it
-            stdin=subprocess.DEVNULL,
-            pass_fds=descriptors,
-            start_new_session=True,
-        )
+        limits = asdict(isolation.limits) if isolation else None
+        settings = json.dumps([str(root), tree, descriptors, limits])
+        # This very Python, on our own worker.
+        command = [sys.executable, "-P", "-u", "-c", BOOT, str(ROOT), settings]
+        self._child, self._pid = start(command, descriptors, isolation, root)
         other.close()
 
     def ask(self, request: dict[str, Any], clock: Clock) -> Any:
@@ -71,11 +83,15 @@ class CodeProcess:
 
         Raises CodeError or EnvironmentBrokenError; after some of them the process has ended.
         """
+        # What the code under check has made up before it is asked does not have this.
+        token = secrets.token_hex(8)
         try:
             if not self._is_ready:
                 self._await_start()
-            channel.send(self._connection, request)
+            channel.send(self._connection, request | {"token": token})
             answer = self._answer(clock)
+            if answer.get("token") != token:
+                raise ValueError("an answer to nothing that was asked")
         except TimeoutError:
             raise self._timed_out(clock) from None
         except (EOFError, OSError, ValueError):
@@ -115,21 +131,24 @@ class CodeProcess:
 
     def _answer(self, clock: Clock) -> dict[str, Any]:
         """The next answer. Raises TimeoutError if there is no time left for it."""
-        compiling = False
+        is_compiling = False
         while True:
-            start = time.monotonic()
-            if not self._connection.poll(START_SECONDS if compiling else max(0.0, clock.left)):
+            start, left = time.monotonic(), clock.compiling if is_compiling else clock.left
+            if not self._connection.poll(max(0.0, left)):
                 raise TimeoutError
-            if not compiling:
+            if is_compiling:
+                clock.compiling -= time.monotonic() - start
+            else:
                 clock.left -= time.monotonic() - start
             message = channel.receive(self._connection)
             if "event" not in message:
                 return message
-            self._announce(message["event"])
-            compiling = message["compiling"]
+            self._announce(str(message["event"]))
+            is_compiling = bool(message.get("compiling"))
 
     def _timed_out(self, clock: Clock) -> CodeError:
-        self._child.send_signal(signal.SIGQUIT)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGQUIT)
         time.sleep(0.2)  # for the worker to write where it is
         places = self._places()
         self.close()
@@ -145,8 +164,9 @@ class CodeProcess:
         self.close()
         if not self._is_ready:
             return EnvironmentBrokenError("MAX does not start")
-        if code < 0:
-            name = signal.Signals(-code).name
+        number = -code if code < 0 else code - SIGNALLED
+        if number in list(signal.Signals):
+            name = signal.Signals(number).name
             return DiedError(f"Its process was killed by {name}.", places=places)
         return DiedError(f"It ended its process, with exit code {code}.", places=places)
 
@@ -160,6 +180,39 @@ class CodeProcess:
             for file, line, function in reversed(found)
             if Path(file).parent == self._folder
         ]
+
+
+def start(
+    command: list[str], descriptors: list[int], isolation: Isolation | None, root: Path
+) -> "tuple[subprocess.Popen[bytes], int]":
+    """Start a worker, which inherits these descriptors; the process, and which one to signal."""
+    given = Path(tempfile.gettempdir())  # what a suite writes there is for the code to read
+    environment = isolation.environment(given) if isolation else dict(os.environ)
+    if not (isolation and isolation.bubblewrap):
+        worker = popen(command, descriptors, environment)
+        return worker, worker.pid
+    listen, tell = os.pipe()
+    outer = isolation.command(command, tell, root, given)
+    worker, told = popen(outer, [*descriptors, tell], environment), b""
+    os.close(tell)
+    with os.fdopen(listen, "rb", buffering=0) as pipe:
+        while not told.endswith(b"}\n") and (more := pipe.read(4096)):
+            told += more
+    inner = re.search(rb'"child-pid": (\d+)', told)
+    return worker, int(inner[1]) if inner else worker.pid
+
+
+def popen(
+    command: list[str], descriptors: list[int], environment: dict[str, str]
+) -> "subprocess.Popen[bytes]":
+    """Start a command with this environment, and nothing to read from."""
+    return subprocess.Popen(  # noqa: S603 (a command of ours)
+        command,
+        env=environment,  # MAX changes the one of this process behind Python
+        stdin=subprocess.DEVNULL,
+        pass_fds=descriptors,
+        start_new_session=True,
+    )
 
 
 def read_line(file: Path, number: int) -> str:

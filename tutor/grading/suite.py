@@ -14,7 +14,6 @@ from tutor.grading.diagnosis import Test, diagnose
 from tutor.grading.expectations import AdviceWarning
 from tutor.grading.results import Outcome, Result, Verdict
 from tutor.grading.workbench import Workbench
-from tutor.stubs import replaced_steps
 
 
 class Listener(Protocol):
@@ -61,8 +60,7 @@ class Suites:
         return finished
 
     def _begin(self, number: int) -> None:
-        step, tree = load_step(number), self.bench.tree
-        result = Result(step, tree, replaced_steps(self.bench.root, tree, number))
+        result = Result(load_step(number), self.bench.tree, self.bench.stand_ins(number))
         result.files = records.digests(number, self.bench.root)
         self.results.append(result)
         self.bench.select(number, reference=result.replaced)

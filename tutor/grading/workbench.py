@@ -5,19 +5,23 @@ from pathlib import Path
 from typing import Any
 
 from tutor import ROOT
-from tutor.course import file_name, short_name
+from tutor.course import NUMBERS, file_name, short_name, solution_source
 from tutor.errors import EnvironmentBrokenError
 from tutor.grading.errors import NotStartedError
+from tutor.grading.isolation import Isolation
 from tutor.grading.process import Clock, CodeProcess
+from tutor.stubs import replaced_steps
 
 SECONDS = 60.0  # that a step and all its checks may take
+COMPILING = 120.0  # seconds that MAX may compile for code that is not trusted, in one step
 
 
 class Workbench:
     """Runs the steps of one tree in a process of their own; each probe is a method.
 
-    A probe raises CodeError if the code under check does. When that has ended its process, the
-    next probe starts another.
+    With `by_itself`, every step runs on the references of the earlier ones. A probe raises
+    CodeError if the code under check does. When that has ended its process, the next probe starts
+    another.
     """
 
     def __init__(
@@ -27,16 +31,19 @@ class Workbench:
         root: Path = ROOT,
         seconds: float = SECONDS,
         announce: Callable[[str], None] = print,
+        isolation: Isolation | None = None,
+        by_itself: bool = False,
     ) -> None:
-        self.tree, self.root, self.seconds, self.announce = tree, root, seconds, announce
+        self.tree, self.root, self.seconds = tree, root, seconds
+        self.announce, self.isolation, self.by_itself = announce, isolation, by_itself
         self._process: CodeProcess | None = None
         self._step: dict[str, Any] = {}
-        self._is_loaded, self._clock = False, Clock(seconds)
+        self._is_loaded, self._clock = False, self.clock(seconds)
 
     def start(self) -> CodeProcess:
         """Have a process, which need not be ready yet."""
         if self._process is None or self._process.has_ended():
-            self._process = CodeProcess(self.root, self.tree, self.announce)
+            self._process = CodeProcess(self.root, self.tree, self.announce, self.isolation)
             self._is_loaded = False
         return self._process
 
@@ -44,6 +51,13 @@ class Workbench:
         """End the process, if there is one."""
         if self._process:
             self._process.close()
+
+    def stand_ins(self, number: int) -> dict[int, str]:
+        """The earlier steps for which the reference stands in, and why."""
+        if self.by_itself:
+            earlier = range(NUMBERS.start, number)
+            return dict.fromkeys(earlier, "each step is checked by itself")
+        return replaced_steps(self.root, self.tree, number)
 
     def select(
         self,
@@ -58,8 +72,13 @@ class Workbench:
         A source takes the place of the step's own file. The first probe loads it. The clock is a
         new one unless given.
         """
-        self._step = {"number": number, "reference": sorted(reference), "source": source}
-        self._is_loaded, self._clock = False, clock or Clock(self.seconds)
+        references = {str(earlier): solution_source(earlier, self.tree) for earlier in reference}
+        self._step = {"number": number, "references": references, "source": source}
+        self._is_loaded, self._clock = False, clock or self.clock(self.seconds)
+
+    def clock(self, seconds: float) -> Clock:
+        """A new clock; where the code is not trusted, compiling cannot go on for ever."""
+        return Clock(seconds, COMPILING) if self.isolation else Clock(seconds)
 
     def output(self) -> str:
         """What the code has printed since this was asked before."""

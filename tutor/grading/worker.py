@@ -9,13 +9,14 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import json
 import os
 import resource
 import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
@@ -23,12 +24,13 @@ from types import ModuleType
 from typing import Any
 
 from tutor import ROOT, course, runtime
-from tutor.grading import channel
+from tutor.grading import channel, seal
 
 # Bytes that the code under check may map beyond what MAX has mapped at its start. MAX goes on to
 # map 1.6 GB for the reference on two cores, of which it uses little, and more with more cores.
 MEMORY = 4 * 2**30 + (os.cpu_count() or 1) * 2**27
 LARGEST_FILE = 2**28  # bytes that it may write into one file, its output among them
+OURS = {"tutor", "tutor.runtime", "tutor.kernels"}  # what a step may import of the course's own
 
 PR_SET_PDEATHSIG = 1  # as linux/prctl.h has it
 
@@ -47,10 +49,10 @@ class TreeFinder(importlib.abc.MetaPathFinder):
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> importlib.machinery.ModuleSpec | None:
         package, _, module = name.partition(".")
-        if package not in (*course.TREES, "tests"):
+        if package not in (*course.TREES, "tests", "tutor") or name in OURS:
             return None
         if package != self.tree:
-            raise ModuleNotFoundError(f"{package} cannot be imported by a step under check")
+            raise ModuleNotFoundError(f"{name} cannot be imported by a step under check")
         folder = self.root / package
         if not module:
             return importlib.util.spec_from_file_location(
@@ -81,7 +83,6 @@ class Worker:
     def __init__(self, connection: Connection, root: Path, tree: str) -> None:
         self.connection = connection
         self.finder = TreeFinder(root, tree)
-        sys.meta_path.insert(0, self.finder)
         self.step: ModuleType | None = None
         self.number = 0
         self.requests: SimpleQueue[dict[str, Any]] = SimpleQueue()
@@ -101,26 +102,39 @@ class Worker:
         from max.dtype import DType
         from max.experimental.tensor import default_device, default_dtype
 
-        answers: dict[str, Callable[..., Any]] = {"load": self.load, "probe": self.probe}
+        from tutor.grading import bonus_probes, probes
+
+        places = bonus_probes, probes
+        hide_what_observes()
+        sys.meta_path.insert(0, self.finder)
+        pack = channel.pack
         with default_device(CPU()), default_dtype(DType.float32):
             while True:
                 request = self.requests.get()
+                token = {"token": request.pop("token")}
                 try:
-                    answer = channel.pack({"result": answers[request.pop("do")](**request)})
+                    if request.pop("do") == "load":
+                        result = self.load(**request)
+                    else:
+                        result = self.probe(places, **request)
+                    answer = pack({"result": result} | token)
                 except BaseException as error:  # whatever the code under check raises
-                    answer = channel.pack({"error": self.describe(error)})
+                    answer = pack({"error": self.describe(error)} | token)
                 self.connection.send_bytes(answer)
 
-    def load(self, number: int, reference: list[int], source: str | None) -> str:
-        """Import a step anew, from its file or from a text; the file that it came from."""
+    def load(self, number: int, references: dict[str, str], source: str | None) -> str:
+        """Import a step anew, from its file or from a text; the file that it came from.
+
+        The references are the texts that stand in for earlier steps, by their numbers.
+        """
         tree, self.number = self.finder.tree, number
         name = course.module_name(tree, number)
         self.finder.sources = {
-            course.module_name(tree, earlier): (
-                ROOT / course.file_name("solutions", earlier),
-                course.solution_source(earlier, tree),
+            course.module_name(tree, int(earlier)): (
+                ROOT / course.file_name("solutions", int(earlier)),
+                text,
             )
-            for earlier in reference
+            for earlier, text in references.items()
         }
         if source is not None:
             file = self.finder.root / course.file_name(tree, number)
@@ -131,11 +145,15 @@ class Worker:
         self.step = importlib.import_module(name)
         return str(self.step.__file__)
 
-    def probe(self, name: str, arguments: list[Any], options: dict[str, Any]) -> Any:
-        """Carry out one of the probes on the step."""
-        from tutor.grading import bonus_probes, probes
-
-        place = bonus_probes if hasattr(bonus_probes, name) else probes
+    def probe(
+        self,
+        places: Sequence[ModuleType],
+        name: str,
+        arguments: list[Any],
+        options: dict[str, Any],
+    ) -> Any:
+        """Carry out a probe on the step, from the first of the modules that has it."""
+        place = next(place for place in places if hasattr(place, name))
         return getattr(place, name)(self.step, *arguments, **options)
 
     def describe(self, error: BaseException) -> dict[str, Any]:
@@ -162,13 +180,30 @@ class Worker:
         return {"types": types, "message": message, "where": where, "is_stub": stub}
 
 
-def limit_resources() -> None:
+def hide_what_observes() -> None:
+    """Leave nothing of this package where an import finds it, or a search by name."""
+    for name in [name for name in sys.modules if name.startswith("tutor.") and name not in OURS]:
+        package, _, module = name.rpartition(".")
+        del sys.modules[name]
+        if package in sys.modules:
+            delattr(sys.modules[package], module)
+    vars(sys.modules["__main__"]).clear()  # it has imported this
+
+
+def limit_resources(limits: dict[str, int] | None) -> None:
     """Bound what the code under check can take, beyond what MAX itself has taken by now."""
+    memory, file = MEMORY, LARGEST_FILE
+    if limits:
+        memory, file = limits["memory"], limits["file"]
+        set_limit(resource.RLIMIT_NOFILE, limits["files"])
+        set_limit(resource.RLIMIT_CPU, limits["processor"])
+        if os.getpid() == 1:  # else it counts all processes of this user
+            set_limit(resource.RLIMIT_NPROC, limits["threads"])
     statm = Path("/proc/self/statm")
     if statm.exists():
         mapped = int(statm.read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
-        set_limit(resource.RLIMIT_AS, mapped + MEMORY)
-    set_limit(resource.RLIMIT_FSIZE, LARGEST_FILE)
+        set_limit(resource.RLIMIT_AS, mapped + memory)
+    set_limit(resource.RLIMIT_FSIZE, file)
     set_limit(resource.RLIMIT_CORE, 0)
 
 
@@ -188,12 +223,13 @@ def end_with_parent() -> None:
 def main() -> None:
     """Get ready, say so, and serve.
 
-    The arguments after the first: the root, the tree, and the descriptors of the connection, of
-    the file for what the code prints, and of the one for where a signal hits it.
+    The argument after the first, in JSON: the root, the tree, the descriptors of the connection, of
+    the file for what the code prints, and of the one for where a signal hits it; and the limits, if
+    the code is not to be trusted.
     """
     end_with_parent()
-    root, tree = Path(sys.argv[2]), sys.argv[3]
-    descriptors = link, output, faults = [int(number) for number in sys.argv[4:]]
+    root, tree, descriptors, limits = json.loads(sys.argv[2])
+    link, output, faults = descriptors
     for descriptor in descriptors:  # what the code under check starts must not hold them open
         os.set_inheritable(descriptor, False)
     sys.dont_write_bytecode = True
@@ -204,14 +240,16 @@ def main() -> None:
 
     try:
         runtime.activate(announce)
-        worker = Worker(connection, root, tree)
+        worker = Worker(connection, Path(root), tree)
     except Exception as error:
         channel.send(connection, {"broken": f"{type(error).__name__}: {error}"})
         return
     faulthandler.enable(faults, all_threads=True)
     # MAX takes SIGUSR1 and SIGUSR2 for itself at its first operation.
     faulthandler.register(signal.SIGQUIT, faults, all_threads=True)
-    limit_resources()
+    limit_resources(limits)
+    if limits and seal.is_possible():
+        seal.seal()
     channel.send(connection, {"ready": True})
     for stream in (1, 2):
         os.dup2(output, stream)

