@@ -113,6 +113,14 @@ def are_ready(cache: Path) -> bool:
     return is_installed(pack, cache) if pack else record_of_compiling(cache).exists()
 
 
+def ready_files(cache: Path) -> list[Path]:
+    """The files of a cache that is ready: those of the pack, or else all."""
+    pack = find_pack()
+    if pack:
+        return [cache / path for path in pack.files]
+    return sorted(path for path in cache.rglob("*") if path.is_file())
+
+
 def record_of_compiling(cache: Path) -> Path:
     """The file that says that all families are compiled."""
     return cache / f"families-{version('max')}-compiled"

@@ -372,7 +372,7 @@ def test_time_spent_otherwise_counts() -> None:
 
 def test_a_worker_ends_with_the_one_that_asks(course: Path) -> None:
     change(course, 7, "import math\n", "import math\nwhile True: pass\n")
-    process = CodeProcess(course, "steps", print)
+    process = CodeProcess(course, "steps", print, Clock(60))
     channel.send(process._connection, {"do": "load", "number": 7, "reference": [], "source": None})
     assert channel.receive(process._connection) == {"ready": True}
     time.sleep(0.5)  # for the endless loop to begin

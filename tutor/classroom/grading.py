@@ -24,7 +24,7 @@ from tutor.classroom.submissions import Source, Submission, find
 from tutor.classroom.texts import file_name
 from tutor.course import load_step
 from tutor.errors import InputError
-from tutor.grading.isolation import MEGABYTE, Isolation, Limits, find_bubblewrap
+from tutor.grading.isolation import MEGABYTE, Limits, find_isolation
 from tutor.grading.workbench import Workbench
 
 RESULTS = "results"  # the folder of the grades, in the one for the output
@@ -51,7 +51,7 @@ def make_order(
     megabytes: int,
 ) -> Order:
     """How submissions are to be graded, on this machine and into that folder."""
-    isolation = Isolation(Limits(memory=megabytes * MEGABYTE), *find_bubblewrap())
+    isolation = find_isolation(Limits(memory=megabytes * MEGABYTE))
     results = folder.resolve() / RESULTS
     return Order(steps, dependencies, seed or choose_seed(results), seconds, isolation, results)
 
@@ -183,6 +183,8 @@ class Class:
         finally:
             end(process)
             self._processes.discard(process)
+        if self._is_over:
+            raise KeyboardInterrupt
         if process.returncode == 0:
             return grades.load(task.file)
         return failed(task, said.decode(errors="replace"))

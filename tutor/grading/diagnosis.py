@@ -30,7 +30,7 @@ def diagnose(result: Result, bench: Workbench, tests: Mapping[str, Test]) -> Non
     ]
     if not telling:
         return
-    clock = bench.clock(min(SECONDS, bench.seconds))
+    clock = Clock(min(SECONDS, bench.seconds))
     with contextlib.suppress(EnvironmentBrokenError, TimedOutError):
         result.culprits = find_culprits(result, bench, tests[telling[0].check.name], clock)
         if not result.culprits:

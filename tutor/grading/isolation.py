@@ -6,14 +6,16 @@ Linux a seal leaves it without other processes, programs and sockets; limits hol
 """
 
 import functools
+import os
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tutor import ROOT, runtime
+from tutor import ROOT, kernels, runtime
 from tutor.grading import seal
 
 SYSTEM = (  # where programs and libraries lie, and how these are found
@@ -22,6 +24,7 @@ SYSTEM = (  # where programs and libraries lie, and how these are found
 )
 HIDDEN = ("exercises", "classroom")  # of the folder tutor: hints and mistakes are half an answer
 TRIAL_SECONDS = 10
+NOBODY = 65534  # of Linux, as user and as group
 
 MEGABYTE = 2**20
 
@@ -49,32 +52,52 @@ class Isolation:
     limits: Limits
     bubblewrap: str = ""  # the program, if it works here
     obstacle: str = ""  # why it does not
+    user: int | None = None  # who runs it instead of root, without namespaces
 
     @property
     def name(self) -> str:
         """What a grade says of it."""
-        parts = ["namespaces"] * bool(self.bubblewrap) + ["seal"] * seal.is_possible()
-        return ", ".join([*parts, "limits"])
+        if self.bubblewrap:
+            parts = ["namespaces"]
+        else:
+            parts = ["no namespaces"] + ["another user"] * (self.user is not None)
+        return ", ".join([*parts, *["seal"] * seal.is_possible(), "limits"])
 
     @property
     def weakness(self) -> str:
         """What is not guaranteed without namespaces."""
-        sealed = "It can start no program and use no network" if seal.is_possible() else ""
+        whose = "anybody here" if self.user is not None else "you"
+        hidden = self.user is not None and not is_open(ROOT / "solutions")
+        network = "It has no network." if seal.is_possible() else "It can use the network."
         return (
-            "Without user namespaces, the code under check can read what you can read, solutions "
-            f"included. {sealed or 'It can use the network, too'}. For code that you do not trust, "
-            "use a container or a virtual machine."
+            "There are no user namespaces here: the code under check can read what "
+            f"{whose} can read{'' if hidden else ', the solutions included'}. {network}"
         )
 
     def environment(self, home: Path) -> dict[str, str]:
         """All that the code under check finds in its environment."""
+        own = "/tmp" if self.bubblewrap else str(home)  # noqa: S108 (a file system of its own)
+        cache = runtime.cache_folder().resolve() if self.bubblewrap else home / "kernels"
         return {
-            "HOME": "/tmp" if self.bubblewrap else str(home),  # noqa: S108 (a file system of its own)
-            "TMPDIR": "/tmp" if self.bubblewrap else str(home),  # noqa: S108
+            "HOME": own,
+            "TMPDIR": own,
             "LANG": "C.UTF-8",
             "PATH": "/usr/bin:/bin",
-            runtime.CACHE_VARIABLE: str(runtime.cache_folder().resolve()),
+            runtime.CACHE_VARIABLE: str(cache),
         }
+
+    def make_home(self, home: Path) -> None:
+        """Make a home for the code without namespaces, with kernels that are nobody else's."""
+        cache = runtime.cache_folder().resolve()
+        for file in kernels.ready_files(cache):
+            copy = home / "kernels" / file.relative_to(cache)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if not copy.exists():
+                shutil.copyfile(file, copy)
+        if self.user is not None:
+            home.parent.chmod(0o711)
+            for place in (home, *home.rglob("*")):
+                os.chown(place, self.user, self.user)
 
     def command(self, command: list[str], tell: int, *readable: Path) -> list[str]:
         """A command as bubblewrap starts it; it sees these folders, beside the system's.
@@ -99,11 +122,45 @@ def mounts(readable: Iterable[Path], disk: int) -> Iterator[str]:
     for folder in sorted(python - inside):
         yield from ("--ro-bind", str(folder), str(folder))
     yield from ("--tmpfs", str(ROOT))
-    for folder in (*inside, ROOT / "tutor", runtime.cache_folder().resolve(), *readable):
+    for folder in (*inside, ROOT / "tutor", *readable):
         yield from ("--ro-bind", str(folder), str(folder))
     for name in HIDDEN:
         yield from ("--tmpfs", str(ROOT / "tutor" / name))
+    yield from kernel_cache(disk)
     yield from ("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp")  # noqa: S108
+
+
+def kernel_cache(size: int) -> Iterator[str]:
+    """The kernels, each to be read only, in a folder where MAX can add what it compiles."""
+    cache = runtime.cache_folder().resolve()
+    for folder in sorted({file.parent for file in kernels.ready_files(cache)}):
+        yield from ("--size", str(size), "--tmpfs", str(folder))
+    for file in kernels.ready_files(cache):
+        yield from ("--ro-bind", str(file), str(file))
+
+
+def is_open(place: Path) -> bool:
+    """Whether every user can look into a folder, as far as itself is concerned."""
+    return bool(place.stat().st_mode & stat.S_IROTH)
+
+
+def find_isolation(limits: Limits) -> Isolation:
+    """The best that there is on this machine."""
+    bubblewrap, obstacle = find_bubblewrap()
+    needs_user = not bubblewrap and os.geteuid() == 0 and can_be_run_by(NOBODY)
+    return Isolation(limits, bubblewrap, obstacle, NOBODY if needs_user else None)
+
+
+def can_be_run_by(user: int) -> bool:
+    """Whether another user can use this Python and this course."""
+    trial = [sys.executable, "-P", "-c", "import max, tutor.grading.worker"]
+    try:
+        done = subprocess.run(  # noqa: S603
+            trial, cwd="/", user=user, group=user, extra_groups=[], capture_output=True, check=False
+        )
+    except OSError:
+        return False
+    return done.returncode == 0
 
 
 @functools.cache

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -42,30 +43,39 @@ BOOT = (
 
 @dataclass
 class Clock:
-    """The seconds that a step and all its checks may take, and those that are left of them.
-
-    What MAX compiles meanwhile has seconds of its own.
-    """
+    """The seconds that a step and all its checks may take, and those that are left of them."""
 
     seconds: float
-    compiling: float = START_SECONDS
     left: float = field(init=False)
 
     def __post_init__(self) -> None:
         self.left = self.seconds
 
+    def wait(self, connection: Connection) -> None:
+        """Wait for something to come. Raises TimeoutError if there is no time left for it."""
+        start = time.monotonic()
+        has_come = connection.poll(max(0.0, self.left))
+        self.left -= time.monotonic() - start
+        if not has_come:
+            raise TimeoutError
+
 
 class CodeProcess:
-    """A worker for one tree: it is asked, and its answer is awaited while there is time."""
+    """A worker for one tree: it is asked, and its answer is awaited while there is time.
+
+    The seconds for what MAX compiles are counted apart.
+    """
 
     def __init__(
         self,
         root: Path,
         tree: str,
         announce: Callable[[str], None],
+        compiling: Clock,
         isolation: Isolation | None = None,
     ) -> None:
-        self._folder, self._announce = root / tree, announce
+        self._folder, self._announce, self._compiling = root / tree, announce, compiling
+        self._isolation = isolation
         self._connection, other = multiprocessing.Pipe()
         self._output = tempfile.TemporaryFile("a+b")  # noqa: SIM115 (both live as long as the process)
         self._faults = tempfile.TemporaryFile()  # noqa: SIM115
@@ -88,6 +98,8 @@ class CodeProcess:
         try:
             if not self._is_ready:
                 self._await_start()
+            if self._isolation and self._isolation.user is not None:
+                let_read(Path(tempfile.gettempdir()))
             channel.send(self._connection, request | {"token": token})
             answer = self._answer(clock)
             if answer.get("token") != token:
@@ -131,20 +143,14 @@ class CodeProcess:
 
     def _answer(self, clock: Clock) -> dict[str, Any]:
         """The next answer. Raises TimeoutError if there is no time left for it."""
-        is_compiling = False
+        running = clock
         while True:
-            start, left = time.monotonic(), clock.compiling if is_compiling else clock.left
-            if not self._connection.poll(max(0.0, left)):
-                raise TimeoutError
-            if is_compiling:
-                clock.compiling -= time.monotonic() - start
-            else:
-                clock.left -= time.monotonic() - start
+            running.wait(self._connection)
             message = channel.receive(self._connection)
             if "event" not in message:
                 return message
             self._announce(str(message["event"]))
-            is_compiling = bool(message.get("compiling"))
+            running = self._compiling if message.get("compiling") else clock
 
     def _timed_out(self, clock: Clock) -> CodeError:
         with contextlib.suppress(ProcessLookupError):
@@ -152,7 +158,11 @@ class CodeProcess:
         time.sleep(0.2)  # for the worker to write where it is
         places = self._places()
         self.close()
-        return TimedOutError(f"It took longer than {clock.seconds:g} seconds.", places=places)
+        if self._compiling.left <= 0:
+            what = f"MAX compiled for more than {self._compiling.seconds:g} seconds."
+        else:
+            what = f"It took longer than {clock.seconds:g} seconds."
+        return TimedOutError(what, places=places)
 
     def _died(self) -> Exception:
         try:
@@ -186,14 +196,13 @@ def start(
     command: list[str], descriptors: list[int], isolation: Isolation | None, root: Path
 ) -> "tuple[subprocess.Popen[bytes], int]":
     """Start a worker, which inherits these descriptors; the process, and which one to signal."""
-    given = Path(tempfile.gettempdir())  # what a suite writes there is for the code to read
-    environment = isolation.environment(given) if isolation else dict(os.environ)
     if not (isolation and isolation.bubblewrap):
-        worker = popen(command, descriptors, environment)
+        worker = popen(command, descriptors, *surroundings(isolation, root))
         return worker, worker.pid
+    given = Path(tempfile.gettempdir())  # what a suite writes there is for the code to read
     listen, tell = os.pipe()
     outer = isolation.command(command, tell, root, given)
-    worker, told = popen(outer, [*descriptors, tell], environment), b""
+    worker, told = popen(outer, [*descriptors, tell], isolation.environment(given)), b""
     os.close(tell)
     with os.fdopen(listen, "rb", buffering=0) as pipe:
         while not told.endswith(b"}\n") and (more := pipe.read(4096)):
@@ -202,17 +211,38 @@ def start(
     return worker, int(inner[1]) if inner else worker.pid
 
 
+def surroundings(isolation: Isolation | None, root: Path) -> tuple[dict[str, str], int | None]:
+    """Environment and user of a worker without namespaces."""
+    if isolation is None:
+        return dict(os.environ), None  # MAX changes the environment behind it
+    home = root.parent / "home"
+    isolation.make_home(home)
+    return isolation.environment(home), isolation.user
+
+
 def popen(
-    command: list[str], descriptors: list[int], environment: dict[str, str]
+    command: list[str],
+    descriptors: list[int],
+    environment: dict[str, str],
+    user: int | None = None,
 ) -> "subprocess.Popen[bytes]":
-    """Start a command with this environment, and nothing to read from."""
+    """Start a command with this environment, as another user if need be, and without input."""
     return subprocess.Popen(  # noqa: S603 (a command of ours)
         command,
-        env=environment,  # MAX changes the one of this process behind Python
+        env=environment,
         stdin=subprocess.DEVNULL,
         pass_fds=descriptors,
         start_new_session=True,
+        user=user,
+        group=user,
+        extra_groups=None if user is None else [],
     )
+
+
+def let_read(folder: Path) -> None:
+    """Let other users read what is in a folder."""
+    for place in (folder, *folder.rglob("*")):
+        place.chmod(0o755 if place.is_dir() else 0o644)
 
 
 def read_line(file: Path, number: int) -> str:

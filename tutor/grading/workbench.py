@@ -9,11 +9,11 @@ from tutor.course import NUMBERS, file_name, short_name, solution_source
 from tutor.errors import EnvironmentBrokenError
 from tutor.grading.errors import NotStartedError
 from tutor.grading.isolation import Isolation
-from tutor.grading.process import Clock, CodeProcess
+from tutor.grading.process import START_SECONDS, Clock, CodeProcess
 from tutor.stubs import replaced_steps
 
 SECONDS = 60.0  # that a step and all its checks may take
-COMPILING = 120.0  # seconds that MAX may compile for code that is not trusted, in one step
+COMPILING = 300.0  # seconds that MAX may compile for all steps of code that is not trusted
 
 
 class Workbench:
@@ -36,14 +36,17 @@ class Workbench:
     ) -> None:
         self.tree, self.root, self.seconds = tree, root, seconds
         self.announce, self.isolation, self.by_itself = announce, isolation, by_itself
+        self._compiling = Clock(COMPILING if isolation else START_SECONDS)
         self._process: CodeProcess | None = None
         self._step: dict[str, Any] = {}
-        self._is_loaded, self._clock = False, self.clock(seconds)
+        self._is_loaded, self._clock = False, Clock(seconds)
 
     def start(self) -> CodeProcess:
         """Have a process, which need not be ready yet."""
         if self._process is None or self._process.has_ended():
-            self._process = CodeProcess(self.root, self.tree, self.announce, self.isolation)
+            self._process = CodeProcess(
+                self.root, self.tree, self.announce, self._compiling, self.isolation
+            )
             self._is_loaded = False
         return self._process
 
@@ -74,11 +77,7 @@ class Workbench:
         """
         references = {str(earlier): solution_source(earlier, self.tree) for earlier in reference}
         self._step = {"number": number, "references": references, "source": source}
-        self._is_loaded, self._clock = False, clock or self.clock(self.seconds)
-
-    def clock(self, seconds: float) -> Clock:
-        """A new clock; where the code is not trusted, compiling cannot go on for ever."""
-        return Clock(seconds, COMPILING) if self.isolation else Clock(seconds)
+        self._is_loaded, self._clock = False, clock or Clock(self.seconds)
 
     def output(self) -> str:
         """What the code has printed since this was asked before."""

@@ -81,7 +81,10 @@ class Worker:
     """Loads steps and carries out probes, as it is asked."""
 
     def __init__(self, connection: Connection, root: Path, tree: str) -> None:
+        from tutor.grading import bonus_probes, probes  # they bring MAX, before there is a clock
+
         self.connection = connection
+        self.probes = bonus_probes, probes
         self.finder = TreeFinder(root, tree)
         self.step: ModuleType | None = None
         self.number = 0
@@ -102,9 +105,6 @@ class Worker:
         from max.dtype import DType
         from max.experimental.tensor import default_device, default_dtype
 
-        from tutor.grading import bonus_probes, probes
-
-        places = bonus_probes, probes
         hide_what_observes()
         sys.meta_path.insert(0, self.finder)
         pack = channel.pack
@@ -116,7 +116,7 @@ class Worker:
                     if request.pop("do") == "load":
                         result = self.load(**request)
                     else:
-                        result = self.probe(places, **request)
+                        result = self.probe(**request)
                     answer = pack({"result": result} | token)
                 except BaseException as error:  # whatever the code under check raises
                     answer = pack({"error": self.describe(error)} | token)
@@ -145,15 +145,9 @@ class Worker:
         self.step = importlib.import_module(name)
         return str(self.step.__file__)
 
-    def probe(
-        self,
-        places: Sequence[ModuleType],
-        name: str,
-        arguments: list[Any],
-        options: dict[str, Any],
-    ) -> Any:
-        """Carry out a probe on the step, from the first of the modules that has it."""
-        place = next(place for place in places if hasattr(place, name))
+    def probe(self, name: str, arguments: list[Any], options: dict[str, Any]) -> Any:
+        """Carry out one of the probes on the step."""
+        place = next(place for place in self.probes if hasattr(place, name))
         return getattr(place, name)(self.step, *arguments, **options)
 
     def describe(self, error: BaseException) -> dict[str, Any]:
