@@ -22,7 +22,7 @@ from tutor import ROOT, stubs
 from tutor.course import BONUS, NUMBERS, find_number, load_step, named, solution_source
 from tutor.grading import channel
 from tutor.grading.check import run_suites
-from tutor.grading.errors import TimedOutError
+from tutor.grading.errors import DiedError, TimedOutError
 from tutor.grading.process import Clock, CodeProcess
 from tutor.grading.results import Result, Verdict
 from tutor.grading.workbench import Workbench
@@ -338,17 +338,19 @@ class Scripted(CodeProcess):
 
     def __init__(self, script: list[dict[str, Any] | float]) -> None:
         self.said: list[str] = []
-        self._announce, self._is_ready = self.said.append, True
+        self._announce, self._is_ready, self._isolation = self.said.append, True, None
+        self._compiling = Clock(60)
         self._connection, self._other = multiprocessing.Pipe()
         self._script = script
         threading.Thread(target=self._play).start()
 
     def _play(self) -> None:
+        token = channel.receive(self._other)["token"]
         for entry in self._script:
             if isinstance(entry, float):
                 time.sleep(entry)
             else:
-                channel.send(self._other, entry)
+                channel.send(self._other, {"token": token} | entry)
 
 
 def test_time_spent_compiling_does_not_count() -> None:
@@ -370,10 +372,30 @@ def test_time_spent_otherwise_counts() -> None:
         process.ask({}, Clock(0.5))
 
 
+def test_compiling_has_an_end_of_its_own() -> None:
+    process = Scripted([{"event": "Compiling …", "compiling": True}, 0.7, {"result": 7}])
+    process._compiling = Clock(0.3)
+    with (
+        mock.patch.object(Scripted, "_timed_out", return_value=TimedOutError("late")),
+        pytest.raises(TimedOutError),
+    ):
+        process.ask({}, Clock(5))
+
+
+def test_an_answer_that_was_made_up_before_the_question_is_none() -> None:
+    process = Scripted([{"result": 7, "token": "made up"}])
+    with (
+        mock.patch.object(Scripted, "_died", return_value=DiedError("no answer")),
+        pytest.raises(DiedError),
+    ):
+        process.ask({}, Clock(5))
+
+
 def test_a_worker_ends_with_the_one_that_asks(course: Path) -> None:
     change(course, 7, "import math\n", "import math\nwhile True: pass\n")
     process = CodeProcess(course, "steps", print, Clock(60))
-    channel.send(process._connection, {"do": "load", "number": 7, "reference": [], "source": None})
+    request = {"do": "load", "number": 7, "references": {}, "source": None, "token": "1"}
+    channel.send(process._connection, request)
     assert channel.receive(process._connection) == {"ready": True}
     time.sleep(0.5)  # for the endless loop to begin
     process._connection.close()  # as it is when the parent dies

@@ -76,7 +76,7 @@ def grade_class(order: Order, names: Iterable[str], jobs: int) -> list[Grade]:
     with Progress(*columns, console=err, transient=True) as progress:
         bar = progress.add_task("Grading", total=len(sources))
         for grade in Class(order, sources, jobs).grade():
-            out.print(row(grade))
+            out.print(row(grade, order.steps))
             found.append(grade)
             progress.advance(bar)
     return conclude(found, order.folder.parent, out)
@@ -84,12 +84,23 @@ def grade_class(order: Order, names: Iterable[str], jobs: int) -> list[Grade]:
 
 def merge(files: Iterable[Path], folder: Path) -> list[Grade]:
     """Print grades that came from elsewhere, and write the files of the class."""
-    found, out = [grades.load(file) for file in files], Console(highlight=False)
+    found = [grades.load(file) for file in files]
+    kept = {f"{file_name(grade.learner)}.json": grade for grade in found}
+    if len(kept) < len(found):
+        learners = [grade.learner for grade in found]
+        twice = next(each for each in learners if learners.count(each) > 1)
+        raise InputError(f"there are two grades of {twice}; name one of them")
+    out, steps = (
+        Console(highlight=False),
+        sorted({s.number for grade in found for s in grade.steps}),
+    )
     out.print(Text(LEGEND, style="dim"))
-    out.print(heading(sorted({step.number for grade in found for step in grade.steps})))
+    out.print(heading(steps))
     for grade in found:
-        out.print(row(grade))
-        grades.save(grade, folder / RESULTS / f"{file_name(grade.learner)}.json")
+        out.print(row(grade, steps))
+    (folder / RESULTS).mkdir(parents=True, exist_ok=True)
+    for name, grade in kept.items():
+        grades.save(grade, folder / RESULTS / name)
     return conclude(found, folder, out)
 
 
@@ -109,14 +120,15 @@ def heading(steps: Iterable[int]) -> Text:
     return Text(f"{'learner'.ljust(NAME)} points  {numbers}", style="bold")
 
 
-def row(grade: Grade) -> Text:
+def row(grade: Grade, steps: Iterable[int]) -> Text:
     """A learner's line in the table."""
     name = Text(grade.learner)
     name.truncate(NAME, overflow="ellipsis", pad=True)
     points = f"{grade.points()}/{grade.max_points()}"
     line = Text.assemble(name, f" {points.rjust(7)} ")
-    for step in grade.steps:
-        sign, style = SIGNS[step.verdict]
+    verdicts = {step.number: step.verdict for step in grade.steps}
+    for number in steps:
+        sign, style = SIGNS[verdicts[number]] if number in verdicts else (" ", "")
         line.append(sign.rjust(3), style)
     if grade.problem:
         line.append(f"\n  {grade.problem}", "yellow")

@@ -1,8 +1,8 @@
 """Submissions: the steps in a learner's folder, archive or git repository.
 
-Nothing is run or unpacked. The Python files beside the steps are read, with a limit on each, and
-written under checked names into a folder of the course's own. So links, paths that lead out of an
-archive, and what only unpacks to something huge come to nothing.
+Nothing is run or unpacked. The Python files beside the steps are read, with a limit on each and on
+all, and written under checked names into a folder of the course's own. So links, paths that lead
+out of an archive, and what only unpacks to something huge come to nothing.
 """
 
 import hashlib
@@ -24,22 +24,27 @@ from tutor.classroom.entries import (
     UnreadableError,
     in_archive,
     in_folder,
-    in_repository,
     is_skipped,
     spelled,
+    within_limits,
 )
+from tutor.classroom.repositories import in_repository
 from tutor.course import find_number
 from tutor.errors import InputError
 
 ARCHIVE = re.compile(r"\.(zip|tar|tgz|tbz2|txz|tar\.(gz|bz2|xz))$", re.IGNORECASE)
 MOST_ENTRIES = 50_000  # files and folders that a submission may hold
 MOST_FILES = 100  # Python files beside the steps
+MOST_PYTHON = 2**25  # bytes of all Python files together
+LONGEST_NAME = 200  # bytes, from the folder with the steps
 
+CANNOT_BE_IMPORTED = "has a name that cannot be imported"
 DAMAGED = (
     OSError,
     EOFError,
-    ValueError,
+    MemoryError,
     RuntimeError,
+    ValueError,
     zlib.error,
     lzma.LZMAError,
     zipfile.BadZipFile,
@@ -116,7 +121,7 @@ def expand(name: str) -> list[Source]:
         why = f"cannot be read: {error.strerror}"
         raise InputError(f"{spelled(name)} {why}; check its name and rights") from None
     visible = [entry for entry in inside if not entry.name.startswith(".")]
-    sources = [recognize(entry) or folder(entry) for entry in visible]
+    sources = [recognize_or_fail(entry) for entry in visible]
     if found_inside := [source for source in sources if source]:
         return found_inside
     kinds = "a folder with steps, a zip or tar archive, a git repository, or a folder of these"
@@ -137,9 +142,13 @@ def recognize(path: Path, *, is_url: bool = False) -> Source | None:
     return Source(learner, path, "folder") if holds else None
 
 
-def folder(path: Path) -> Source | None:
-    """A folder of a class, which is a submission even without a step in it."""
-    return Source(spelled(path.name), path, "folder") if path.is_dir() else None
+def recognize_or_fail(path: Path) -> Source | None:
+    """A submission in the folder of a class, which any folder is; also one that cannot be read."""
+    other = Source(spelled(path.name), path, "folder")
+    try:
+        return recognize(path) or (other if path.is_dir() else None)
+    except OSError:
+        return other
 
 
 def is_step(path: PurePosixPath | Path) -> bool:
@@ -149,35 +158,48 @@ def is_step(path: PurePosixPath | Path) -> bool:
 
 def read(source: Source) -> Submission:
     """The steps of a submission. Raises UnreadableError if there are none to be graded."""
-    found: dict[PurePosixPath, bytes] = {}
-    faults: dict[PurePosixPath, str] = {}
     try:
-        for count, entry in enumerate(source.entries()):
-            if count == MOST_ENTRIES:
-                raise UnreadableError(f"it holds more than {MOST_ENTRIES:,} files")
-            if entry.path.suffix != ".py" or any(map(is_skipped, entry.path.parts[:-1])):
-                continue
-            content = b"" if entry.fault else entry.read(LARGEST_FILE + 1)
-            found[entry.path] = content
-            if fault := entry.fault or fault_of(entry.path, content):
-                faults[entry.path] = fault
+        with within_limits():
+            found, faults = read_python(source)
     except DAMAGED as error:
-        raise UnreadableError(f"it cannot be read: {error or type(error).__name__}") from None
+        why = spelled(str(error)) or type(error).__name__
+        raise UnreadableError(f"it cannot be read: {why}") from None
     steps = choose_folder(found)
-    beside = {path: found[path] for path in found if path.is_relative_to(steps)}
+    beside = {path.relative_to(steps): path for path in found if path.is_relative_to(steps)}
     if len(beside) > MOST_FILES:
         raise UnreadableError(f"it has more than {MOST_FILES} Python files beside its steps")
+    names = {short: "" if is_importable(short) else CANNOT_BE_IMPORTED for short in beside}
+    left_out = {short: faults.get(path) or names[short] for short, path in beside.items()}
     return Submission(
-        {str(path.relative_to(steps)): beside[path] for path in beside if path not in faults},
-        [f"{spelled(str(path))} {faults[path]}" for path in beside if path in faults],
+        {str(short): found[path] for short, path in beside.items() if not left_out[short]},
+        [f"{spelled(str(beside[short]))} {why}" for short, why in left_out.items() if why],
     )
 
 
-def fault_of(path: PurePosixPath, content: bytes) -> str:
-    """Why a Python file is left out, if it is."""
-    if len(content) > LARGEST_FILE:
-        return f"has more than {LARGEST_FILE:,} bytes"
-    return "" if path.stem.isidentifier() else "has a name that cannot be imported"
+def read_python(source: Source) -> tuple[dict[PurePosixPath, bytes], dict[PurePosixPath, str]]:
+    """All Python files of a submission, and why some of them are left out."""
+    found: dict[PurePosixPath, bytes] = {}
+    faults: dict[PurePosixPath, str] = {}
+    size = 0
+    for count, entry in enumerate(source.entries()):
+        if count == MOST_ENTRIES:
+            raise UnreadableError(f"it holds more than {MOST_ENTRIES:,} files")
+        if entry.path.suffix != ".py" or any(map(is_skipped, entry.path.parts[:-1])):
+            continue
+        content = b"" if entry.fault else entry.read(LARGEST_FILE + 1)
+        is_large = len(content) > LARGEST_FILE
+        found[entry.path] = content
+        faults[entry.path] = entry.fault or is_large * f"has more than {LARGEST_FILE:,} bytes"
+        size += len(content)
+        if size > MOST_PYTHON:
+            raise UnreadableError(f"it has more than {MOST_PYTHON:,} bytes of Python")
+    return found, faults
+
+
+def is_importable(path: PurePosixPath) -> bool:
+    """Whether a path from the folder with the steps is that of a module; any system can hold it."""
+    parts = path.with_suffix("").parts
+    return all(map(str.isidentifier, parts)) and len(str(path).encode()) <= LONGEST_NAME
 
 
 def choose_folder(paths: Iterable[PurePosixPath]) -> PurePosixPath:

@@ -1,0 +1,127 @@
+"""`tutor grade`: what it refuses, what it prints, and that grades from elsewhere are joined."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.project import grades as made
+from tests.project.commands import assert_refused, run_here
+from tutor.classroom import grades
+from tutor.classroom.submissions import find
+from tutor.course import CORE
+from tutor.errors import InputError
+
+
+@pytest.fixture
+def learner(tmp_path: Path) -> Path:
+    """A folder with one step."""
+    (tmp_path / "ada" / "steps").mkdir(parents=True)
+    (tmp_path / "ada" / "steps" / "step_01.py").touch()
+    return tmp_path / "ada"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ([], "name the submissions"),
+        (["nowhere"], "nowhere"),
+        (["https://example.org/ada.git"], "is not on this machine"),
+        (["file:///nowhere/ada.git"], "nowhere/ada.git"),
+        (["{ada}", "--steps", "0"], "'0' names no steps"),
+        (["{ada}", "--steps", "9-7"], "'9-7' names no steps"),
+        (["{ada}", "--steps", "3,,4"], "'' names no steps"),
+        (["{ada}", "--steps", "1-99"], "'1-99' names no steps"),
+        (["{ada}", "--deps", "none"], "--deps"),
+        (["{ada}", "--jobs", "0"], "--jobs"),
+        (["{ada}", "--timeout", "0"], "--timeout"),
+        (["{ada}", "--memory", "1"], "--memory"),
+        (["{ada}", "--seed", "0"], "--seed"),
+        (["{ada}", "--output", "{ada}/steps/step_01.py"], "--output"),
+        (["--merge", "{ada}/steps/step_01.py"], "is no grade of this course"),
+        (["--merge", "{ada}"], "{ada}"),
+        (["{ada}", "--bundle", "gradescope"], "name the submissions"),
+        (["--bundle", "abacus"], "--bundle"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(learner: Path, arguments: list[str], named: str) -> None:
+    given = [each.format(ada=learner) for each in arguments]
+    assert_refused(run_here("grade", *given), named.format(ada=learner))
+
+
+def test_a_folder_of_nothing_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    assert_refused(run_here("grade", str(tmp_path)), str(tmp_path), "a folder with steps")
+
+
+def test_names_stand_for_submissions(learner: Path, tmp_path: Path) -> None:
+    (tmp_path / "bob").mkdir()  # who has handed in nothing
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / "notes.txt").touch()
+    shutil.make_archive(str(tmp_path / "eve"), "zip", learner)
+    shutil.make_archive(str(tmp_path / "mal.v2"), "gztar", learner)
+    for name in ("objects", "refs"):
+        (tmp_path / "sue.git" / name).mkdir(parents=True)
+    (tmp_path / "sue.git" / "HEAD").write_text("ref: refs/heads/main\n")
+    kinds = {source.learner: source.kind for source in find([str(tmp_path)])}
+    assert kinds == {
+        "ada": "folder",
+        "bob": "folder",
+        "eve": "archive",
+        "mal.v2": "archive",
+        "sue": "repository",
+    }
+    again = find([str(learner), str(learner / "steps" / "..")])
+    assert [each.learner for each in again] == ["ada"]
+    assert [each.learner for each in find([str(learner / "steps")])] == ["steps"]
+
+
+def test_learners_of_one_name_are_told_apart(learner: Path, tmp_path: Path) -> None:
+    shutil.copytree(learner, tmp_path / "monday" / "ada")
+    names = [each.learner for each in find([str(learner), str(tmp_path / "monday" / "ada")])]
+    assert names == [str(learner), str(tmp_path / "monday" / "ada")]
+
+
+def test_a_url_is_read_as_git(learner: Path) -> None:
+    (source,) = find([f"file://{learner}"])
+    assert (source.kind, source.path) == ("repository", learner / ".git")
+    with pytest.raises(InputError):
+        find(["ssh://host/ada.git"])
+
+
+def test_grades_from_elsewhere_are_joined(tmp_path: Path) -> None:
+    for name in ("ada", "bob"):
+        grade = made.grade(name, [made.step(1), made.step(7)])
+        (tmp_path / f"from {name}").mkdir()
+        grades.save(grade, tmp_path / f"from {name}" / "result.json")
+    files = [str(file) for file in tmp_path.glob("from */result.json")]
+    finished = run_here("grade", "--merge", *files, "--output", str(tmp_path / "all"))
+    assert (finished.code, finished.err) == (0, "")
+    assert "2 graded, 22.0 points on average." in finished.out
+    joined = json.loads((tmp_path / "all" / "results.json").read_text())
+    assert [each["learner"] for each in joined["grades"]] == ["ada", "bob"]
+    assert {file.name for file in (tmp_path / "all" / "results").iterdir()} == {
+        "ada.json",
+        "bob.json",
+    }
+    assert "ada" in (tmp_path / "all" / "report.html").read_text()
+
+
+def test_two_grades_of_one_learner_are_refused(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        grades.save(made.grade("ada", [made.step(1)]), tmp_path / folder / "ada.json")
+    files = [str(file) for file in tmp_path.glob("*/ada.json")]
+    assert_refused(run_here("grade", "--merge", *files, "--output", str(tmp_path / "all")), "ada")
+    assert not (tmp_path / "all").exists()
+
+
+def test_the_table_fits_into_80_columns(tmp_path: Path) -> None:
+    grade = made.grade("a name that is longer than there is room for", [made.step(n) for n in CORE])
+    grades.save(grade, tmp_path / "long.json")
+    finished = run_here("grade", "--merge", str(tmp_path / "long.json"), "--output", str(tmp_path))
+    rows = [line for line in finished.out.splitlines() if "/100" in line]
+    assert len(rows) == 1
+    assert len(rows[0]) <= 80
+    assert rows[0].startswith("a name that is long…")
