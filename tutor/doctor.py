@@ -13,10 +13,11 @@ from pathlib import Path
 
 from tutor import checkpoint, kernels, runtime
 from tutor.errors import InputError
+from tutor.grading.isolation import find_bubblewrap
 
 NEEDED_PYTHON = (3, 11)
 NEEDED_MAX = "26.7."
-NEEDED_DISK = 0.5e9  # bytes; the unpacked kernels take 0.15e9, a new MAX version as much again
+NEEDED_DISK = 0.7e9  # bytes; the unpacked kernels take 0.31e9, a new MAX version as much again
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ def examine() -> Iterator[Finding]:
     yield writable_cache(cache)
     yield free_disk(cache)
     yield bundled_model(checkpoint.BUNDLED_MODEL)
+    yield namespaces()
 
 
 def python() -> Finding:
@@ -89,6 +91,13 @@ def free_disk(cache: Path) -> Finding:
     if free < NEEDED_DISK:
         return Finding("Disk", f"{text}; {NEEDED_DISK / 1e9} GB are needed", ok=False)
     return Finding("Disk", text)
+
+
+def namespaces() -> Finding:
+    """Whether `tutor grade` can keep code apart that is not trusted; nothing else needs it."""
+    bubblewrap, obstacle = find_bubblewrap()
+    found = "user namespaces" if bubblewrap else f"no user namespaces, for tutor grade: {obstacle}"
+    return Finding("Isolation", found)
 
 
 def bundled_model(folder: Path) -> Finding:

@@ -327,7 +327,7 @@ def test_a_broken_environment_is_no_fault_of_the_learner(course: Path, tmp_path:
 
 
 def test_a_step_that_is_not_the_expected_file_is_refused(course: Path) -> None:
-    with mock.patch.object(channel, "receive", return_value={"result": "/elsewhere.py"}):
+    with mock.patch.object(CodeProcess, "ask", return_value="/elsewhere.py"):
         result, text = check(course, 7)
     assert result.verdict is Verdict.BROKEN
     assert "/elsewhere.py was loaded in place of" in text

@@ -31,7 +31,17 @@ def test_all_is_well_here(
     code, output = run_doctor(monkeypatch, capsys)
     assert code == 0
     assert "BAD" not in output
-    for name in ("Python", "MAX", "Platform", "Kernel pack", "cache", "Disk", "Bundled model"):
+    names = (
+        "Python",
+        "MAX",
+        "Platform",
+        "Kernel pack",
+        "cache",
+        "Disk",
+        "Bundled model",
+        "Isolation",
+    )
+    for name in names:
         assert name in output
 
 

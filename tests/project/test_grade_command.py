@@ -74,7 +74,7 @@ def test_names_stand_for_submissions(learner: Path, tmp_path: Path) -> None:
     }
     again = find([str(learner), str(learner / "steps" / "..")])
     assert [each.learner for each in again] == ["ada"]
-    assert [each.learner for each in find([str(learner / "steps")])] == ["steps"]
+    assert [each.learner for each in find([str(learner / "steps")])] == ["ada"]
 
 
 def test_learners_of_one_name_are_told_apart(learner: Path, tmp_path: Path) -> None:
