@@ -296,15 +296,17 @@ def grade(
     if bool(paths) == bool(bundle):
         raise InputError("name the submissions, as in tutor grade submissions/")
     from tutor.classroom import bundles, grading
+    from tutor.classroom.submissions import find
 
     if bundle:
-        click.echo(bundles.gradescope(output))
+        click.echo(bundles.gradescope(output, wanted, deps, seed, timeout, memory))
         return
     if merge:
         found = grading.merge(map(Path, paths), output)
     else:
-        order = grading.make_order(output, course.find_numbers(wanted), deps, seed, timeout, memory)
-        found = grading.grade_class(order, paths, jobs)
+        sources, numbers = find(paths), course.find_numbers(wanted)
+        order = grading.make_order(output, numbers, deps, seed, timeout, memory)
+        found = grading.grade_class(order, sources, jobs)
     verdicts = {step.verdict for each in found for step in each.steps}
     if "environment broken" in verdicts:
         raise click.exceptions.Exit(3)

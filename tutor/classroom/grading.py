@@ -20,7 +20,7 @@ from tutor import ROOT, keeping
 from tutor.classroom import formats, grades, report
 from tutor.classroom.grades import Dependencies, Grade
 from tutor.classroom.marking import Order, Task, blank, pack
-from tutor.classroom.submissions import Source, Submission, find
+from tutor.classroom.submissions import Source, Submission
 from tutor.classroom.texts import file_name
 from tutor.course import load_step
 from tutor.errors import InputError
@@ -50,17 +50,19 @@ def make_order(
     seconds: int,
     megabytes: int,
 ) -> Order:
-    """How submissions are to be graded, on this machine and into that folder."""
+    """How submissions are to be graded on this machine, which is made ready, and into that folder.
+
+    Raises EnvironmentBrokenError if MAX does not start.
+    """
+    get_ready()
     isolation = find_isolation(Limits(memory=megabytes * MEGABYTE))
     results = folder.resolve() / RESULTS
     return Order(steps, dependencies, seed or choose_seed(results), seconds, isolation, results)
 
 
-def grade_class(order: Order, names: Iterable[str], jobs: int) -> list[Grade]:
+def grade_class(order: Order, sources: Sequence[Source], jobs: int) -> list[Grade]:
     """Grade submissions, print each as it comes, and write the files of the class."""
-    sources = find(names)
     order.folder.mkdir(parents=True, exist_ok=True)
-    get_ready()
     out, err = Console(highlight=False), Console(stderr=True, highlight=False)
     if obstacle := order.isolation.obstacle:
         err.print(Text(f"{order.isolation.weakness}\n  ({obstacle})", style="yellow"))

