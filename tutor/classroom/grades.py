@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from tutor import keeping
 from tutor.course import BONUS, CORE, find_number
-from tutor.errors import InputError
+from tutor.errors import InputError, reason
 
 FORMAT: Final = "gpt2-from-scratch/grade/1"
 
@@ -93,9 +93,7 @@ class Grade(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     submission: Annotated[str, Meta(description="SHA-256 of the steps that were graded.")]
     course: Annotated[str, Meta(description="SHA-256 of the suites, solutions and exercises.")]
     seed: Annotated[int, Meta(ge=0, description="Of the random inputs; --seed repeats it.")]
-    dependencies: Annotated[
-        Dependencies, Meta(description="Whose earlier steps each step ran on.")
-    ]
+    dependencies: Annotated[Dependencies, Meta(description="Whose earlier steps each step ran on.")]
     isolation: Annotated[str, Meta(description="What kept the code under check apart.")]
     limits: Annotated[str, Meta(description="What each step and the submission could take.")]
     started: Annotated[str, Meta(description="Date and time, as in ISO 8601.")]
@@ -127,10 +125,10 @@ def load(file: Path) -> Grade:
     try:
         return msgspec.json.decode(file.read_bytes(), type=Grade)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{file} is no grade of this course: {error}") from None
+        raise InputError(f"{file} is no grade of this course: {reason(error)}") from None
 
 
 def as_json(value: Any) -> bytes:
     """A value as JSON for people and programs; lone surrogates, which none reads, spelled out."""
     text = f"{json.dumps(value, ensure_ascii=False, indent=2)}\n"
-    return text.encode()
+    return re.sub(r"[\ud800-\udfff]", lambda lone: rf"\\u{ord(lone[0]):x}", text).encode()
