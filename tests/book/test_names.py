@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -105,6 +106,14 @@ def test_commands_are_there(chapter: Path) -> None:
 
 
 @by_chapter
+def test_commands_have_the_options_that_are_given_to_them(chapter: Path) -> None:
+    for block in re.findall(r"^```sh\n(.*?)^```$", chapter.read_text(), re.DOTALL | re.MULTILINE):
+        for line in re.findall(r"uv run tutor (.+)", block):
+            name, *arguments = shlex.split(re.split(r"[|>]", line)[0], comments=True)
+            app.commands[name].make_context(name, arguments)
+
+
+@by_chapter
 def test_names_of_max_are_there(chapter: Path) -> None:
     text = chapter.read_text()
     pattern = r"^\[`(\S+?)`\]: https://docs\.modular\.com/max/api/python/(\S+?)/#(\S+)$"
@@ -139,7 +148,7 @@ def find(name: str) -> bool:
 def test_files_and_classes_that_are_named_are_there(chapter: Path) -> None:
     text = chapter.read_text()
     files = re.findall(
-        r"`((?:steps|solutions|tests|tutor|tools|models|benchmarks|book)/[\w./-]+)`", text
+        r"`((?:steps|solutions|tests|tutor|tools|models|benchmarks|book|examples)/[\w./-]+)`", text
     )
     assert [name for name in files if not (ROOT / name).exists()] == []
     sources = "".join(path.read_text() for path in (ROOT / "solutions").glob("*.py"))

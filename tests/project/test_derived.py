@@ -27,7 +27,7 @@ def run_tool(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.parametrize(
-    "tool", ["make_stubs", "make_fragments", "draw_figures", "export_widget_data"]
+    "tool", ["make_stubs", "make_fragments", "make_schema", "draw_figures", "export_widget_data"]
 )
 def test_files_are_what_the_tool_gives(tool: str) -> None:
     finished = run_tool(f"tools/{tool}.py", "--check")

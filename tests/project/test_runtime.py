@@ -74,7 +74,7 @@ def test_a_closed_cache_folder_is_replaced_and_named(
     (tmp_path / "file").touch()
     monkeypatch.setenv(runtime.CACHE_VARIABLE, str(tmp_path / "file" / "cache"))
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
-    folder = runtime.writable_cache_folder()
+    folder = runtime.usable_cache_folder()
     assert runtime.is_writable(folder)
     assert folder.parent == tmp_path
     assert "file/cache cannot be written" in capsys.readouterr().err

@@ -1,6 +1,6 @@
 """What a submission earned: one file for each, and the source of every other format.
 
-These classes are the schema of that file; `tutor grade --schema` prints it as JSON Schema.
+These classes are the schema of that file, which is also in `examples/grade.schema.json`.
 """
 
 import json

@@ -20,10 +20,12 @@ from tutor import ROOT, keeping
 from tutor.classroom import formats, grades, report
 from tutor.classroom.grades import Dependencies, Grade
 from tutor.classroom.marking import Order, Task, blank, pack
+from tutor.classroom.services import quiet
 from tutor.classroom.submissions import Source, Submission
 from tutor.classroom.texts import file_name
 from tutor.course import load_step
 from tutor.errors import InputError
+from tutor.grading import seal
 from tutor.grading.isolation import MEGABYTE, Limits, find_isolation
 from tutor.grading.workbench import Workbench
 
@@ -54,6 +56,7 @@ def make_order(
 
     Raises EnvironmentBrokenError if MAX does not start.
     """
+    seal.close()
     get_ready()
     isolation = find_isolation(Limits(memory=megabytes * MEGABYTE))
     results = folder.resolve() / RESULTS
@@ -78,7 +81,7 @@ def grade_class(order: Order, sources: Sequence[Source], jobs: int) -> list[Grad
     with Progress(*columns, console=err, transient=True) as progress:
         bar = progress.add_task("Grading", total=len(sources))
         for grade in Class(order, sources, jobs).grade():
-            out.print(row(grade, order.steps))
+            out.print(row(grade, order.steps), soft_wrap=True)
             found.append(grade)
             progress.advance(bar)
     return conclude(found, order.folder.parent, out)
@@ -99,7 +102,7 @@ def merge(files: Iterable[Path], folder: Path) -> list[Grade]:
     out.print(Text(LEGEND, style="dim"))
     out.print(heading(steps))
     for grade in found:
-        out.print(row(grade, steps))
+        out.print(row(grade, steps), soft_wrap=True)
     (folder / RESULTS).mkdir(parents=True, exist_ok=True)
     for name, grade in kept.items():
         grades.save(grade, folder / RESULTS / name)
@@ -124,7 +127,7 @@ def heading(steps: Iterable[int]) -> Text:
 
 def row(grade: Grade, steps: Iterable[int]) -> Text:
     """A learner's line in the table."""
-    name = Text(grade.learner)
+    name = Text(quiet(grade.learner))
     name.truncate(NAME, overflow="ellipsis", pad=True)
     points = f"{grade.points()}/{grade.max_points()}"
     line = Text.assemble(name, f" {points.rjust(7)} ")
@@ -133,7 +136,7 @@ def row(grade: Grade, steps: Iterable[int]) -> Text:
         sign, style = SIGNS[verdicts[number]] if number in verdicts else (" ", "")
         line.append(sign.rjust(3), style)
     if grade.problem:
-        line.append(f"\n  {grade.problem}", "yellow")
+        line.append(f"\n  {quiet(grade.problem)}", "yellow")
     return line
 
 

@@ -23,6 +23,7 @@ from tutor.classroom.submissions import Source, Submission, read
 from tutor.classroom.texts import file_name, printable, shortened
 from tutor.course import Check, Step, load_step, step_name
 from tutor.errors import InputError
+from tutor.grading import seal
 from tutor.grading.isolation import Isolation
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Task(msgspec.Struct, frozen=True):
 
 def main() -> None:
     """Grade what standard input asks for, unless the grade is there already."""
+    seal.close()
     task = unpack(sys.stdin.buffer.read())
     os.environ[SEED_VARIABLE] = str(task.order.seed)
     try:

@@ -118,7 +118,8 @@ def mounts(readable: Iterable[Path], disk: int) -> Iterator[str]:
     yield from ("--proc", "/proc", "--dev", "/dev", "--size", str(disk), "--tmpfs", "/tmp")  # noqa: S108
     for place in SYSTEM:
         yield from ("--ro-bind-try", place, place)
-    python = {Path(sys.base_prefix).resolve(), Path(sys.prefix).resolve()}
+    named = Path(sys.base_prefix), Path(sys.prefix)
+    python = {*named, *(folder.resolve() for folder in named)}  # some are links
     inside = {folder for folder in python if folder.is_relative_to(ROOT)}
     for folder in sorted(python - inside):
         yield from ("--ro-bind", str(folder), str(folder))

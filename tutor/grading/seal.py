@@ -12,7 +12,7 @@ import platform
 import struct
 import sys
 
-PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
+PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 4, 38  # linux/prctl.h
 SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC = 1, 1  # linux/seccomp.h; of all threads
 LOAD, IF_EQUAL, IF_AT_LEAST, IF_ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # linux/filter.h
 NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data, linux/seccomp.h
@@ -62,6 +62,12 @@ Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, va
 def is_possible() -> bool:
     """Whether this system and machine have such filters, as far as this module knows them."""
     return sys.platform == "linux" and platform.machine() in MACHINES
+
+
+def close() -> None:
+    """Keep other processes of this user out of the memory of this one, where Linux can do so."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def seal() -> None:

@@ -28,7 +28,8 @@ from tutor.grading import channel, seal
 
 # Bytes that the code under check may map beyond what MAX has mapped at its start. MAX goes on to
 # map 1.6 GB for the reference on two cores, of which it uses little, and more with more cores.
-MEMORY = 4 * 2**30 + (os.cpu_count() or 1) * 2**27
+FOR_CORES = (os.cpu_count() or 1) * 2**27
+MEMORY = 4 * 2**30 + FOR_CORES
 LARGEST_FILE = 2**28  # bytes that it may write into one file, its output among them
 OURS = {"tutor", "tutor.runtime", "tutor.kernels"}  # what a step may import of the course's own
 
@@ -188,7 +189,7 @@ def limit_resources(limits: dict[str, int] | None) -> None:
     """Bound what the code under check can take, beyond what MAX itself has taken by now."""
     memory, file = MEMORY, LARGEST_FILE
     if limits:
-        memory, file = limits["memory"], limits["file"]
+        memory, file = limits["memory"] + FOR_CORES, limits["file"]
         set_limit(resource.RLIMIT_NOFILE, limits["files"])
         set_limit(resource.RLIMIT_CPU, limits["processor"])
         if os.getpid() == 1:  # else it counts all processes of this user
@@ -242,6 +243,8 @@ def main() -> None:
     # MAX takes SIGUSR1 and SIGUSR2 for itself at its first operation.
     faulthandler.register(signal.SIGQUIT, faults, all_threads=True)
     limit_resources(limits)
+    if limits:
+        seal.close()
     if limits and seal.is_possible():
         seal.seal()
     channel.send(connection, {"ready": True})

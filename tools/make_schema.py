@@ -1,0 +1,22 @@
+"""Derive the JSON Schema of a grade's file from the classes that it is made of.
+
+python tools/make_schema.py            write it
+python tools/make_schema.py --check    only tell whether it has changed; exit with 1 if it has
+"""
+
+import derived
+
+from tutor import ROOT
+from tutor.classroom import grades
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"  # what msgspec writes
+
+
+def main() -> None:
+    schema = grades.as_json({"$schema": DIALECT} | grades.schema()).decode()
+    files = [(ROOT / "examples" / "grade.schema.json", schema)]
+    derived.update("Derive the JSON Schema of a grade's file.", files)
+
+
+if __name__ == "__main__":
+    main()
