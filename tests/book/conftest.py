@@ -3,24 +3,15 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 
 from tests.book.pages import Page, find_pages
+from tests.browsers import axe, browser, lacking
 from tutor import book
 
-AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
-
-
-def lacking(reason: str) -> NoReturn:
-    """Skip what needs a program that is not here; where CI is set, it has to be here."""
-    if os.environ.get("CI"):
-        pytest.fail(f"{reason}, and CI is set")
-    pytest.skip(reason)
+__all__ = ["axe", "browser"]  # fixtures for the tests here
 
 
 @pytest.fixture(scope="session")
@@ -48,24 +39,3 @@ def site(build: tuple[Path, str]) -> Path:
 def pages(site: Path) -> dict[str, Page]:
     """The pages of the built book by their file names."""
     return find_pages(site)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A browser without a window. It ends with the module, since its loop would be in MAX's way."""
-    found = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
-    program = next(found, None)
-    if program is None:
-        lacking("Chromium is not here")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="session")
-def axe() -> str:
-    """The script that looks for what keeps people out."""
-    if not AXE.exists():
-        lacking("axe-core is not here (npm install --prefix tests/book)")
-    return AXE.read_text()

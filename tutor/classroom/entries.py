@@ -1,27 +1,30 @@
-"""The files in a folder, an archive or a git repository, one after the other.
+"""The files in a folder or an archive, one after the other.
 
 Nothing is run or unpacked; what is huge, leads elsewhere or is no plain file is not read.
 """
 
 import bz2
+import contextlib
 import gzip
 import io
 import lzma
 import os
+import resource
+import signal
 import stat
-import subprocess
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 SKIPPED = {"node_modules", "site-packages", "__pycache__", "__MACOSX"}  # and what starts with a dot
 
 LARGEST_FILE = 2**20  # bytes of a Python file; the longest solution has 9,000
 MOST_BYTES = 2**28  # of an archive, as it is and unpacked
-GIT_SECONDS = 60
+MOST_MEMORY = 2**30  # bytes that reading a submission may map
+MOST_SECONDS = 60  # that reading it may take
 
 
 class UnreadableError(Exception):
@@ -43,8 +46,37 @@ def is_skipped(name: str) -> bool:
 
 
 def spelled(text: str) -> str:
-    """A name that can be shown anywhere: what is no letter, sign or blank is escaped."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    """A name that can be shown anywhere: what is no letter, sign or blank is escaped.
+
+    So is a backslash, so that no two names are spelled alike.
+    """
+    plain = {letter for letter in text if letter.isprintable() and letter != "\\"}
+    return "".join(letter if letter in plain else ascii(letter)[1:-1] for letter in text)
+
+
+@contextlib.contextmanager
+def within_limits() -> Iterator[None]:
+    """Bound memory and time. Raises UnreadableError or MemoryError for what takes more.
+
+    A few bytes can ask a library for much: a header full of digits, say, costs tarfile hours.
+    """
+
+    def give_up(*_: object) -> NoReturn:
+        raise UnreadableError(f"it takes more than {MOST_SECONDS} seconds to read")
+
+    before, memory = signal.signal(signal.SIGALRM, give_up), resource.getrlimit(resource.RLIMIT_AS)
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        mapped = int(statm.read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
+        most = [mapped + MOST_MEMORY, *(each for each in memory if each != resource.RLIM_INFINITY)]
+        resource.setrlimit(resource.RLIMIT_AS, (min(most), memory[1]))
+    signal.setitimer(signal.ITIMER_REAL, MOST_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        resource.setrlimit(resource.RLIMIT_AS, memory)
+        signal.signal(signal.SIGALRM, before)
 
 
 def in_folder(place: Path) -> Iterator[Entry]:
@@ -136,49 +168,3 @@ def fault_of_member(path: PurePosixPath, is_plain: bool) -> str:
     if path.is_absolute() or ".." in path.parts:
         return "leads out of the archive"
     return "" if is_plain else "is a link or no plain file"
-
-
-def in_repository(place: Path) -> Iterator[Entry]:
-    """The files of the last commit of a git repository, without its filters and hooks."""
-    for line in git(place, "ls-tree", "-r", "-z", "-l", "HEAD").split(b"\0"):
-        if not line:
-            continue
-        fields, _, name = line.partition(b"\t")
-        mode, _, digest, size = fields.decode().split()
-        path = PurePosixPath(os.fsdecode(name))
-
-        def read(most: int, digest: str = digest) -> bytes:
-            return git(place, "cat-file", "blob", digest)[:most]
-
-        is_plain = mode in ("100644", "100755")
-        is_large = is_plain and int(size) > LARGEST_FILE
-        too_large = f"has more than {LARGEST_FILE:,} bytes" if is_large else ""
-        yield Entry(path, read, too_large or fault_of_member(path, is_plain))
-
-
-def git(repository: Path, *command: str) -> bytes:
-    """What git says of a repository; only what is in it counts, no setting of anybody's."""
-    environment = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_OPTIONAL_LOCKS": "0",
-    }
-    safe = ("-c", "safe.directory=*", "-c", "core.fsmonitor=false")
-    try:
-        done = subprocess.run(  # noqa: S603
-            ["git", *safe, f"--git-dir={repository}", *command],  # noqa: S607
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=GIT_SECONDS,
-            check=True,
-        )
-    except FileNotFoundError:
-        raise UnreadableError("git is not here to read it; install git") from None
-    except subprocess.TimeoutExpired:
-        raise UnreadableError(f"git needs more than {GIT_SECONDS} seconds to read it") from None
-    except subprocess.CalledProcessError as error:
-        said = error.stderr.decode(errors="replace").strip().splitlines() or ["without a reason"]
-        raise UnreadableError(f"git refuses it: {spelled(said[-1])}") from None
-    return done.stdout

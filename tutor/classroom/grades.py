@@ -100,6 +100,13 @@ class Grade(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: Seconds
     steps: list[StepGrade]
 
+    @property
+    def was_read(self) -> bool:
+        """Whether anything was run; what could not be read has no part in any mean."""
+        return not self.problem or any(
+            check.seconds for step in self.steps for check in step.checks
+        )
+
     def points(self, bonus: bool = False) -> int:
         """The points of the twelve steps, or of the bonus steps, which are counted apart."""
         return sum(step.points for step in self.steps if step.number in (BONUS if bonus else CORE))

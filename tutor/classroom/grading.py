@@ -4,6 +4,7 @@ import contextlib
 import os
 import secrets
 import signal
+import statistics
 import subprocess
 import sys
 import threading
@@ -145,9 +146,11 @@ def conclude(found: list[Grade], folder: Path, out: Console) -> list[Grade]:
     ordered = sorted(found, key=lambda grade: grade.learner)
     formats.write(ordered, folder)
     keeping.write(folder / "report.html", report.render(ordered).encode())
-    points = [grade.points() for grade in ordered]
-    mean = f", {sum(points) / len(points):.1f} points on average" if points else ""
-    out.print(f"\n{len(points)} graded{mean}. The report: {folder / 'report.html'}", soft_wrap=True)
+    points = [grade.points() for grade in ordered if grade.was_read]
+    said = [f"{len(points)} graded"]
+    said += [f"{statistics.fmean(points):.1f} points on average"] * bool(points)
+    said += [f"{len(ordered) - len(points)} not to be graded"] * (len(points) < len(ordered))
+    out.print(f"\n{', '.join(said)}. The report: {folder / 'report.html'}", soft_wrap=True)
     return ordered
 
 

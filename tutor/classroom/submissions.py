@@ -131,7 +131,8 @@ def expand(name: str) -> list[Source]:
 def recognize(path: Path, *, is_url: bool = False) -> Source | None:
     """A submission that is one at first sight."""
     path.stat()
-    learner = spelled(ARCHIVE.sub("", path.name).removesuffix(".git") or path.name)
+    name = path.parent.name if path.name == "steps" else path.name
+    learner = spelled(ARCHIVE.sub("", name).removesuffix(".git") or name)
     if path.is_file():
         return Source(learner, path, "archive") if ARCHIVE.search(path.name) else None
     if (path / "HEAD").is_file() and (path / "objects").is_dir():
