@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests import oracle
-from tests.samples import random_tokens, sizes
+from tests.samples import random_tokens, shuffled, sizes
 from tutor.grading.channel import Config
 
 # In each row no two tokens are as likely, and no sum of the likeliest is near a top_p of the suite.
@@ -14,12 +14,14 @@ LOGITS = np.array(
         [-3.0, -7.1, -8.3, -7.7, -6.4, -9.9, -5.2, -8.8, -6.8],
         [4.25, 4.0, 4.5, 4.1, 4.35, 3.9, 4.65, 4.2, 3.8],
     ]
-)
+)[:, shuffled(range(9), seed=7)]
 # Probabilities that are lost in a sum with 1.
-RARE = np.array([[0.0, -45.0, -60.0], [-30.0, 0.0, -70.0]])
+RARE = np.array([[0.0, -45.0, -60.0], [-30.0, 0.0, -70.0]])[:, shuffled(range(3), seed=8)]
 
 COUNT = 12  # tokens that the stand-in for a model knows
-CHAIN = 50 * np.roll(np.eye(COUNT), 1, axis=1)  # after each token comes the next one, surely
+# In an order that begins with 0, which is false; after each token comes the next one, surely.
+TOKENS = np.array([0, *shuffled(range(1, COUNT), seed=9)])
+CHAIN = 50 * np.roll(np.eye(COUNT), 1, axis=1)[np.ix_(TOKENS.argsort(), TOKENS.argsort())]
 
 
 def shares(

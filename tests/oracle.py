@@ -54,14 +54,19 @@ def mlp(weights: Weights, x: Array) -> Array:
     return linear(under(weights, "c_proj"), gelu(linear(under(weights, "c_fc"), x)))
 
 
-def attention(weights: Weights, x: Array, n_head: int) -> Array:
+def scores_and_values(weights: Weights, x: Array, n_head: int) -> list[tuple[Array, Array]]:
+    """Of each head, masked scores and values. Shape: [B, T, C] -> H ([B, T, T], [B, T, D])."""
     mask = causal_mask(x.shape[1])
     parts = np.split(linear(under(weights, "c_attn"), x), 3, axis=-1)  # [B, T, C] -> 3 [B, T, C]
     queries, keys, values = (np.split(part, n_head, axis=-1) for part in parts)  # H [B, T, D]
-    heads = []
-    for query, key, value in zip(queries, keys, values, strict=True):
-        scores = query @ key.swapaxes(1, 2) / math.sqrt(query.shape[-1])  # [B, T, D] -> [B, T, T]
-        heads.append(softmax(scores + mask) @ value)  # [B, T, T] -> [B, T, D]
+    return [
+        (query @ key.swapaxes(1, 2) / math.sqrt(query.shape[-1]) + mask, value)
+        for query, key, value in zip(queries, keys, values, strict=True)
+    ]
+
+
+def attention(weights: Weights, x: Array, n_head: int) -> Array:
+    heads = [softmax(scores) @ value for scores, value in scores_and_values(weights, x, n_head)]
     merged = np.concatenate(heads, axis=-1)  # H [B, T, D] -> [B, T, C]
     return linear(under(weights, "c_proj"), merged)
 
@@ -88,11 +93,18 @@ def lm_head_model(
     return x @ weights["lm_head.weight"].T  # [B, T, C] -> [B, T, V]
 
 
+def next_logits(
+    weights: Weights, tokens: Tokens, n_layer: int, n_head: int, epsilon: float
+) -> Array:
+    """The logits after the last token. Shape: [B, T] -> [B, V]."""
+    n_positions = len(weights["transformer.wpe.weight"])
+    return lm_head_model(weights, tokens[:, -n_positions:], n_layer, n_head, epsilon)[:, -1]
+
+
 def generate(
     weights: Weights, tokens: Tokens, max_new_tokens: int, n_layer: int, n_head: int, epsilon: float
 ) -> Tokens:
-    n_positions = len(weights["transformer.wpe.weight"])
     for _ in range(max_new_tokens):
-        logits = lm_head_model(weights, tokens[:, -n_positions:], n_layer, n_head, epsilon)
-        tokens = np.append(tokens, logits[:, -1].argmax(axis=-1)[:, None], axis=1)  # [B, T + 1]
+        logits = next_logits(weights, tokens, n_layer, n_head, epsilon)
+        tokens = np.append(tokens, logits.argmax(axis=-1)[:, None], axis=1)  # [B, T + 1]
     return tokens

@@ -1,14 +1,24 @@
 """What the suites of the steps share: sizes, and random numbers for weights and input.
 
+All of it follows from the seed of the run, which a grader chooses: no table of answers fits.
 Nothing here needs MAX, since the code under check runs in another process.
 """
 
-from typing import TypedDict
+import itertools
+import os
+import string
+from collections.abc import Callable, Sequence
+from typing import TypedDict, TypeVar
 
 import numpy as np
 
 from tests.oracle import Array, Tokens
 from tutor.grading.channel import Config
+
+Value = TypeVar("Value")
+
+# With 0 the inputs are those that everybody sees.
+RUN_SEED = int(os.environ.get("TUTOR_SEED") or 0)
 
 # No two of these sizes agree, in either configuration, so that none can stand in for another.
 BATCH, LENGTH = 2, 5
@@ -24,6 +34,32 @@ OTHER = Config(
     layer_norm_epsilon=0.05,
 )
 CONFIGS = (SMALL, OTHER)
+
+# How far apart the largest numbers of a row have to be, as a part of the largest one, for rounding
+# to have no say in which of them it is: a hundred times what rounding costs.
+GAP = 1e-4
+FELT = 1e-2  # of the largest number: how far apart rows have to be for a check of what moves; 1e-3
+
+
+def generator(seed: int) -> np.random.Generator:
+    """Random numbers that follow from this seed and from that of the run."""
+    return np.random.default_rng([seed, RUN_SEED] if RUN_SEED else seed)
+
+
+def varied(usual: Value, others: Sequence[Value], seed: int) -> Value:
+    """What is usual; in a run with a seed of its own, one of the others."""
+    return others[int(generator(seed).integers(len(others)))] if RUN_SEED else usual
+
+
+def shuffled(values: Sequence[Value], seed: int) -> list[Value]:
+    """The values as they are; in a run with a seed of its own, in another order."""
+    order = generator(seed).permutation(len(values)) if RUN_SEED else range(len(values))
+    return [values[i] for i in order]
+
+
+def first_that(holds: Callable[[Value], bool], draw: Callable[[int], Value], seed: int) -> Value:
+    """The first that has a property, of what is drawn with this seed and then with others."""
+    return next(filter(holds, map(draw, itertools.count(seed, 1000))))
 
 
 class Sizes(TypedDict):
@@ -76,7 +112,7 @@ def random_weights(shapes: dict[str, list[int]], seed: int = 0) -> dict[str, Arr
 
     The scale lets attention be neither even nor settled on one token.
     """
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     weights = {}
     for name, shape in shapes.items():
         values = rng.normal(scale=0.3, size=shape)
@@ -88,13 +124,30 @@ def random_weights(shapes: dict[str, list[int]], seed: int = 0) -> dict[str, Arr
 
 def random_array(*shape: int, seed: int = 1) -> Array:
     """Normal random numbers, float32 in value."""
-    return as_float32(np.random.default_rng(seed).normal(size=shape))
+    return as_float32(generator(seed).normal(size=shape))
 
 
 def random_tokens(config: Config, *shape: int, seed: int = 2) -> Tokens:
-    return np.random.default_rng(seed).integers(config.vocab_size, size=shape)
+    return generator(seed).integers(config.vocab_size, size=shape)
 
 
 def as_float32(values: Array) -> Array:
     """The nearest numbers that float32 has, so that both sides compute with the same."""
     return values.astype(np.float32).astype(np.float64)
+
+
+def is_clear(scores: Array) -> bool:
+    """Whether rounding has no say in which is the largest number of each row."""
+    ranked = np.sort(scores, axis=-1)
+    return bool((ranked[..., -1] - ranked[..., -2] > GAP * np.abs(scores).max()).all())
+
+
+def is_felt(both: Array, first: int) -> bool:
+    """Whether two rows [2, T, …] are well apart at the token `first`, and at all after it."""
+    apart = np.abs(both[0] - both[1]).max(axis=tuple(range(1, both.ndim - 1)))
+    return bool(apart[first:].min() > FELT * np.abs(both).max())
+
+
+# Logits for each token, so close together that sampling would hardly ever take the largest.
+NEAR_TIES = as_float32(generator(3).uniform(size=(SMALL.vocab_size, SMALL.vocab_size)))
+ALPHABET = "".join(shuffled((string.ascii_letters + string.digits)[: SMALL.vocab_size], seed=6))

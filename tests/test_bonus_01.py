@@ -1,7 +1,6 @@
 """Bonus 01, compiled heads: what they compute and as what graphs, then draws, then text."""
 
 import itertools
-import string
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -10,13 +9,19 @@ import numpy as np
 
 from tests import oracle
 from tests.samples import (
+    ALPHABET,
     BATCH,
     CONFIGS,
     LENGTH,
+    NEAR_TIES,
+    first_that,
+    is_clear,
     parameter_shapes,
     random_tokens,
     random_weights,
+    shuffled,
     sizes,
+    varied,
 )
 from tutor.grading.channel import Config
 from tutor.grading.expectations import (
@@ -36,16 +41,14 @@ TOLERANCE = 1e-5  # of the largest value: noise 3e-7; a softmax kept from 0 by 1
 # Two rows, in each of which there is a token that is never drawn.
 PROBABILITIES = np.array(
     [[0.02, 0.05, 0.0, 0.08, 0.1, 0.15, 0.2, 0.4], [0.3, 0.02, 0.28, 0.2, 0.1, 0.06, 0.04, 0.0]]
-)
+)[:, shuffled(range(8), seed=7)]
 LOG_PROBABILITIES = np.log(PROBABILITIES, out=np.full((2, 8), -np.inf), where=PROBABILITIES > 0)
 DRAWS = 8000  # of each row
 CHI_SQUARE = 50.0  # of 6 degrees of freedom: 6 is usual, above 50 is one of 10^8; mistakes: 220
 
-ALPHABET = (string.ascii_letters + string.digits)[: SMALL.vocab_size]
-# Logits for each token: so close that sampling would hardly ever take the largest; and so far
-# apart that it always does.
-NEAR_TIES = np.random.default_rng(3).uniform(size=(SMALL.vocab_size, SMALL.vocab_size))
-CERTAIN = 1000 * np.roll(np.eye(SMALL.vocab_size), 7, axis=1)
+# Logits for each token, so far apart that sampling always takes the largest.
+CERTAIN = 1000 * np.roll(np.eye(SMALL.vocab_size), varied(7, range(8, 54), seed=8), axis=1)
+GIVEN = "".join(shuffled("Once", seed=9))  # the beginning of the texts
 
 
 def log_probs(weights: oracle.Weights, tokens: Any, config: Config, heat: Any = 1) -> oracle.Array:
@@ -86,6 +89,15 @@ def closest_noise(shares: oracle.Array) -> object:
     return closest if off[closest] < CHI_SQUARE else shares
 
 
+def clear_tokens(weights: oracle.Weights, config: Config, length: int) -> oracle.Tokens:
+    """Random tokens after which rounding has no say in the likeliest one. Shape: [B, T]."""
+    return first_that(
+        lambda tokens: is_clear(log_probs(weights, tokens, config)),
+        lambda seed: random_tokens(config, BATCH, length, seed=seed),
+        seed=2,
+    )
+
+
 def likeliest(text: str, count: int, logits: oracle.Array) -> str:
     """The text and so many letters more, those of the largest logits."""
     for _ in range(count):
@@ -96,7 +108,7 @@ def likeliest(text: str, count: int, logits: oracle.Array) -> str:
 def test_greedy_head(step: Workbench) -> None:
     for config, lengths in ((SMALL, (LENGTH, 1)), (OTHER, (OTHER.n_positions,))):
         weights = random_weights(parameter_shapes(config))
-        given = [random_tokens(config, BATCH, length) for length in lengths]
+        given = [clear_tokens(weights, config, length) for length in lengths]
         made = step.run_head(GREEDY, config, *([tokens] for tokens in given), weights=weights)
         for tokens, ids in zip(given, made, strict=True):
             expected = log_probs(weights, tokens, config).argmax(axis=-1)
@@ -150,7 +162,7 @@ def test_frequencies(step: Workbench) -> None:
 
 
 def test_text(step: Workbench) -> None:
-    write = partial(step.write_text, "Once", alphabet=ALPHABET, logits=CERTAIN)
+    write = partial(step.write_text, GIVEN, alphabet=ALPHABET, logits=CERTAIN)
     cases: tuple[tuple[str, dict[str, Any]], ...] = (
         ("greedy", {"do_sample": False}),
         ("greedy", {"temperature": 0}),
@@ -161,12 +173,12 @@ def test_text(step: Workbench) -> None:
         logits = NEAR_TIES if head == "greedy" else CERTAIN
         answer, given = write(5, logits=logits, **options), options or "no options"
         expect_equal(f"the heads asked with {given}", answer["asked"], [head] * 5)
-        expect_equal(f"the text with {given}", answer["text"], likeliest("Once", 5, logits))
+        expect_equal(f"the text with {given}", answer["text"], likeliest(GIVEN, 5, logits))
         heat = [options.get("temperature", 1.0)] * 5 if head == "sampling" else []
         expect_equal(f"the temperatures with {given}", answer["temperatures"], heat)
     for count, arguments in ((0, [0]), (50, [])):
         text = write(*arguments)["text"]
-        expect_equal(f"the text of {count} tokens", text, likeliest("Once", count, CERTAIN))
+        expect_equal(f"the text of {count} tokens", text, likeliest(GIVEN, count, CERTAIN))
     for temperature, do_sample in itertools.product((-0.5, np.nan), (True, False)):
         options = {"temperature": temperature, "do_sample": do_sample}
         expect_refusal(f"generate_text with {options}", partial(write, 0, **options))
@@ -185,11 +197,11 @@ def test_loop(step: Workbench) -> None:
         expect_equal(what, got, windows)
         expect_equal(f"the text after {length} tokens", answer["text"][length:], text[length:])
     for do_sample in (True, False):
-        write("Once", 3, do_sample=do_sample, eager=False)
+        write(GIVEN, 3, do_sample=do_sample, eager=False)
 
 
 def test_seed(step: Workbench) -> None:
-    write = partial(step.write_text, "Once", 12, alphabet=ALPHABET, logits=0 * NEAR_TIES)
+    write = partial(step.write_text, GIVEN, 12, alphabet=ALPHABET, logits=0 * NEAR_TIES)
     first, again, other = (write(seed=seed)["text"] for seed in (0, 0, 1))
     shown, texts = "12 tokens that are all as likely", [again == first, other == first]
     halves = first[-6:], first[-12:-6]

@@ -8,8 +8,16 @@ from typing import Any
 import numpy as np
 
 from tests import batches, oracle
-from tests.batches import CHAIN, LOGITS
-from tests.samples import CONFIGS, parameter_shapes, random_tokens, random_weights
+from tests.batches import CHAIN, LOGITS, TOKENS
+from tests.samples import (
+    CONFIGS,
+    as_float32,
+    generator,
+    parameter_shapes,
+    random_tokens,
+    random_weights,
+    varied,
+)
 from tutor.grading.expectations import (
     expect_alike,
     expect_close,
@@ -71,7 +79,7 @@ def test_top_p(step: Workbench) -> None:
 
 
 def test_choose(step: Workbench) -> None:
-    near, seeds = np.random.default_rng(3).uniform(size=(4, 61)), [5, 6, 7, 8]
+    near, seeds = as_float32(generator(3).uniform(size=(4, 61))), [5, 6, 7, 8]
     (ids,) = step.choose(near, seeds, temperature=0)
     expect_ids("the tokens at temperature 0", ids, near.argmax(axis=-1))
     options: dict[str, Any] = {"temperature": 1.5, "top_k": 5, "top_p": 0.8}
@@ -92,7 +100,9 @@ def test_choose(step: Workbench) -> None:
 
 
 def test_padding(step: Workbench) -> None:
-    for prompts in ([[7, 5, 6], [3, 9, 4, 8, 2], [1]], [[4, 2]], [[3, 1], [5, 2]]):
+    more, later = varied(0, range(1, 50), seed=10), varied(0, range(1, 6), seed=11)
+    for usual in ([[7, 5, 6], [3, 9, 4, 8, 2], [1]], [[4, 2]], [[3, 1], [5, 2]]):
+        prompts = [[token + more for token in prompt] for prompt in usual]
         ids, start = step.left_pad(prompts)
         width = max(map(len, prompts))
         expect_ids(f"the starts of {prompts}", start, [width - len(prompt) for prompt in prompts])
@@ -101,7 +111,12 @@ def test_padding(step: Workbench) -> None:
         expect_equal(f"{prompts}, after their starts", rows, prompts)
         strange = set(ids.ravel().tolist()) - {0, *itertools.chain(*prompts)}
         expect_equal("ids in the padding that a model need not know", sorted(strange), [])
-    for start, length, new in (([2, 0, 4], 6, 6), ([0, 3, 1], 5, 1), ([1, 4], 7, 4), ([0], 3, 3)):
+    for start, length, new in (
+        ([2 + later, 0, 4 + later], 6 + later, 6 + later),
+        ([0, 3 + later, 1], 5 + later, 1),
+        ([1, 4 + later], 7 + later, 4),
+        ([0], 3 + later, 3 + later),
+    ):
         positions, mask = step.positions_and_mask(np.array(start), length, new)
         what = f"of the last {new} of {length} columns, rows from {start}"
         expected = np.arange(length - new, length) - np.array(start)[:, None]  # [B, new]
@@ -165,8 +180,10 @@ def test_window(step: Workbench) -> None:
 
 
 def test_generation(step: Workbench) -> None:
-    prompts, seeds = [[7, 3], [2, 5, 7], [1, 9, 4, 6], [8]], [1, 2, 3, 4]
-    for count, stop in ((9, 9), (4, 9), (12, None), (20, 0), (0, 9), (1, 4)):
+    usual, seeds = [[7, 3], [2, 5, 7], [1, 9, 4, 6], [8]], [1, 2, 3, 4]
+    prompts = [TOKENS[row].tolist() for row in usual]
+    four, nine = TOKENS[[4, 9]].tolist()
+    for count, stop in ((9, nine), (4, nine), (12, None), (20, 0), (0, nine), (1, four)):
         rows = batches.following(prompts, count)
         columns = batches.columns_until(stop, rows)
         options: dict[str, Any] = {"logits": CHAIN, "seeds": seeds, "stop": stop}
@@ -181,10 +198,10 @@ def test_generation(step: Workbench) -> None:
         expect_equal(f"the rows {what}", answer["made"], texts)
         left = [answer["prompts"], len(answer["seen"])]
         expect_equal("the prompts, afterwards, and the calls", left, [prompts, len(columns)])
-    for prompt, options, count in (([9], {"stop": 9}, 11), ([4, 1], {}, 50)):
+    for prompt, options, count in (([nine], {"stop": nine}, 11), ([four, 1], {}, 50)):
         made = step.generate_rows(ROWS, [prompt], logits=CHAIN, seeds=[0], **options)["made"]
         expect_equal(f"the tokens with {options}", made, batches.following([prompt], count))
-    table = np.random.default_rng(3).uniform(size=CHAIN.shape)
+    table = as_float32(generator(3).uniform(size=CHAIN.shape))
     draw = partial(step.generate_rows, ROWS, logits=table)
     for options in ({"temperature": 0}, {"top_k": 1}, {"top_p": 1e-9}):
         made = draw([[5]], 6, seeds=[0], sampling=options)["made"]

@@ -4,19 +4,21 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from tests.samples import varied
 from tutor.grading.expectations import expect_entries, expect_refusals
 from tutor.grading.workbench import Workbench
 
+FACTOR = varied(1, range(5, 32), seed=10)
 # Every size differs from the others and from its default.
 SIZES = {
-    "vocab_size": 61,
-    "n_positions": 16,
-    "n_embd": 24,
-    "n_layer": 4,
-    "n_head": 3,
-    "n_inner": 52,
+    "vocab_size": 61 * FACTOR,
+    "n_positions": 16 * FACTOR,
+    "n_embd": 24 * FACTOR,
+    "n_layer": 4 * FACTOR,
+    "n_head": 3 * FACTOR,
+    "n_inner": 52 * FACTOR,
 }
-EPSILON = 1e-3
+EPSILON = FACTOR / 1000
 DEFAULTS = {
     "vocab_size": 50257,
     "n_positions": 1024,
@@ -54,19 +56,21 @@ def test_order(step: Workbench) -> None:
 
 
 def test_inner_width(step: Workbench) -> None:
-    narrow = step.config(n_embd=24, n_head=3)
-    expected = {**DEFAULTS, "n_embd": 24, "n_head": 3, "n_inner": 96}
-    expect_fields("GPT2Config(n_embd=24, n_head=3)", narrow, expected)
-    given = step.config(n_inner=52)
-    expect_fields("GPT2Config(n_inner=52)", given, {**DEFAULTS, "n_inner": 52})
+    width, heads, inner = SIZES["n_embd"], SIZES["n_head"], SIZES["n_inner"]
+    narrow = step.config(n_embd=width, n_head=heads)
+    expected = {**DEFAULTS, "n_embd": width, "n_head": heads, "n_inner": 4 * width}
+    expect_fields(f"GPT2Config(n_embd={width}, n_head={heads})", narrow, expected)
+    given = step.config(n_inner=inner)
+    expect_fields(f"GPT2Config(n_inner={inner})", given, {**DEFAULTS, "n_inner": inner})
 
 
 def test_sizes(step: Workbench) -> None:
     ones = dict.fromkeys(SIZES, 1)
     expected = {**ones, "layer_norm_epsilon": 1e-5}
     expect_fields("GPT2Config(1, 1, 1, 1, 1, 1)", step.config(*ones.values()), expected)
-    expect_refused(step, [{name: value} for value in (0, -7) for name in SIZES])
+    expect_refused(step, [{name: value} for value in (0, -7 * FACTOR) for name in SIZES])
 
 
 def test_heads(step: Workbench) -> None:
-    expect_refused(step, [{"n_embd": 25, "n_head": 3}, {"n_embd": 26, "n_head": 4}])
+    odd, even = 24 * FACTOR + 1, 24 * FACTOR + 2
+    expect_refused(step, [{"n_embd": odd, "n_head": 3}, {"n_embd": even, "n_head": 4}])

@@ -1,10 +1,12 @@
 """Step 02, the causal mask: alone, after cached tokens, and in a graph."""
 
 from tests import oracle
+from tests.samples import varied
 from tutor.grading.expectations import expect_close, expect_equal
 from tutor.grading.workbench import Workbench
 
 EXACT = 0.0  # nothing is computed: a number is 0 or minus infinity
+MORE = varied(0, range(1, 12), seed=11)  # tokens, on top of the usual lengths
 
 
 def expect_mask(step: Workbench, length: int, cached: int) -> None:
@@ -14,17 +16,17 @@ def expect_mask(step: Workbench, length: int, cached: int) -> None:
 
 
 def test_first_tokens(step: Workbench) -> None:
-    expect_mask(step, 5, 0)
+    expect_mask(step, 5 + MORE, 0)
     expect_mask(step, 1, 0)
 
 
 def test_cached_tokens(step: Workbench) -> None:
-    expect_mask(step, 5, 3)
-    expect_mask(step, 3, 8)
+    expect_mask(step, 5 + MORE, 3)
+    expect_mask(step, 3, 8 + MORE)
 
 
 def test_one_more_token(step: Workbench) -> None:
-    expect_mask(step, 1, 7)
+    expect_mask(step, 1, 7 + MORE)
 
 
 def test_dtypes(step: Workbench) -> None:

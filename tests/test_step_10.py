@@ -2,13 +2,13 @@
 
 from dataclasses import asdict, replace
 
-import numpy as np
-
 from tests import oracle
 from tests.samples import (
     BATCH,
     CONFIGS,
     LENGTH,
+    first_that,
+    is_felt,
     parameter_shapes,
     random_tokens,
     random_weights,
@@ -27,6 +27,20 @@ NAME = "MaxGPT2LMHeadModel"
 # The head is the same whatever the number of blocks is.
 SMALL, OTHER = SHALLOW = [replace(config, n_layer=1) for config in CONFIGS]
 TOLERANCE = 1e-5  # of the largest value: noise 7e-7; the nearest mistake is off by 1e-1
+CHANGED = 2  # the token that is changed to see what it moves
+
+
+def with_change(seed: int) -> oracle.Tokens:
+    """A text, and the same but for one token. Shape: [2, T]."""
+    both = random_tokens(SMALL, 1, LENGTH, seed=seed).repeat(2, axis=0)
+    both[1, CHANGED] = (both[1, CHANGED] + 1) % SMALL.vocab_size
+    return both
+
+
+def moves_all(both: oracle.Tokens) -> bool:
+    """Whether the token that is changed weighs enough for all after it."""
+    weights = random_weights(parameter_shapes(SMALL))
+    return is_felt(oracle.lm_head_model(weights, both, **sizes(SMALL)), CHANGED)
 
 
 def test_parameters(step: Workbench) -> None:
@@ -52,14 +66,11 @@ def test_logits(step: Workbench) -> None:
 
 
 def test_causality(step: Workbench) -> None:
-    tokens, changed = random_tokens(SMALL, 1, LENGTH), 2
-    other = tokens.copy()
-    other[:, changed] = (other[:, changed] + 1) % SMALL.vocab_size
-    weights = random_weights(parameter_shapes(SMALL))
-    both = step.forward(NAME, SMALL, weights=weights, x=np.concatenate([tokens, other]))
+    weights, tokens = random_weights(parameter_shapes(SMALL)), first_that(moves_all, with_change, 2)
+    both = step.forward(NAME, SMALL, weights=weights, x=tokens)
     shape = [2, LENGTH, SMALL.vocab_size]
     expect_equal("the shape of the logits", list(both.shape), shape, observed=both)
-    expect_moved(f"the positions that a change of token {changed} moves", both, changed)
+    expect_moved(f"the positions that a change of token {CHANGED} moves", both, CHANGED)
 
 
 def test_symbolic_lengths(step: Workbench) -> None:

@@ -13,7 +13,16 @@ import numpy as np
 
 from tests import oracle
 from tests.checkpoints import State, checkpoint, tied_weights, write_folder
-from tests.samples import BATCH, CONFIGS, LENGTH, random_array, random_tokens, sizes
+from tests.samples import (
+    BATCH,
+    CONFIGS,
+    LENGTH,
+    random_array,
+    random_tokens,
+    shuffled,
+    sizes,
+    varied,
+)
 from tutor.grading.channel import Config
 from tutor.grading.expectations import (
     Array,
@@ -119,12 +128,15 @@ def test_input_unchanged(step: Workbench) -> None:
 def test_refusals(step: Workbench) -> None:
     state = checkpoint(tied_weights(SMALL))
     cases: dict[str, tuple[Callable[[], object], list[object]]] = {}
-    for name in ("ln_f.bias", "h.0.attn.c_proj.weight", "wte.weight"):
+    last = varied("ln_f.bias", ("ln_f.weight", "wpe.weight"), seed=13)
+    inner = varied("attn.c_proj.weight", ("attn.c_attn.bias", "mlp.c_fc.weight"), seed=14)
+    for name in (last, f"h.0.{inner}", "wte.weight"):
         less = {key: state[key] for key in state if key != name}
         # Without wte, the head that is tied to it is missing as well, and may be named.
         words: list[object] = [] if name == "wte.weight" else [name]
         cases[f"a checkpoint without {name}"] = partial(step.convert_state_dict, less, SMALL), words
-    for name in ("h.1.ln_1.weight", "h.0.attn.rotary.bias", "score.weight"):
+    rotary, score = ("".join(shuffled(word, seed=15)) for word in ("rotary", "score"))
+    for name in ("h.1.ln_1.weight", f"h.0.attn.{rotary}.bias", f"{score}.weight"):
         more = {**state, name: np.zeros(SMALL.n_embd, np.float32)}
         convert = partial(step.convert_state_dict, more, SMALL)
         cases[f"a checkpoint that also has {name}"] = convert, [name]
@@ -146,9 +158,10 @@ def test_folder(step: Workbench) -> None:
 def test_misshapen(step: Workbench) -> None:
     state = checkpoint(tied_weights(SMALL))
     never_conv1d = np.ascontiguousarray(state["h.0.mlp.c_fc.weight"].T)
+    rows, width = varied(15, (13, 14, 17, 18, 19), seed=16), varied(23, (21, 22, 25, 26), seed=17)
     for name, values, *named in (
-        ("wpe.weight", np.zeros((15, 24), np.float32), 15, 16),
-        ("h.0.ln_2.bias", np.zeros(23, np.float32), 23, 24),
+        ("wpe.weight", np.zeros((rows, 24), np.float32), rows, 16),
+        ("h.0.ln_2.bias", np.zeros(width, np.float32), width, 24),
         ("h.0.mlp.c_fc.weight", never_conv1d, 24, 96),
     ):
         with folder_of(SMALL, {**state, name: values}) as folder:

@@ -1,7 +1,6 @@
 """Step 12, generation: greedy tokens and what the model sees, then drawn ones, then text."""
 
 import itertools
-import string
 from functools import partial
 from typing import Any
 
@@ -9,14 +8,20 @@ import numpy as np
 
 from tests import oracle
 from tests.samples import (
+    ALPHABET,
     BATCH,
     LENGTH,
+    NEAR_TIES,
     OTHER,
     SMALL,
+    first_that,
+    is_clear,
     parameter_shapes,
     random_tokens,
     random_weights,
+    shuffled,
     sizes,
+    varied,
 )
 from tutor.grading.expectations import (
     MismatchError,
@@ -30,12 +35,10 @@ from tutor.grading.workbench import Workbench
 NEXT, TOKENS = "generate_next_token", "generate_tokens"
 GREEDY: tuple[dict[str, Any], ...] = ({"do_sample": False}, {"temperature": 0})
 CERTAIN: dict[str, Any] = {"do_sample": False, "temperature": 0}
-ALPHABET = (string.ascii_letters + string.digits)[: SMALL.vocab_size]
 
-# Logits so close together that sampling would hardly ever take the largest.
-NEAR_TIES = np.random.default_rng(3).uniform(size=(SMALL.vocab_size, SMALL.vocab_size))
-
-LOGITS = np.array([[0.0, 1.0, 3.0], [2.5, 0.0, 2.0], [0.0, 0.0, 0.0]])
+ORDER = shuffled(range(3), seed=7)  # of the tokens in the tables that follow
+LOGITS = np.array([[0.0, 1.0, 3.0], [2.5, 0.0, 2.0], [0.0, 0.0, 0.0]])[:, ORDER]
+LARGE = np.array([[0.0, 5000.0, 4900.0], [-4000.0, -9000.0, -4100.0], [0.0, 0.0, 0.0]])[:, ORDER]
 DRAWS = 2000
 SHARE_TOLERANCE = 5 * np.sqrt(0.25 / DRAWS)  # five deviations, 0.06; the nearest mistake: 0.14
 TEMPERATURES = (0.25, 0.5, 1.0, 2.0, 4.0, np.inf)  # by the closest of which a mistake is known
@@ -146,9 +149,9 @@ def test_temperature(step: Workbench) -> None:
 
 
 def test_large_logits(step: Workbench) -> None:
-    logits = np.array([[0.0, 5000.0, 4900.0], [-4000.0, -9000.0, -4100.0], [0.0, 0.0, 0.0]])
-    answer = step.generate(NEXT, np.array([[2, 0], [2, 1]]), 0.01, logits=logits, seed=0)
-    expect_ids("the next tokens for such logits", answer["ids"][0], np.array([[1], [0]]))
+    answer = step.generate(NEXT, np.array([[2, 0], [2, 1]]), 0.01, logits=LARGE, seed=0)
+    expected = LARGE[:2].argmax(axis=-1)[:, None]
+    expect_ids("the next tokens for such logits", answer["ids"][0], expected)
 
 
 def test_generator(step: Workbench) -> None:
@@ -164,7 +167,8 @@ def test_generator(step: Workbench) -> None:
 
 def test_bad_temperature(step: Workbench) -> None:
     prompt = random_tokens(SMALL, BATCH, LENGTH)
-    cases = ((-0.5, True), (-0.5, False), (-np.inf, True), (np.nan, False), (np.nan, True))
+    below = varied(-0.5, (-0.01, -0.2, -1.0, -3.0), seed=8)
+    cases = ((below, True), (below, False), (-np.inf, True), (np.nan, False), (np.nan, True))
     for (temperature, do_sample), name in itertools.product(cases, (NEXT, TOKENS)):
         options = {"temperature": temperature, "do_sample": do_sample}
         ask = partial(step.generate, name, prompt, logits=NEAR_TIES, **options)
@@ -172,8 +176,9 @@ def test_bad_temperature(step: Workbench) -> None:
 
 
 def test_text(step: Workbench) -> None:
-    write = partial(step.generate_text, "Once", alphabet=ALPHABET, logits=NEAR_TIES)
-    prompt = np.array([[ALPHABET.index(letter) for letter in "Once"]])
+    given = "".join(shuffled("Once", seed=9))
+    write = partial(step.generate_text, given, alphabet=ALPHABET, logits=NEAR_TIES)
+    prompt = np.array([[ALPHABET.index(letter) for letter in given]])
     expected = "".join(ALPHABET[token] for token in likeliest(prompt, 5)[0])
     for options in GREEDY:
         text = write(max_new_tokens=5, seed=0, **options)
@@ -184,7 +189,19 @@ def test_text(step: Workbench) -> None:
 
 
 def test_own_model(step: Workbench) -> None:
-    weights, count = random_weights(parameter_shapes(OTHER)), 2
-    prompt = random_tokens(OTHER, BATCH, OTHER.n_positions)
+    weights, count, length = random_weights(parameter_shapes(OTHER)), 2, OTHER.n_positions
+
+    def written(prompt: oracle.Tokens) -> oracle.Tokens:
+        return oracle.generate(weights, prompt, count, **sizes(OTHER))
+
+    def is_plain(prompt: oracle.Tokens) -> bool:
+        text = written(prompt)
+        before = [text[:, : length + turn] for turn in range(count)]
+        scores = [oracle.next_logits(weights, tokens, **sizes(OTHER)) for tokens in before]
+        return is_clear(np.array(scores)) and bool((text[:, -1] != text[:, -2]).any())
+
+    prompt = first_that(
+        is_plain, lambda seed: random_tokens(OTHER, BATCH, length, seed=seed), seed=2
+    )
     got = step.generate_by_own_model(OTHER, prompt, count, 0.0, False, weights=weights)
-    expect_ids("the text", got, oracle.generate(weights, prompt, count, **sizes(OTHER)))
+    expect_ids("the text", got, written(prompt))

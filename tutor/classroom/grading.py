@@ -202,7 +202,8 @@ class Class:
             said = f"it took more than {MINUTES} minutes".encode()
         finally:
             end(process)
-            self._processes.discard(process)
+            with self._lock:
+                self._processes.discard(process)
         if self._is_over:
             raise KeyboardInterrupt
         if process.returncode == 0:
@@ -214,14 +215,19 @@ class Class:
         with self._lock:
             self._is_over = True
             for process in self._processes:
-                end(process)
+                kill(process)
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
     """End a process; what it has started ends with it."""
+    kill(process)
+    process.wait()
+
+
+def kill(process: "subprocess.Popen[bytes]") -> None:
+    """Have a process end, and what it has started with it."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def failed(task: Task, said: str) -> Grade:

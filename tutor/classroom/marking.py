@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest import mock
+from urllib.parse import quote, unquote_to_bytes
 
 import msgspec
 from rich.console import Console
@@ -78,12 +79,16 @@ def main() -> None:
 
 def pack(task: Task) -> bytes:
     """A task as it is handed to this process."""
-    return msgspec.json.encode(task, enc_hook=str)
+    return msgspec.json.encode(task, enc_hook=lambda path: quote(os.fsencode(path)))
 
 
 def unpack(message: bytes) -> Task:
     """The task in a message."""
-    return msgspec.json.decode(message, type=Task, dec_hook=lambda kind, value: kind(value))
+
+    def decode(kind: type[Path], quoted: str) -> Path:  # whose name need not be UTF-8
+        return kind(os.fsdecode(unquote_to_bytes(quoted)))
+
+    return msgspec.json.decode(message, type=Task, dec_hook=decode)
 
 
 def blank(task: Task, submission: Submission, problem: str) -> Grade:

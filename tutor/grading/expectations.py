@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tutor.grading.errors import CodeError, ContractError, DiedError, NotStartedError, TimedOutError
 
 Array = NDArray[Any]
+MOST_TEXT = 4000  # characters of what was expected, and of what came
 
 
 class AdviceWarning(UserWarning):
@@ -26,7 +27,7 @@ class MismatchError(AssertionError):
         self, what: str, expected: object, got: object, *, observed: object = None, place: str = ""
     ) -> None:
         self.what, self.place = what, place
-        self.expected, self.got = str(expected), str(got)
+        self.expected, self.got = str(expected)[:MOST_TEXT], str(got)[:MOST_TEXT]
         self.observed = got if observed is None else observed
         super().__init__(f"{what}{place}: expected {self.expected}, got {self.got}")
 

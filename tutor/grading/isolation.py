@@ -25,6 +25,7 @@ SYSTEM = (  # where programs and libraries lie, and how these are found
 )
 HIDDEN = ("exercises", "classroom")  # of the folder tutor: hints and mistakes are half an answer
 TRIAL_SECONDS = 10
+EMPTY = 2**20  # bytes of a file system that nothing is written to
 NOBODY = 65534  # of Linux, as user and as group
 
 MEGABYTE = 2**20
@@ -106,6 +107,8 @@ class Isolation:
         Its number as a process is told through the descriptor `tell`.
         """
         own = ["--unshare-all", "--die-with-parent", "--as-pid-1", "--info-fd", str(tell)]
+        # Else root keeps all its rights over these namespaces, and mounts what it likes.
+        own += ["--cap-drop", "ALL"]
         return [self.bubblewrap, *own, *mounts(readable, self.limits.disk), *command]
 
 
@@ -123,13 +126,16 @@ def mounts(readable: Iterable[Path], disk: int) -> Iterator[str]:
     inside = {folder for folder in python if folder.is_relative_to(ROOT)}
     for folder in sorted(python - inside):
         yield from ("--ro-bind", str(folder), str(folder))
-    yield from ("--tmpfs", str(ROOT))
+    yield from ("--size", str(EMPTY), "--tmpfs", str(ROOT))
     for folder in (*inside, ROOT / "tutor", *readable):
         yield from ("--ro-bind", str(folder), str(folder))
     for name in HIDDEN:
-        yield from ("--tmpfs", str(ROOT / "tutor" / name))
+        hidden = str(ROOT / "tutor" / name)
+        yield from ("--size", str(EMPTY), "--tmpfs", hidden, "--remount-ro", hidden)
     yield from kernel_cache(disk)
-    yield from ("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp")  # noqa: S108
+    for place in ("/proc", str(ROOT), "/dev", "/"):  # root could set the kernel's variables
+        yield from ("--remount-ro", place)
+    yield from ("--chdir", "/tmp")  # noqa: S108
 
 
 def kernel_cache(size: int) -> Iterator[str]:

@@ -10,8 +10,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -32,7 +33,11 @@ from tutor.grading.isolation import Isolation
 
 START_SECONDS = 1800.0  # for MAX to get ready, or to compile; without a kernel pack it is minutes
 SIGNALLED = 128  # what a shell and bubblewrap add to the number of the signal that ended a process
+MESSAGE_SECONDS = 5.0  # for a message to arrive whole, once it has begun
 MOST_OUTPUT = 4000  # characters that the code printed, kept for each check
+MOST_FAULTS = 2**16  # bytes that are read of where a signal hit the code
+MOST_TEXT = 4000  # characters of an error's message, and of a line
+MOST_PLACES = 100  # lines of the code that an error has passed
 
 # This course's `tutor`, whichever is installed; but no other file beside it is to be imported.
 BOOT = (
@@ -51,13 +56,19 @@ class Clock:
     def __post_init__(self) -> None:
         self.left = self.seconds
 
-    def wait(self, connection: Connection) -> None:
-        """Wait for something to come. Raises TimeoutError if there is no time left for it."""
+    @contextlib.contextmanager
+    def wait(self, connection: Connection) -> Iterator[None]:
+        """Wait for something to come, and count what it takes to read that.
+
+        Raises TimeoutError if there is no time left.
+        """
         start = time.monotonic()
-        has_come = connection.poll(max(0.0, self.left))
-        self.left -= time.monotonic() - start
-        if not has_come:
-            raise TimeoutError
+        try:
+            if self.left <= 0 or not connection.poll(self.left):
+                raise TimeoutError
+            yield
+        finally:
+            self.left -= time.monotonic() - start
 
 
 class CodeProcess:
@@ -104,13 +115,17 @@ class CodeProcess:
             answer = self._answer(clock)
             if answer.get("token") != token:
                 raise ValueError("an answer to nothing that was asked")
+            error = as_exception(**answer["error"]) if "error" in answer else None
+            result = None if error else answer["result"]
         except TimeoutError:
             raise self._timed_out(clock) from None
-        except (EOFError, OSError, ValueError):
+        except EnvironmentBrokenError:
+            raise
+        except Exception:  # the code under check may have said anything
             raise self._died() from None
-        if "error" in answer:
-            raise as_exception(**answer["error"])
-        return answer["result"]
+        if error:
+            raise error
+        return result
 
     def has_ended(self) -> bool:
         """Whether another process is needed to go on."""
@@ -127,8 +142,7 @@ class CodeProcess:
 
     def close(self) -> None:
         """End the process and all that it started."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._child.pid, signal.SIGKILL)
+        self._kill()
         self._child.wait()
         self._connection.close()
 
@@ -145,12 +159,26 @@ class CodeProcess:
         """The next answer. Raises TimeoutError if there is no time left for it."""
         running = clock
         while True:
-            running.wait(self._connection)
-            message = channel.receive(self._connection)
+            with running.wait(self._connection):
+                message = self._receive()
             if "event" not in message:
                 return message
             self._announce(str(message["event"]))
             running = self._compiling if message.get("compiling") else clock
+
+    def _receive(self) -> dict[str, Any]:
+        """The message that has come. One that does not come whole is the last of its process."""
+        timer = threading.Timer(MESSAGE_SECONDS, self._kill)
+        timer.start()
+        try:
+            return channel.receive(self._connection)
+        finally:
+            timer.cancel()
+
+    def _kill(self) -> None:
+        for kill, number in ((os.kill, self._pid), (os.killpg, self._child.pid)):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                kill(number, signal.SIGKILL)
 
     def _timed_out(self, clock: Clock) -> CodeError:
         with contextlib.suppress(ProcessLookupError):
@@ -183,8 +211,8 @@ class CodeProcess:
     def _places(self) -> list[Place]:
         """Where the code was when a signal hit it, outermost first."""
         self._faults.seek(0)
-        text = self._faults.read().decode("unicode_escape", errors="replace")
-        found = re.findall(r'File "(.+)", line (\d+) in (\S+)', text)
+        text = self._faults.read(MOST_FAULTS).decode("unicode_escape", errors="replace")
+        found = re.findall(r'^  File "(.+)", line (\d{1,9}) in (\S+)$', text, re.MULTILINE)
         return [
             Place(Path(file).name, int(line), function, read_line(Path(file), int(line)))
             for file, line, function in reversed(found)
@@ -216,7 +244,8 @@ def surroundings(isolation: Isolation | None, root: Path) -> tuple[dict[str, str
     if isolation is None:
         return dict(os.environ), None  # MAX changes the environment behind it
     home = root.parent / "home"
-    isolation.make_home(home)
+    if not home.exists():  # later it is the code's, with whatever links it has put there
+        isolation.make_home(home)
     return isolation.environment(home), isolation.user
 
 
@@ -248,18 +277,23 @@ def let_read(folder: Path) -> None:
 def read_line(file: Path, number: int) -> str:
     """A line of a file, or nothing if there is none."""
     try:
-        return file.read_text(encoding="utf-8").splitlines()[number - 1].strip()
-    except (OSError, UnicodeDecodeError, IndexError):
+        return file.read_text(encoding="utf-8").splitlines()[number - 1].strip()[:MOST_TEXT]
+    except (OSError, ValueError, IndexError):
         return ""
 
 
 def as_exception(
     types: list[str], message: str, where: list[list[Any]], is_stub: bool
 ) -> CodeError:
-    """The exception that the worker describes."""
+    """The exception that the worker describes, which can have made up all of it."""
+    types, message = [str(name)[:MOST_TEXT] for name in types], str(message)[:MOST_TEXT]
+    places = [
+        Place(str(file)[:MOST_TEXT], int(line), str(name)[:MOST_TEXT], str(text)[:MOST_TEXT])
+        for file, line, name, text in where[-MOST_PLACES:]
+    ]
     kind = CodeError
     if types[0] == "ContractError":
         kind = ContractError
     if is_stub:
         kind = NotStartedError
-    return kind(types[0], message, [Place(*place) for place in where], types)
+    return kind(types[0], message, places, types)

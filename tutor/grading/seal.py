@@ -14,6 +14,9 @@ import sys
 
 PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 4, 38  # linux/prctl.h
 SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC = 1, 1  # linux/seccomp.h; of all threads
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+F_SETOWN, F_SETSIG, F_SETOWN_EX = 8, 10, 15  # asm-generic/fcntl.h: whom input signals, and how
+FIOSETOWN, SIOCSPGRP = 0x8901, 0x8902  # asm-generic/sockios.h: the same
 LOAD, IF_EQUAL, IF_AT_LEAST, IF_ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # linux/filter.h
 NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data, linux/seccomp.h
 ALLOW, REFUSE, KILL = 0x7FFF0000, 0x00050000, 0x80000000
@@ -41,6 +44,22 @@ CALLS = {  # x86_64, aarch64; None where there is no such call
     "unshare": (272, 97),
     "setns": (308, 268),
     "mount": (165, 40),
+    "umount2": (166, 39),
+    "pivot_root": (155, 41),
+    "chroot": (161, 51),
+    "open_tree": (428, 428),
+    "move_mount": (429, 429),
+    "fsopen": (430, 430),
+    "fsconfig": (431, 431),
+    "fsmount": (432, 432),
+    "fspick": (433, 433),
+    "mount_setattr": (442, 442),
+    "setsid": (112, 157),
+    "setpgid": (109, 154),
+    "setpriority": (141, 140),
+    "sched_setscheduler": (144, 119),
+    "sched_setattr": (314, 274),
+    "ioprio_set": (251, 30),
     "shmget": (29, 194),
     "msgget": (68, 186),
     "semget": (64, 190),
@@ -54,6 +73,7 @@ CALLS = {  # x86_64, aarch64; None where there is no such call
     "io_uring_setup": (425, 425),
 }
 CLONE, CLONE3, TGKILL, PRLIMIT = (56, 220), (435, 435), (234, 131), (302, 261)
+PRCTL, FCNTL, IOCTL = (157, 167), (72, 25), (16, 29)
 SECCOMP = 317, 277
 
 Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, value
@@ -105,6 +125,9 @@ def program() -> list[Instruction]:
         *on(CLONE[column], *refuse_unless((ARGUMENTS, (IF_ANY_BIT, 1, 0, CLONE_THREAD)))),
         *on(TGKILL[column], *refuse_unless((ARGUMENTS, (IF_EQUAL, 1, 0, os.getpid())))),
         *on(PRLIMIT[column], *refuse_unless(*both_halves_are_zero(2))),
+        *on(PRCTL[column], *refuse_if(0, PR_SET_PDEATHSIG)),
+        *on(FCNTL[column], *refuse_if(1, F_SETOWN, F_SETSIG, F_SETOWN_EX)),
+        *on(IOCTL[column], *refuse_if(1, FIOSETOWN, SIOCSPGRP)),
         (RETURN, 0, 0, ALLOW),
     ]
 
@@ -126,3 +149,10 @@ def refuse_unless(*tests: tuple[int, Instruction]) -> list[Instruction]:
     for offset, test in tests:
         steps += [(LOAD, 0, 0, offset), test, (RETURN, 0, 0, REFUSE | errno.EPERM)]
     return [*steps, (RETURN, 0, 0, ALLOW)]
+
+
+def refuse_if(argument: int, *values: int) -> list[Instruction]:
+    """Refuse a call whose argument, a number of 32 bits, is one of these."""
+    refuse = (RETURN, 0, 0, REFUSE | errno.EPERM)
+    tests = (step for value in values for step in on(value, refuse))
+    return [(LOAD, 0, 0, ARGUMENTS + 8 * argument), *tests, (RETURN, 0, 0, ALLOW)]

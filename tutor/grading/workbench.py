@@ -7,7 +7,7 @@ from typing import Any
 from tutor import ROOT
 from tutor.course import NUMBERS, file_name, short_name, solution_source
 from tutor.errors import EnvironmentBrokenError
-from tutor.grading.errors import NotStartedError
+from tutor.grading.errors import DiedError, NotStartedError
 from tutor.grading.isolation import Isolation
 from tutor.grading.process import START_SECONDS, Clock, CodeProcess
 from tutor.stubs import replaced_steps
@@ -104,5 +104,6 @@ class Workbench:
             raise NotStartedError(f"{name} is not there", anew)
         file = process.ask({"do": "load", **self._step}, self._clock)
         if Path(file) != expected:
-            raise EnvironmentBrokenError(f"{file} was loaded in place of {expected}")
+            said = f"{file} was loaded in place of {expected}"
+            raise DiedError(said) if self.isolation else EnvironmentBrokenError(said)
         self._is_loaded = True

@@ -30,6 +30,7 @@ from tutor.grading import channel, seal
 # map 1.6 GB for the reference on two cores, of which it uses little, and more with more cores.
 FOR_CORES = (os.cpu_count() or 1) * 2**27
 MEMORY = 4 * 2**30 + FOR_CORES
+MOST_TEXT = 10_000  # characters of an error's message
 LARGEST_FILE = 2**28  # bytes that it may write into one file, its output among them
 OURS = {"tutor", "tutor.runtime", "tutor.kernels"}  # what a step may import of the course's own
 
@@ -60,7 +61,8 @@ class TreeFinder(importlib.abc.MetaPathFinder):
                 name, folder / "__init__.py", submodule_search_locations=[str(folder)]
             )
         if name in self.sources:
-            return importlib.util.spec_from_loader(name, TextLoader(*self.sources[name]))
+            loader = TextLoader(*self.sources[name])
+            return importlib.util.spec_from_loader(name, loader, origin=str(loader.file))
         return importlib.machinery.PathFinder.find_spec(name, [str(folder)])
 
 
@@ -143,8 +145,9 @@ class Worker:
         for loaded in list(sys.modules):
             if loaded.partition(".")[0] == tree:
                 del sys.modules[loaded]
+        spec = self.finder.find_spec(name)  # before the module can say otherwise
         self.step = importlib.import_module(name)
-        return str(self.step.__file__)
+        return str(spec and spec.origin)
 
     def probe(self, name: str, arguments: list[Any], options: dict[str, Any]) -> Any:
         """Carry out one of the probes on the step."""
@@ -161,14 +164,14 @@ class Worker:
             if frame.filename.startswith(folder)
         ]
         try:
-            message = str(error)
+            message = str(error)[:MOST_TEXT]
         except Exception:  # an exception of the learner's own may fail at this, too
             message = ""
         if isinstance(error, SyntaxError) and (error.filename or "").startswith(folder):
             message = error.msg
             line = (error.text or "").strip()
             where = [[Path(error.filename or "").name, error.lineno or 0, "", line]]
-        types = [base.__name__ for base in type(error).__mro__]
+        types = [base.__name__[:MOST_TEXT] for base in type(error).__mro__]
         stub = isinstance(error, NotImplementedError) and message.startswith(
             f"{course.label(self.number)}: "
         )
