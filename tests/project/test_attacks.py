@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from tests import oracle
-from tests.project import hostile
+from tests.project import hostile, suites
 from tests.project.attacks import (
     FORWARD,
     HOLDS,
@@ -30,7 +30,6 @@ from tests.project.attacks import (
     target,
 )
 from tests.project.hostile import HONEST, RIGHT, THIRD
-from tests.project.suites import run_tests, tests_of
 from tests.project.test_class import ATTACKERS, UNREADABLE, Row
 from tests.samples import RUN_SEED
 from tutor import ROOT, runtime, stubs
@@ -376,7 +375,7 @@ class Recorder(Workbench):
 
 def with_a_table() -> str:
     """Step 03 with the right answers for the inputs that everybody sees, and nothing else."""
-    recorder, tests = Recorder(), tests_of(load_step(3))
+    recorder, tests = Recorder(), suites.tests_of(load_step(3))
     for name in ("equation", "epsilon", "offset"):
         tests[name](recorder)
     body = RIGHT[RIGHT.index("        return F.layer_norm(") :]
@@ -392,7 +391,7 @@ def with_a_table() -> str:
 @pytest.mark.skipif(bool(RUN_SEED), reason="the inputs are not those that everybody sees")
 def test_a_table_of_answers_is_worth_nothing(forged: dict[str, Grade], bench: Workbench) -> None:
     result = Result(load_step(3), "solutions", {})
-    run_tests(result, bench, with_a_table())
+    suites.run_tests(result, bench, with_a_table())
     passed = {name for name, outcome in result.outcomes.items() if not outcome.error}
     assert passed == {"parameters", "start", "equation", "epsilon", "offset"}
     (found,) = forged["table"].steps
