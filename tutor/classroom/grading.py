@@ -42,7 +42,7 @@ SIGNS = {
     "not reached": ("·", "dim"),
     "environment broken": ("?", "bold yellow"),
 }
-LEGEND = "✓ passed  ✗ wrong  ! crashed  t timed out  · not started  ? this machine is at fault"
+LEGEND = "✓ passed  ✗ wrong  ! crashed  t timed out  · not started  ? machine at fault"
 
 
 def make_order(
@@ -76,7 +76,8 @@ def grade_class(order: Order, sources: Sequence[Source], jobs: int) -> list[Grad
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    out.print(Text(f"{len(sources)} submissions, seed {order.seed}. {LEGEND}", style="dim"))
+    out.print(f"{len(sources)} submissions, seed {order.seed}, {order.isolation.name}.")
+    out.print(Text(LEGEND, style="dim"))
     out.print(heading(order.steps))
     found = []
     with Progress(*columns, console=err, transient=True) as progress:
