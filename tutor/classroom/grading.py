@@ -76,7 +76,8 @@ def grade_class(order: Order, sources: Sequence[Source], jobs: int) -> list[Grad
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    out.print(f"{len(sources)} submissions, seed {order.seed}, {order.isolation.name}.")
+    count = f"{len(sources)} submission{'s' * (len(sources) != 1)}"
+    out.print(f"{count}, seed {order.seed}, {order.isolation.name}.")
     out.print(Text(LEGEND, style="dim"))
     out.print(heading(order.steps))
     found = []
