@@ -209,7 +209,8 @@ class Class:
         if self._is_over:
             raise KeyboardInterrupt
         if process.returncode == 0:
-            return grades.load(task.file)
+            with contextlib.suppress(InputError, OSError):
+                return grades.load(task.file)
         return failed(task, said.decode(errors="replace"))
 
     def _end(self) -> None:
