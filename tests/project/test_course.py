@@ -58,7 +58,8 @@ def test_every_check_has_a_title_and_three_hints_that_differ(step: Step) -> None
 
 @by_step
 def test_a_suite_keeps_to_its_budget_of_lines(step: Step) -> None:
-    assert len((ROOT / step.suite).read_text().splitlines()) <= 200
+    # Twenty of them for inputs that follow from the seed of a run.
+    assert len((ROOT / step.suite).read_text().splitlines()) <= 220
 
 
 @by_step
