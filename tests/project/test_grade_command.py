@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.project import grades as made
-from tests.project.commands import assert_refused, run_here
+from tests.project.commands import assert_refused, run_child, run_here
 from tutor.classroom import grades
 from tutor.classroom.submissions import find
-from tutor.course import CORE
+from tutor.course import CORE, load_step, solution_source
 from tutor.errors import InputError
+from tutor.runtime import CACHE_VARIABLE
 
 
 @pytest.fixture
@@ -88,6 +89,21 @@ def test_a_url_is_read_as_git(learner: Path) -> None:
     assert (source.kind, source.path) == ("repository", learner / ".git")
     with pytest.raises(InputError):
         find(["ssh://host/ada.git"])
+
+
+def test_kernels_go_elsewhere_if_their_folder_cannot_be_written(
+    learner: Path, tmp_path: Path
+) -> None:
+    (learner / "steps" / "step_01.py").write_text(solution_source(1, "steps"))
+    (tmp_path / "temporary").mkdir()
+    places = {
+        CACHE_VARIABLE: str(learner / "steps" / "step_01.py" / "cache"),
+        "TMPDIR": str(tmp_path / "temporary"),
+    }
+    given = str(learner), "--steps", "1", "--output", str(tmp_path / "grades")
+    finished = run_child("grade", *given, environment=places)
+    assert finished.code == 0
+    assert f"{load_step(1).points}.0 points on average" in finished.out
 
 
 def test_grades_from_elsewhere_are_joined(tmp_path: Path) -> None:

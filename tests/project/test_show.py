@@ -77,7 +77,7 @@ def test_a_long_text_is_shown_as_far_as_it_fits() -> None:
     assert 20 <= int(count) < 28
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error:::tutor")  # matplotlib warns in the name of its caller
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("text", ["王様は\n\t言った 🧚", "\x1b[31m[bold]$x$ \\", " "])
 def test_any_text_can_be_shown(text: str, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -17,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from tutor import ROOT, keeping
+from tutor import ROOT, keeping, runtime
 from tutor.classroom import formats, grades, report
 from tutor.classroom.grades import Dependencies, Grade
 from tutor.classroom.marking import Order, Task, blank, pack
@@ -58,6 +59,8 @@ def make_order(
     Raises EnvironmentBrokenError if MAX does not start.
     """
     seal.close()
+    # All processes of this run have the same kernels, whatever temporary folder they are given.
+    os.environ[runtime.CACHE_VARIABLE] = str(runtime.usable_cache_folder())
     get_ready()
     isolation = find_isolation(Limits(memory=megabytes * MEGABYTE))
     results = folder.resolve() / RESULTS
@@ -174,16 +177,17 @@ class Class:
 
     def grade(self) -> Iterator[Grade]:
         """The grades in the order in which they come; what is graded already, at once."""
-        pool = ThreadPoolExecutor(self.jobs)
-        try:
-            waiting = [pool.submit(self._mark, each) for each in self.sources]
-            for finished in as_completed(waiting):
-                yield finished.result()
-        finally:
-            self._end()
-            pool.shutdown(cancel_futures=True)
+        with temporary_folder() as temporary:
+            pool = ThreadPoolExecutor(self.jobs)
+            try:
+                waiting = [pool.submit(self._mark, each, temporary) for each in self.sources]
+                for finished in as_completed(waiting):
+                    yield finished.result()
+            finally:
+                self._end()
+                pool.shutdown(cancel_futures=True)
 
-    def _mark(self, source: Source) -> Grade:
+    def _mark(self, source: Source, temporary: str) -> Grade:
         task = Task(self.order, source)
         with self._lock:
             if self._is_over:
@@ -191,7 +195,7 @@ class Class:
             process = subprocess.Popen(  # this very Python, on our own module
                 [sys.executable, "-P", "-m", "tutor.classroom.marking"],
                 cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": temporary},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -219,6 +223,14 @@ class Class:
             self._is_over = True
             for process in self._processes:
                 kill(process)
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[str]:
+    """A folder for all temporary files, since a process that is killed leaves its own behind."""
+    with tempfile.TemporaryDirectory(prefix="tutor-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o711)  # another user may run the code under check, in a folder of it
+        yield name
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
