@@ -1,6 +1,7 @@
 """Every test runs on the CPU and in float32, with MAX made quick first."""
 
 import itertools
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,9 @@ from tutor.generation import Engine, load_engine
 from tutor.grading.workbench import Workbench
 
 MOST_USES = 50  # of a process: what MAX has staged stays in its memory, which is limited
+
+for size in ("COLUMNS", "LINES"):  # as pytest-xdist leaves them; each terminal here has its own
+    os.environ.pop(size, None)
 
 runtime.activate()  # before MAX is imported: it reads its environment then
 
