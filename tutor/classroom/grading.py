@@ -101,10 +101,8 @@ def merge(files: Iterable[Path], folder: Path) -> list[Grade]:
         learners = [grade.learner for grade in found]
         twice = next(each for each in learners if learners.count(each) > 1)
         raise InputError(f"there are two grades of {twice}; name one of them")
-    out, steps = (
-        Console(highlight=False),
-        sorted({s.number for grade in found for s in grade.steps}),
-    )
+    steps = sorted({step.number for grade in found for step in grade.steps})
+    out = Console(highlight=False)
     out.print(Text(LEGEND, style="dim"))
     out.print(heading(steps))
     for grade in found:

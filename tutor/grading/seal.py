@@ -96,10 +96,8 @@ def seal() -> None:
     text = ctypes.create_string_buffer(code, len(code))
     # struct sock_fprog: how many instructions, and where they are.
     given = struct.pack("HP", len(code) // 8, ctypes.addressof(text))
-    libc, number = (
-        ctypes.CDLL(None, use_errno=True),
-        SECCOMP[list(MACHINES).index(platform.machine())],
-    )
+    libc = ctypes.CDLL(None, use_errno=True)
+    number = SECCOMP[list(MACHINES).index(platform.machine())]
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.syscall(
         number, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, given
     ):
