@@ -35,6 +35,7 @@ from tutor import stubs
 from tutor.classroom import grades
 from tutor.classroom.entries import spelled
 from tutor.classroom.grades import Grade
+from tutor.classroom.services import PRINTED
 from tutor.classroom.submissions import find
 from tutor.classroom.texts import file_name as result_name
 from tutor.course import CORE, file_name, load_step, solution_source
@@ -42,9 +43,10 @@ from tutor.grading.isolation import find_bubblewrap
 
 pytestmark = pytest.mark.skipif(not find_bubblewrap()[0], reason="no user namespaces here")
 
-SECONDS = 900  # that a class may take on a busy machine; on two idle cores it takes less than 180
+SECONDS = 900  # that a class may take on a busy machine; on two idle cores it takes 240
 LIMITS = ("--timeout", "15", "--memory", "1024", "--seed", "2026")
-SOON = ("--timeout", "8")  # for eve, who takes all of it
+# Eve takes all of the time; with less memory, MAX's allocator says so now and then.
+SMALL = ("--timeout", "8", "--memory", "3072")
 
 Row = tuple[str, int, str]  # what is expected of a step: verdict, points, known mistake
 BLANK: Row = ("not started", 0, "")
@@ -204,15 +206,21 @@ def write_honest_ones(folder: Path) -> None:
         write(folder / name, solutions | {3: RIGHT.replace(body, f"        {line}\n{body}")})
     done, todo = (text.split("def generate_tokens") for text in (solutions[12], stubs.derive(12)))
     write(folder / "half-of-12", {12: f"{done[0]}def generate_tokens{todo[1]}"})
-    for number, (_, _, name) in MISTAKES.items():
-        mistake = next(each for each in load_step(number).mistakes if each.name == name)
-        write(folder / f"mistake-{number:02}", {number: mistake.apply(solutions[number])})
+    for number in MISTAKES:
+        write(folder / f"mistake-{number:02}", {number: with_mistake(number)})
     for number in VARIANTS:
         source, (edits, *_) = solutions[number], variants_of(load_step(number)).values()
         for old, new in edits:
             source = source.replace(old, new)
         write(folder / f"variant-{number:02}", {number: source})
     write_packed(folder, {FIRST: HONEST, THIRD: RIGHT})
+
+
+def with_mistake(number: int) -> str:
+    """A step with the mistake that is expected of it."""
+    _, _, name = MISTAKES[number]
+    mistake = next(each for each in load_step(number).mistakes if each.name == name)
+    return mistake.apply(solution_source(number, "steps"))
 
 
 def write_packed(folder: Path, files: dict[str, str]) -> None:
@@ -326,9 +334,9 @@ def score(test: dict[str, Any], check: dict[str, Any]) -> int:
 
 
 def write_small(folder: Path) -> Path:
-    """Two learners, and one who does what it can to go on when all is over."""
-    for name in ("ada", "bob"):
-        write(folder / "class" / name, {1: HONEST, 3: RIGHT})
+    """One is right, one is wrong, and one does what it can to go on when all is over."""
+    for name, third in {"ada": RIGHT, "bob": with_mistake(3)}.items():
+        write(folder / "class" / name, {1: HONEST, 3: third})
     write(folder / "class" / "eve", {3: step(Target(folder, 0, 0), HOLDS["outlives"])})
     return folder
 
@@ -337,15 +345,19 @@ def write_small(folder: Path) -> Path:
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small class that has been graded."""
     folder = write_small(tmp_path_factory.mktemp("small"))
-    grade(folder, *SOON)
+    grade(folder, *SMALL)
     return folder
 
 
-def outcomes(folder: Path) -> dict[str, list[tuple[str, str, int]]]:
-    """What each check of each learner came to."""
+def outcomes(folder: Path) -> dict[str, list[tuple[str, str, str]]]:
+    """What each check of each learner came to; where it is wrong, with the numbers that came."""
     files = sorted((folder / "grades" / "results").glob("*.json"))
     return {
-        made.learner: [(c.check, c.verdict, c.points) for step in made.steps for c in step.checks]
+        made.learner: [
+            (c.check, c.verdict, c.explanation if c.verdict == "wrong" else "")
+            for s in made.steps
+            for c in s.checks
+        ]
         for made in map(grades.load, files)
     }
 
@@ -357,21 +369,27 @@ def times(folder: Path) -> dict[str, int]:
 def test_nothing_is_graded_twice(small: Path, tmp_path: Path) -> None:
     shutil.copytree(small, tmp_path, dirs_exist_ok=True)
     graded_at, found = times(tmp_path), outcomes(tmp_path)
-    again = grade(tmp_path, *SOON)
+    again = grade(tmp_path, *SMALL)
     assert (again.code, times(tmp_path), outcomes(tmp_path)) == (1, graded_at, found)
     write(tmp_path / "class" / "bob", {3: stubs.derive(3)})
-    grade(tmp_path, *SOON)
+    grade(tmp_path, *SMALL)
     changed = {name for name, when in times(tmp_path).items() if when != graded_at[name]}
     assert changed == {"bob.json"}
 
 
 def test_the_same_seed_gives_the_same_grades(small: Path, tmp_path: Path) -> None:
-    grade(write_small(tmp_path), *SOON)
+    grade(write_small(tmp_path), *SMALL)
     assert outcomes(tmp_path) == outcomes(small)
 
 
+def test_what_max_says_is_not_taken_for_the_output_of_the_code(small: Path) -> None:
+    wrong = [said for _, verdict, said in outcomes(small)["bob"] if verdict == "wrong"]
+    assert wrong
+    assert not [said for said in wrong if PRINTED in said]
+
+
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    with start(write_small(tmp_path), *SOON, "--jobs", "1") as child:
+    with start(write_small(tmp_path), *SMALL, "--jobs", "1") as child:
         for _ in until(SECONDS):
             if len(times(tmp_path)) == 2:
                 break
@@ -384,6 +402,6 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert not list((tmp_path / "temporary").iterdir())
     graded_at = times(tmp_path)
     assert set(graded_at) == {"ada.json", "bob.json"}
-    assert grade(tmp_path, *SOON).code == 1
+    assert grade(tmp_path, *SMALL).code == 1
     assert times(tmp_path).keys() - graded_at.keys() == {"eve.json"}
     assert {name: times(tmp_path)[name] for name in graded_at} == graded_at

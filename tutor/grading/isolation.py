@@ -141,8 +141,7 @@ def mounts(readable: Iterable[Path], disk: int) -> Iterator[str]:
 def kernel_cache(size: int) -> Iterator[str]:
     """The kernels, each to be read only, in a folder where MAX can add what it compiles."""
     cache = runtime.cache_folder().resolve()
-    for folder in sorted({file.parent for file in kernels.ready_files(cache)}):
-        yield from ("--size", str(size), "--tmpfs", str(folder))
+    yield from ("--size", str(size), "--tmpfs", str(cache))  # MAX asks each folder on the way
     for file in kernels.ready_files(cache):
         yield from ("--ro-bind", str(file), str(file))
 
