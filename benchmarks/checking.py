@@ -20,7 +20,7 @@ import psutil
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from startup import new_kernels
+from startup import files_in
 
 from tutor import ROOT
 from tutor.course import all_steps, solution_source
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     runs = parser.parse_args().runs
 
-    table = Table("step", "passes", "wrong", "fresh", "memory MB", "kernels compiled")
+    table = Table("step", "passes", "wrong", "fresh", "memory MB", "files written")
     columns: list[list[float]] = [[], [], []]
     with tempfile.TemporaryDirectory() as folder:
         course = copy_course(Path(folder))
@@ -45,7 +45,7 @@ def main() -> None:
             passes, memory = zip(*(measure(command, course) for _ in range(runs)), strict=True)
             with tempfile.TemporaryDirectory() as home:
                 fresh, _ = measure(command, course, home)
-                kernels = new_kernels(Path(home))
+                written = files_in(Path(home))
             wrong = []
             for mistake in step.mistakes[:runs]:
                 file.write_text(mistake.apply(solution))
@@ -55,7 +55,7 @@ def main() -> None:
             for column, seconds in zip(columns, times, strict=True):
                 column.append(seconds)
             cells = [f"{seconds:.2f}" for seconds in times]
-            table.add_row(step.short, *cells, f"{max(memory) / 1e6:.0f}", str(kernels))
+            table.add_row(step.short, *cells, f"{max(memory) / 1e6:.0f}", str(written))
         table.add_section()
         table.add_row("median", *(f"{statistics.median(column):.2f}" for column in columns), "", "")
         table.add_row("slowest", *(f"{max(column):.2f}" for column in columns), "", "")

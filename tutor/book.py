@@ -51,10 +51,10 @@ def build(site: Path) -> str:
 
 
 def mdbook_version() -> str:
-    """The one version that the book is built with; pixi.toml has it, and only that."""
+    """The newest version that the book is made for; pixi.toml names it, and nothing else does."""
     pixi = tomllib.loads((ROOT / "pixi.toml").read_text(encoding="utf-8"))
-    version: str = pixi["dependencies"]["mdbook"]
-    return version.removeprefix("==")
+    versions: str = pixi["dependencies"]["mdbook"]
+    return versions.partition("<=")[2]
 
 
 def show(page: Path) -> None:

@@ -143,7 +143,14 @@ def generate(
             "--batch-file": batch_file,
         }
     )
-    engine = writing.start_engine(model, tree=tree, device=device, dtype=dtype, cache=not no_cache)
+    choice: dict[str, Any] = {
+        "model": model,
+        "tree": tree,
+        "device": device,
+        "dtype": dtype,
+        "cache": not no_cache,
+    }
+    engine = writing.start_engine(**choice)
     wanted, refused = writing.plan(
         engine, prompts, num_samples, seed, greedy=options.temperature == 0
     )
@@ -151,7 +158,7 @@ def generate(
         fail(f"{batch_file}, {line}")
     engine.check(options)
     if wanted:
-        writing.compile_engine(engine, cache=not no_cache)
+        writing.compile_engine(engine, **choice)
         as_json = output == "json" or batch_file is not None
         try:
             writing.write(engine, wanted, options, as_json=as_json)
@@ -553,10 +560,18 @@ def book(opened: bool) -> None:
 
 
 @app.command()
-def doctor() -> None:
+@click.option(
+    "--compile",
+    "compiling",
+    is_flag=True,
+    help="Have MAX compile the kernels that the course needs, where none fit.",
+)
+def doctor(compiling: bool) -> None:
     """Tell what the course finds on this machine."""
-    from tutor.doctor import examine
+    from tutor.doctor import compile_kernels, examine
 
+    if compiling:
+        compile_kernels()
     healthy = True
     for finding in examine():
         healthy &= finding.ok

@@ -4,25 +4,24 @@ import hashlib
 import json
 import os
 import platform
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from tutor import checkpoint, kernels, runtime
-from tutor.errors import InputError
+from tutor import checkpoint
+from tutor.errors import EnvironmentBrokenError, InputError
 from tutor.grading.isolation import find_bubblewrap
+from tutor.runtime import kernels, own
 
 NEEDED_PYTHON = (3, 11)
 NEEDED_MAX = "26.7."
-NEEDED_DISK = 0.7e9  # bytes; the unpacked kernels take 0.31e9, a new MAX version as much again
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at; what is not ok has to be mended."""
+    """One thing that was looked at; what is not ok has to be fixed."""
 
     name: str
     text: str
@@ -30,16 +29,32 @@ class Finding:
 
 
 def examine() -> Iterator[Finding]:
-    """Look at everything; nothing is compiled, unpacked or mended."""
+    """Look at everything; nothing is compiled or fixed."""
     yield python()
     yield max_version()
     yield Finding("Platform", f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores")
-    cache = runtime.cache_folder()
-    yield kernel_pack(cache)
-    yield writable_cache(cache)
-    yield free_disk(cache)
+    yield kernel_pack()
+    yield compiled_models()
     yield bundled_model(checkpoint.BUNDLED_MODEL)
     yield namespaces()
+
+
+def compile_kernels() -> None:
+    """Have MAX compile on this machine, unless a pack fits; says how long that takes."""
+    from rich.console import Console
+
+    from tutor import compiling
+
+    console = Console(stderr=True, highlight=False)
+    if kernels.choose_pack().pack:
+        console.print(
+            "The course's compiled kernels fit this machine; there is nothing to compile."
+        )
+        return
+    try:
+        compiling.compile_now(console)
+    except RuntimeError as error:
+        raise EnvironmentBrokenError(f"{error}; NumPy still computes") from None
 
 
 def python() -> Finding:
@@ -61,36 +76,38 @@ def max_version() -> Finding:
     return Finding("MAX", found)
 
 
-def kernel_pack(cache: Path) -> Finding:
-    """A missing pack is no failure: MAX compiles its kernels once, in minutes."""
+def kernel_pack() -> Finding:
+    """What computes: MAX's kernels, from a pack or compiled here, or NumPy, which is no failure."""
     try:
-        pack = kernels.find_pack()
-        if pack is None:
-            return Finding("Kernel pack", "miss: none fits; the first run compiles for 10 minutes")
-        entries = sum(1 for _ in kernels.read_entries(pack))
+        if found := kernels.find_pack():
+            for artifact in found.manifest.artifacts:
+                found.read(artifact)
     except PackageNotFoundError:
-        return Finding("Kernel pack", "none without MAX", ok=False)
-    except (kernels.DamagedPackError, OSError) as error:
-        text = f"damaged: {error}; `git checkout tutor/packs` restores it"
-        return Finding("Kernel pack", text, ok=False)
-    state = "unpacked" if kernels.is_installed(pack, cache) else "unpacked at the first run"
-    return Finding("Kernel pack", f"hit: {entries} entries for {pack.cpu}, {state}")
+        return Finding("Kernels", "none without MAX", ok=False)
+    except kernels.DamagedPackError as error:
+        return Finding("Kernels", f"{error}. {kernels.RESTORE}", ok=False)
+    choice = kernels.choose_pack()
+    if choice.pack:
+        manifest = choice.pack.manifest
+        text = f"MAX's, compiled for {manifest.target}; {len(manifest.files)} files intact"
+        return Finding("Kernels", text)
+    if own.read(own.OPERATIONS):
+        text = f"compiled on this machine; NumPy computes the rest: {choice.why}"
+    else:
+        text = f"NumPy computes: {choice.why}; `tutor doctor --compile` compiles MAX's own"
+    return Finding("Kernels", text)
 
 
-def writable_cache(cache: Path) -> Finding:
-    """Whether kernels can be kept from one run to the next."""
-    if runtime.is_writable(cache):
-        return Finding("Kernel cache", str(cache))
-    return Finding("Kernel cache", f"{cache} cannot be written; change its owner", ok=False)
+def compiled_models() -> Finding:
+    """Where models go that MAX compiles on this machine; without a place, NumPy runs them."""
+    folder = own.cache_folder()
+    unusable = "" if is_writable(folder) else " cannot be written to; NumPy runs other models"
+    return Finding("Compiled", f"{folder}{unusable}")
 
 
-def free_disk(cache: Path) -> Finding:
-    """Whether the kernels have room."""
-    free = shutil.disk_usage(next(p for p in (cache, *cache.parents) if p.exists())).free
-    text = f"{free / 1e9:.1f} GB free beside the kernel cache"
-    if free < NEEDED_DISK:
-        return Finding("Disk", f"{text}; {NEEDED_DISK / 1e9} GB are needed", ok=False)
-    return Finding("Disk", text)
+def is_writable(folder: Path) -> bool:
+    """Whether something could be written there; the folder need not be there yet."""
+    return os.access(next(place for place in (folder, *folder.parents) if place.exists()), os.W_OK)
 
 
 def namespaces() -> Finding:

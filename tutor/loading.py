@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.status import Status
+from rich.text import Text
 
 from tutor import ROOT, course, runtime, stubs
 from tutor.checkpoint import TOKENIZER
@@ -108,22 +109,22 @@ def load_model(folder: Path, tree: str = "solutions", device: "Device | None" = 
     return model
 
 
-@contextmanager
-def patience(status: Status, after: float = 10.0) -> Iterator[None]:
-    """Say after a while that a model is being compiled; one that was compiled before is quick."""
+class CompileClock:
+    """Shows on a status line what MAX compiles, and for how long it has."""
 
-    def explain() -> None:
-        text = "Compiling the model, which is done once; a minute or two …"
-        status.update(text)
-        if not status.console.is_terminal:
-            status.console.print(text)
+    def __init__(self, status: Status) -> None:
+        self.status, self.done = status, threading.Event()
 
-    timer = threading.Timer(after, explain)
-    timer.start()
-    start = time.perf_counter()
-    try:
-        yield
-    finally:
-        timer.cancel()
-    if (seconds := time.perf_counter() - start) > after:
-        status.console.print(f"Compiled it in {seconds:.0f} s; the next start needs none of it.")
+    def __call__(self, message: str, begins: bool) -> None:
+        self.done.set()
+        if begins:
+            self.done = threading.Event()
+            threading.Thread(target=self._count, args=[message, self.done], daemon=True).start()
+        if not (begins and self.status.console.is_terminal):
+            self.status.console.print(Text(message, style="dim"))
+
+    def _count(self, message: str, done: threading.Event) -> None:
+        start = time.monotonic()
+        while not done.wait(1):
+            seconds = int(time.monotonic() - start)
+            self.status.update(Text(f"{message} {seconds // 60}:{seconds % 60:02}"))

@@ -235,7 +235,7 @@ def next_bars(
             cells = []
             for row in shares[start : start + beside]:
                 line = Table.grid(padding=0)
-                drawn = Bar(shares.max(), 0, row[number], width=bar, color="default")
+                drawn = Bar(float(shares.max()), 0, row[number], width=bar, color="default")
                 line.add_row("  ", drawn, percent(row[number]).rjust(7))
                 cells.append(line)
             table.add_row(label(token, width), *cells, style="dim" if is_rest else None)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.text import Text
 
-from tutor import interrupts, loading, runtime
+from tutor import compiling, interrupts, loading, runtime
 from tutor.errors import InputError
 from tutor.generation import Engine, Story, load_engine
 from tutor.loops import CACHE, CORE, Options
@@ -34,20 +34,32 @@ class Sample:
 @interrupts.held(patience=0)
 def start_engine(model: str | None, **options: Any) -> Engine:
     """An engine, with a status line until it is loaded."""
-    runtime.activate()  # before the status line: a first compile has a progress bar of its own
+    runtime.activate()  # before the status line, since it may say something
     with Console(stderr=True).status(Text(f"Loading {model or 'the bundled model'}")):
         return load_engine(model, **options)
 
 
 @interrupts.held(patience=0)
-def compile_engine(engine: Engine, cache: bool) -> None:
-    """Compile the model of an engine, and say so if a learner's cache is not there yet."""
-    console = Console(stderr=True)
-    with console.status("Loading the compiled model") as status, loading.patience(status):
+def compile_engine(engine: Engine, **options: Any) -> None:
+    """Have the model of an engine compiled, or NumPy in its place while MAX compiles it.
+
+    The options are those that the engine was started with. Says so if a learner's cache is not
+    there yet.
+    """
+    from tutor.runtime import graphs  # and with it MAX, which is ready by now
+
+    console = Console(stderr=True, highlight=False)
+    with (
+        console.status("Preparing the model") as status,
+        runtime.heard_by(loading.CompileClock(status)),
+        graphs.postponed() as waiting,
+    ):
         number = engine.loop.number
-    if cache and number != CACHE:
+    if options["cache"] and number != CACHE:
         last = "step 12" if number == CORE else "bonus 02"
-        console.print(f"The cache of bonus 03 is not there yet: {last} writes.", style="dim")
+        console.print(f"The KV cache is not finished; using the loop of {last}.", style="dim")
+    if waiting:
+        console.print(compiling.compile_later(waiting[0], options), style="dim", soft_wrap=True)
 
 
 # A prompt, as text or token ids, and its line if it comes from a file.

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from tutor import ROOT, checkpoint, doctor, kernels, runtime
+from tutor import ROOT, checkpoint, doctor
 from tutor.cli import main
+from tutor.runtime import kernels, own
 
 
 def run_doctor(
@@ -31,17 +32,7 @@ def test_all_is_well_here(
     code, output = run_doctor(monkeypatch, capsys)
     assert code == 0
     assert "BAD" not in output
-    names = (
-        "Python",
-        "MAX",
-        "Platform",
-        "Kernel pack",
-        "cache",
-        "Disk",
-        "Bundled model",
-        "Isolation",
-    )
-    for name in names:
+    for name in ("Python", "MAX", "Platform", "Kernels", "Compiled", "Bundled model", "Isolation"):
         assert name in output
 
 
@@ -49,7 +40,7 @@ def not_found(_: str) -> str:
     raise PackageNotFoundError
 
 
-def damaged(_: Any) -> Any:
+def damaged(*_: Any) -> Any:
     raise kernels.DamagedPackError("it is torn")
 
 
@@ -62,13 +53,7 @@ ILLNESSES: dict[str, Illness] = {
     "BAD  MAX            26.8.1": lambda patch, _: patch.setattr(
         doctor, "version", lambda _: "26.8.1"
     ),
-    "BAD  Kernel pack    damaged: it is torn": lambda patch, _: patch.setattr(
-        kernels, "read_entries", damaged
-    ),
-    "BAD  Kernel cache": lambda patch, folder: patch.setenv(
-        runtime.CACHE_VARIABLE, str(folder / "config.json" / "cache")
-    ),
-    "BAD  Disk": lambda patch, _: patch.setattr(doctor, "NEEDED_DISK", 1e18),
+    "BAD  Kernels        it is torn": lambda patch, _: patch.setattr(kernels.Pack, "read", damaged),
     "model.safetensors is damaged": lambda _, folder: flip_a_byte(folder / "model.safetensors"),
     "no tokenizer.json": lambda _, folder: (folder / "tokenizer.json").unlink(),
 }
@@ -87,7 +72,7 @@ def test_an_illness_is_named_and_ends_with_exit_code_3(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    if "Kernel pack" in complaint and kernels.find_pack() is None:
+    if "Kernels" in complaint and kernels.find_pack() is None:
         pytest.skip("no kernel pack fits this machine")
     model = Path(shutil.copytree(checkpoint.BUNDLED_MODEL, tmp_path / "model"))
     monkeypatch.setattr(checkpoint, "BUNDLED_MODEL", model)
@@ -97,13 +82,17 @@ def test_an_illness_is_named_and_ends_with_exit_code_3(
     assert complaint in output
 
 
-def test_no_pack_for_this_machine_is_no_illness(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("compiled", [False, True])
+def test_numpy_is_no_illness(
+    compiled: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(kernels, "find_pack", lambda: None)
+    monkeypatch.setattr(own, "read", lambda _: b"kernels" if compiled else None)
     code, output = run_doctor(monkeypatch, capsys)
     assert code == 0
-    assert "miss: none fits" in output
+    assert ("compiled on this machine; NumPy computes the rest" in output) == compiled
+    assert ("tutor doctor --compile" in output) != compiled
+    assert "no compiled kernels for" in output
 
 
 def test_generate_without_max_is_one_line_and_exit_code_3() -> None:

@@ -1,15 +1,17 @@
-"""The kernel pack and the runtime: nothing compiles, nothing damaged is used, nothing is lost."""
+"""Kernel packs: nothing compiles, nothing is written; what is damaged is not used, but told."""
 
-import json
+import lzma
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from tutor import ROOT, kernels, runtime
+from tutor import ROOT
+from tutor.runtime import kernels, own, trial
 
 PACK = kernels.find_pack()
 needs_pack = pytest.mark.skipif(PACK is None, reason="no kernel pack fits this machine")
@@ -42,136 +44,128 @@ counted = Tensor.arange(3, dtype=DType.int64) + Tensor.zeros([3], dtype=DType.in
 best = F.argmax(x, axis=-1), F.top_k(x, 2, axis=-1), x.unsqueeze(0).squeeze(0), F.max(x, axis=0)
 whole = [x.cast(DType.float64), (x > 0).cast(DType.int32), F.softmax(x), F.logsoftmax(x)]
 noise = F.gaussian([2, 3]), F.uniform([2, 3]), F.min(x, axis=0), F.floor(x), F.round(x)
+order = F.argsort(x[0, 0])  # MAX's interpreter refuses it
+"""
+UNUSUAL = """
+import numpy as np, solutions
+from max.experimental.tensor import Tensor
+x = Tensor.from_dlpack(np.ones(2))
+print((x + x).to_numpy())
 """
 
 
-def manifest_of(pack: kernels.Pack) -> Path:
-    return pack.archive.with_name(f"{kernels.pack_name()}.json")
+@pytest.fixture(autouse=True)
+def as_it_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What computes here is for each test to say."""
+    monkeypatch.delenv(kernels.VARIABLE, raising=False)
 
 
 def files_below(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-def run(code: str, cache: Path) -> "subprocess.CompletedProcess[str]":
-    environment = os.environ | {runtime.CACHE_VARIABLE: str(cache), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", code]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+def run(code: str, home: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run code in a home of its own, with a cache that is not there yet."""
+    known = {"HOME": str(home), own.CACHE_VARIABLE: str(home / "cache"), "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-B", "-c", code],
+        env=os.environ | known | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @pytest.fixture
-def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> kernels.Pack:
-    """The pack of this platform, in a copy that a test may damage."""
-    folder = shutil.copytree(kernels.PACKS, tmp_path / "packs")
+def packs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The packs, in a copy that a test may damage."""
+    folder = Path(shutil.copytree(kernels.PACKS, tmp_path / "packs"))
     monkeypatch.setattr(kernels, "PACKS", folder)
-    found = kernels.find_pack()
-    assert found
-    return found
+    return folder
 
 
-@needs_pack
-def test_other_ways_to_write_gpt2_compile_nothing(tmp_path: Path) -> None:
-    assert PACK
-    finished = run(OTHER_WAYS, tmp_path)
+@pytest.mark.parametrize("computes", ["", kernels.NUMPY])
+def test_other_ways_to_write_gpt2_compile_and_write_nothing(tmp_path: Path, computes: str) -> None:
+    finished = run(OTHER_WAYS, tmp_path, **{kernels.VARIABLE: computes})
     assert finished.returncode == 0, finished.stderr
-    assert finished.stderr == ""
-    assert files_below(tmp_path) == PACK.files.keys()
+    assert ("NumPy stands in" in finished.stderr) == (computes == kernels.NUMPY or PACK is None)
+    assert "compil" not in finished.stderr
+    assert files_below(tmp_path) == set()
+
+
+def damage(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
 
 
 @needs_pack
-@pytest.mark.parametrize("kept", [0, 100, -100], ids=["empty", "start", "all but the end"])
-def test_a_truncated_pack_is_not_used(pack: kernels.Pack, tmp_path: Path, kept: int) -> None:
-    pack.archive.write_bytes(pack.archive.read_bytes()[:kept])
-    with pytest.warns(UserWarning, match="kernel pack is not used"):
-        assert not kernels.install(tmp_path / "cache")
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda file: file.write_bytes(b""),
+        lambda file: file.write_bytes(file.read_bytes()[:-100]),
+        lambda file: file.write_bytes(damage(file.read_bytes())),
+        lambda file: file.write_bytes(lzma.compress(b"something else")),
+        lambda file: shutil.copy(file.with_name("unary.mef.xz"), file),
+        lambda file: file.unlink(),
+    ],
+    ids=["empty", "cut", "a bit", "foreign", "another's", "missing"],
+)
+def test_an_artifact_that_is_not_what_was_packed_is_never_read(packs: Path, change: object) -> None:
+    file = packs / kernels.this_platform() / "binary.mef.xz"
+    assert callable(change)
+    change(file)
+    pack = kernels.find_pack()
+    assert pack
+    with pytest.raises(kernels.DamagedPackError, match=r"linux-\w+/binary\.mef\.xz"):
+        pack.read("binary")
+    assert pack.read("unary")
 
 
 @needs_pack
-def test_an_entry_that_is_not_what_was_packed_is_never_written(
-    pack: kernels.Pack, tmp_path: Path
-) -> None:
-    manifest = manifest_of(pack)
-    entries = json.loads(manifest.read_text())
-    path, _, digest = entries["files"][-1]
-    entries["files"][-1][2] = digest[::-1]
-    manifest.write_text(json.dumps(entries))
-    with pytest.warns(UserWarning, match="is not what was packed"):
-        assert not kernels.install(tmp_path / "cache")
-    assert not (tmp_path / "cache" / path).exists()
+def test_numpy_stands_in_for_a_damaged_family_and_that_is_told(packs: Path, tmp_path: Path) -> None:
+    (packs / kernels.this_platform() / "binary.mef.xz").write_bytes(b"")
+    patched = f"from tutor.runtime import kernels; kernels.PACKS = kernels.Path({str(packs)!r})"
+    finished = run(f"{patched}\n{UNUSUAL}", tmp_path)
+    assert finished.stdout == "[2. 2.]\n"
+    assert "binary.mef.xz has changed since it was packed; NumPy stands in" in finished.stderr
+    assert "git checkout tutor/runtime/packs" in finished.stderr
 
 
 @needs_pack
-@pytest.mark.parametrize("content", ['{"cpu": "x86', "{}", "[]", '{"cpu": "x86-64-v9"}'])
-def test_a_damaged_manifest_is_a_warning(pack: kernels.Pack, tmp_path: Path, content: str) -> None:
-    manifest_of(pack).write_text(content)
-    with pytest.warns(UserWarning, match=r"\.json is damaged"):
-        assert not kernels.install(tmp_path / "cache")
-
-
-@needs_pack
-def test_a_missing_archive_is_a_warning(pack: kernels.Pack, tmp_path: Path) -> None:
-    pack.archive.unlink()
-    with pytest.warns(UserWarning, match="No such file"):
-        assert not kernels.install(tmp_path / "cache")
-
-
-@needs_pack
-def test_a_full_disk_is_a_warning_and_leaves_no_part_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def write_half(path: Path, content: bytes) -> int:
-        path.open("wb").write(content[: len(content) // 2])
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", write_half)
-    with pytest.warns(UserWarning, match="No space left"):
-        assert not kernels.install(tmp_path / "cache")
-    assert not files_below(tmp_path / "cache")
-
-
-@needs_pack
-def test_a_truncated_entry_in_the_cache_is_restored(pack: kernels.Pack, tmp_path: Path) -> None:
-    assert kernels.install(tmp_path / "cache")
-    path, (size, _) = next(iter(pack.files.items()))
-    (tmp_path / "cache" / path).write_bytes(b"half")
-    assert not kernels.is_installed(pack, tmp_path / "cache")
-    assert kernels.install(tmp_path / "cache")
-    assert (tmp_path / "cache" / path).stat().st_size == size
-
-
-@needs_pack
-def test_processes_that_start_at_once_all_find_a_whole_pack(tmp_path: Path) -> None:
-    assert PACK
-    code = (
-        "import sys, pathlib\n"
-        "from tutor import kernels\n"
-        "cache = pathlib.Path(sys.argv[1])\n"
-        "assert kernels.is_installed(kernels.install(cache), cache)"
-    )
-    command = [sys.executable, "-W", "error", "-c", code, str(tmp_path)]
-    processes = [subprocess.Popen(command, cwd=ROOT, env=dict(os.environ)) for _ in range(3)]
-    assert [process.wait() for process in processes] == [0, 0, 0]
-    assert files_below(tmp_path) == PACK.files.keys()
+@pytest.mark.parametrize("content", ['{"max": "26', "{}", "[]", '{"max": 1}'])
+def test_a_damaged_manifest_means_numpy_and_is_told(packs: Path, content: str) -> None:
+    (packs / kernels.this_platform() / kernels.MANIFEST).write_text(content)
+    choice = kernels.choose_pack()
+    assert choice.pack is None
+    assert choice.is_fault
+    assert "manifest.json is damaged" in choice.why
 
 
 @needs_pack
 def test_a_pack_is_bound_to_the_cpu_and_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(kernels, "cpu_flags", lambda: kernels.CPU_FLAGS["x86-64-v3"] - {"avx2"})
-        assert kernels.find_pack() is None
+    assert PACK
+    if needed := kernels.CPU_FLAGS.get(PACK.manifest.target):
+        with monkeypatch.context() as patch:
+            patch.setattr(kernels, "cpu_flags", lambda: needed - {"avx2"})
+            assert kernels.find_pack() is None
     monkeypatch.setattr(kernels, "version", lambda _: "26.8.0")
     assert kernels.find_pack() is None
+    assert kernels.choose_pack().why.endswith("with MAX 26.8.0")
 
 
 def test_packs_are_small_and_come_with_the_licence_of_max() -> None:
-    archives = list(kernels.PACKS.glob("*.tar.xz"))
-    assert archives
-    assert sum(path.stat().st_size for path in archives) <= 3_000_000
+    manifests = list(kernels.PACKS.glob(f"*/{kernels.MANIFEST}"))
+    assert manifests
+    for manifest in manifests:
+        files = {file.name for file in manifest.parent.iterdir()}
+        pack = msgspec.json.decode(manifest.read_bytes(), type=kernels.Manifest)
+        packed = {f"{name}{kernels.SUFFIX}" for name in pack.files}
+        assert packed | {kernels.MANIFEST} <= files <= packed | {kernels.MANIFEST, "tested.json"}
+        assert {kernels.USUAL, *kernels.FAMILIES, *pack.graphs.values()} == pack.artifacts.keys()
+        assert sum(file.stat().st_size for file in manifest.parent.iterdir()) <= 4_000_000
     assert "Modular MAX Community License" in (kernels.PACKS / "LICENSE-MAX").read_text()
     assert "IN NO EVENT SHALL MODULAR INC BE LIABLE" in (ROOT / "NOTICE").read_text()
-    for archive in archives:
-        manifest = archive.with_name(archive.name.removesuffix(".tar.xz") + ".json")
-        assert json.loads(manifest.read_text())["cpu"] in kernels.CPU_FLAGS
 
 
 def test_every_packed_family_is_one_of_max() -> None:
@@ -180,11 +174,63 @@ def test_every_packed_family_is_one_of_max() -> None:
     assert set(kernels.FAMILIES) <= {family.name for family in GC_FAMILIES}
 
 
-def test_without_a_pack_the_families_are_compiled_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@needs_pack
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("", ""),
+        ("raise SystemExit('it is off')", "failed a trial on this machine (it is off)"),
+        ("import os; os.kill(os.getpid(), 4)", "crashed in a trial on this machine (signal 4)"),
+        ("import time; time.sleep(60)", "took more than 1 s in a trial"),
+    ],
+    ids=["passes", "wrong", "crashes", "hangs"],
+)
+def test_a_pack_is_tried_once_where_it_was_not_tested(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, said: str
 ) -> None:
-    monkeypatch.setattr(kernels, "compile_families", lambda: iter(kernels.FAMILIES))
-    kernels.compile_once(tmp_path)
-    assert "once" in capsys.readouterr().err
-    kernels.compile_once(tmp_path)
-    assert capsys.readouterr().err == ""
+    assert PACK
+    monkeypatch.setenv(own.CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(trial, "TESTED", set())
+    monkeypatch.setattr(trial, "CODE", code)
+    monkeypatch.setattr(trial, "SECONDS", 1.0 if "sleep" in code else 60.0)
+    choice = kernels.choose_pack()
+    assert (choice.pack is None) == choice.is_fault == bool(said)
+    assert said in choice.why
+    monkeypatch.setattr(trial, "CODE", "raise SystemExit('tried again')")
+    assert kernels.choose_pack() == choice
+    monkeypatch.setenv(kernels.VARIABLE, kernels.TRUSTED)
+    assert kernels.choose_pack() == kernels.Choice(kernels.find_pack())
+
+
+@needs_pack
+def test_the_trial_passes_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(own.CACHE_VARIABLE, str(tmp_path))
+    assert trial.run() == ""
+
+
+def test_what_is_kept_here_is_whole_or_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(own.CACHE_VARIABLE, str(tmp_path))
+    assert own.read("graph") is None
+    own.keep("graph", b"compiled")
+    assert own.read("graph") == b"compiled"
+    monkeypatch.setenv(kernels.VARIABLE, kernels.NUMPY)
+    assert own.read("graph") is None
+    monkeypatch.delenv(kernels.VARIABLE)
+    (file,) = own.folder().iterdir()
+    file.write_bytes(file.read_bytes()[:-1])
+    assert own.read("graph") is None
+    own.keep_failure("graph", "too large")
+    assert own.failure("graph") == "too large"
+    assert {file.name for file in own.folder().iterdir()} == {"graph.mef.xz", "graph.failed"}
+
+
+def test_what_one_cpu_compiles_is_not_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = set()
+    for flags in ({"avx2"}, {"avx2", "avx512f"}):
+        monkeypatch.setattr(kernels, "cpu_flags", lambda flags=flags: flags)
+        own.cpu.cache_clear()
+        names.add(own.cpu())
+    own.cpu.cache_clear()
+    assert len(names) == 2

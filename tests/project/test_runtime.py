@@ -3,18 +3,17 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tutor import ROOT, runtime
+from tutor import ROOT
+from tutor.runtime import softmax
 
 
-def run(code: str) -> "subprocess.CompletedProcess[str]":
+def run(code: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-c", code]
     # MAX changes the environment behind os.environ, so a child must be handed it.
-    environment = dict(os.environ)
+    environment = os.environ | variables
     return subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
@@ -29,8 +28,8 @@ def test_importing_solutions_activates_the_runtime() -> None:
     finished = run(
         "import solutions\n"
         "from max.experimental.executor import default_executor\n"
-        "from tutor.runtime import InterpretElseCompile\n"
-        "assert isinstance(default_executor(), InterpretElseCompile)"
+        "from tutor.runtime.eager import Interpreter\n"
+        "assert isinstance(default_executor(), Interpreter)"
     )
     assert finished.returncode == 0, finished.stderr
 
@@ -68,39 +67,52 @@ def test_a_handler_that_somebody_installed_stays() -> None:
     assert finished.stdout == "True\n"
 
 
-def test_a_closed_cache_folder_is_replaced_and_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_an_extension_for_servers_is_built_only_when_it_is_called() -> None:
+    finished = run(
+        "import sys, solutions, max.experimental.nn\n"
+        "from max._kv_cache_ops import mha_decode_num_partitions\n"
+        "built = 'max._kv_cache_ops.kv_cache_ops'\n"
+        "print(built in sys.modules)\n"
+        "try: mha_decode_num_partitions()\n"
+        "except TypeError: print(built in sys.modules)"
+    )
+    assert finished.stdout == "False\nTrue\n", finished.stderr
+
+
+REFUSED = """
+import numpy as np, solutions
+from max.experimental import functional as F
+from max.experimental.tensor import Tensor
+from tutor.runtime import eager, numpy_graphs
+def refuse(graph): raise numpy_graphs.UnsupportedOpError("argsort is not in NumPy here")
+{patch}
+print(F.argsort(Tensor.from_dlpack(np.array([2.0, 1.0, 3.0], np.float32))).to_numpy())
+"""
+COMPILES = """
+from max.experimental import executor
+class Compiler:
+    def execute(self, graph, inputs): raise SystemExit("MAX compiles")
+executor.CompilingExecutor = Compiler
+numpy_graphs.translate = refuse
+"""
+
+
+@pytest.mark.parametrize(
+    ("computes", "patch", "out", "err"),
+    [
+        ("numpy", "", "[1 0 2]\n", ""),
+        ("compile", "", "[1 0 2]\n", ""),
+        ("compile", COMPILES, "", "MAX compiles"),
+        ("numpy", COMPILES, "", "set TUTOR_KERNELS=compile to have MAX compile it"),
+    ],
+    ids=["numpy", "numpy first", "compiled", "refused"],
+)
+def test_what_the_interpreter_refuses_runs_in_numpy_or_is_compiled_if_asked(
+    computes: str, patch: str, out: str, err: str
 ) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv(runtime.CACHE_VARIABLE, str(tmp_path / "file" / "cache"))
-    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
-    folder = runtime.usable_cache_folder()
-    assert runtime.is_writable(folder)
-    assert folder.parent == tmp_path
-    assert "file/cache cannot be written" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("refused", [False, True])
-def test_only_what_the_interpreter_refuses_is_compiled(
-    refused: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from max.experimental import executor
-
-    class Interpreter:
-        def execute(self, *_: Any) -> list[str]:
-            if refused:
-                raise executor.UnsupportedGraphError
-            return ["interpreted"]
-
-    class Compiler:
-        def execute(self, *_: Any) -> list[str]:
-            return ["compiled"]
-
-    monkeypatch.setattr(executor, "InterpreterExecutor", Interpreter)
-    monkeypatch.setattr(executor, "CompilingExecutor", Compiler)
-    results: list[Any] = list(runtime.InterpretElseCompile().execute(None, []))  # type: ignore[arg-type]
-    assert results == (["compiled"] if refused else ["interpreted"])
-    assert ("Compiling" in capsys.readouterr().err) is refused
+    finished = run(REFUSED.format(patch=patch), TUTOR_KERNELS=computes)
+    assert finished.stdout == out, finished.stderr
+    assert err in finished.stderr
 
 
 def test_only_a_mask_that_is_an_input_may_be_fused() -> None:
@@ -121,7 +133,7 @@ def test_only_a_mask_that_is_an_input_may_be_fused() -> None:
             "chosen": scores * 2 + F.where(mask > 0, mask, mask * 0),
             "no sum": scores * 2,
         }
-        found.update({name: runtime.adds_an_input(value) for name, value in sums.items()})
+        found.update({name: softmax.adds_an_input(value) for name, value in sums.items()})
         return scores
 
     kind = TensorType(DType.float32, [3, 3], device=CPU())

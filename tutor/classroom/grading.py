@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from tutor import ROOT, keeping, runtime
+from tutor import ROOT, keeping
 from tutor.classroom import formats, grades, report
 from tutor.classroom.grades import Dependencies, Grade
 from tutor.classroom.marking import Order, Task, blank, pack
@@ -59,8 +59,6 @@ def make_order(
     Raises EnvironmentBrokenError if MAX does not start.
     """
     seal.close()
-    # All processes of this run have the same kernels, whatever temporary folder they are given.
-    os.environ[runtime.CACHE_VARIABLE] = str(runtime.usable_cache_folder())
     get_ready()
     isolation = find_isolation(Limits(memory=megabytes * MEGABYTE))
     results = folder.resolve() / RESULTS
@@ -114,7 +112,7 @@ def merge(files: Iterable[Path], folder: Path) -> list[Grade]:
 
 
 def get_ready() -> None:
-    """Have MAX's kernels unpacked or compiled, since the code under check can only read them."""
+    """Have MAX start once, so that what keeps it from that is told before anything is graded."""
     bench = Workbench("solutions", announce=lambda said: print(said, file=sys.stderr))
     try:
         bench.select(1)

@@ -17,7 +17,11 @@ from tutor.grading.results import Result, Verdict
 from tutor.grading.workbench import Workbench
 
 # The course's own pytest settings are for plain pytest, which has a terminal to write to.
-QUIET = ("-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-o", "addopts=")
+# It captures nothing, so that what MAX is doing is seen while it does it.
+QUIET = (
+    *("-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:faulthandler"),
+    *("-s", "-o", "addopts="),
+)
 
 
 def check_steps(

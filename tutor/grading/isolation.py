@@ -16,8 +16,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tutor import ROOT, kernels, runtime
+from tutor import ROOT
 from tutor.grading import seal
+from tutor.runtime import kernels, own
 
 SYSTEM = (  # where programs and libraries lie, and how these are found
     *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store"),
@@ -78,28 +79,22 @@ class Isolation:
 
     def environment(self, home: Path) -> dict[str, str]:
         """All that the code under check finds in its environment."""
-        own = "/tmp" if self.bubblewrap else str(home)  # noqa: S108 (a file system of its own)
-        cache = runtime.cache_folder().resolve() if self.bubblewrap else home / "kernels"
+        own_home = "/tmp" if self.bubblewrap else str(home)  # noqa: S108 (a file system of its own)
         return {
-            "HOME": own,
-            "TMPDIR": own,
+            "HOME": own_home,
+            "TMPDIR": own_home,
             "LANG": "C.UTF-8",
             "PATH": "/usr/bin:/bin",
-            runtime.CACHE_VARIABLE: str(cache),
+            own.CACHE_VARIABLE: f"{own_home}/kernels",
+            kernels.VARIABLE: kernels.TRUSTED if kernels.choose_pack().pack else kernels.NUMPY,
         }
 
     def make_home(self, home: Path) -> None:
-        """Make a home for the code without namespaces, where MAX finds kernels and adds some."""
-        cache = runtime.cache_folder().resolve()
-        for file in kernels.ready_files(cache):
-            link = home / "kernels" / file.relative_to(cache)
-            link.parent.mkdir(parents=True, exist_ok=True)
-            if not link.exists():
-                link.symlink_to(file)
+        """Make a home for the code without namespaces."""
+        home.mkdir()
         if self.user is not None:
             home.parent.chmod(0o711)
-            for place in (home, *home.rglob("*")):
-                os.chown(place, self.user, self.user, follow_symlinks=False)
+            os.chown(home, self.user, self.user)
 
     def command(self, command: list[str], tell: int, *readable: Path) -> list[str]:
         """A command as bubblewrap starts it; it sees these folders, beside the system's.
@@ -132,18 +127,9 @@ def mounts(readable: Iterable[Path], disk: int) -> Iterator[str]:
     for name in HIDDEN:
         hidden = str(ROOT / "tutor" / name)
         yield from ("--size", str(EMPTY), "--tmpfs", hidden, "--remount-ro", hidden)
-    yield from kernel_cache(disk)
     for place in ("/proc", str(ROOT), "/dev", "/"):  # root could set the kernel's variables
         yield from ("--remount-ro", place)
     yield from ("--chdir", "/tmp")  # noqa: S108
-
-
-def kernel_cache(size: int) -> Iterator[str]:
-    """The kernels, each to be read only, in a folder where MAX can add what it compiles."""
-    cache = runtime.cache_folder().resolve()
-    yield from ("--size", str(size), "--tmpfs", str(cache))  # MAX asks each folder on the way
-    for file in kernels.ready_files(cache):
-        yield from ("--ro-bind", str(file), str(file))
 
 
 def is_open(place: Path) -> bool:
@@ -159,12 +145,10 @@ def find_isolation(limits: Limits) -> Isolation:
 
 
 def can_be_run_by(user: int) -> bool:
-    """Whether another user can use this Python, this course and these kernels."""
-    kernel = next(iter(kernels.ready_files(runtime.cache_folder())), "")
-    trial = "import sys, max, tutor.grading.worker; sys.argv[1] and open(sys.argv[1]).close()"
+    """Whether another user can use this Python and this course."""
     try:
-        done = subprocess.run(  # noqa: S603
-            [sys.executable, "-P", "-c", trial, kernel],
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", "import max, tutor.grading.worker"],
             cwd="/",
             user=user,
             group=user,

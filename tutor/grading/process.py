@@ -1,6 +1,7 @@
 """The process of the code under check, as the one that started it sees it."""
 
 import contextlib
+import functools
 import json
 import multiprocessing
 import os
@@ -31,8 +32,9 @@ from tutor.grading.errors import (
 )
 from tutor.grading.isolation import Isolation
 
-START_SECONDS = 1800.0  # for MAX to get ready, or to compile; without a kernel pack it is minutes
+START_SECONDS = 1800.0  # for MAX to get ready, or to compile what no pack has
 SIGNALLED = 128  # what a shell and bubblewrap add to the number of the signal that ended a process
+PATIENCE = 10.0  # seconds after which MAX is said to be still at it, again and again
 MESSAGE_SECONDS = 5.0  # for a message to arrive whole, once it has begun
 MOST_OUTPUT = 4000  # characters that the code printed, kept for each check
 MOST_FAULTS = 2**16  # bytes that are read of where a signal hit the code
@@ -57,15 +59,23 @@ class Clock:
         self.left = self.seconds
 
     @contextlib.contextmanager
-    def wait(self, connection: Connection) -> Iterator[None]:
+    def wait(
+        self, connection: Connection, still_waiting: Callable[[float], None]
+    ) -> Iterator[None]:
         """Wait for something to come, and count what it takes to read that.
 
-        Raises TimeoutError if there is no time left.
+        `still_waiting` hears now and then how many seconds it has been. Raises TimeoutError if
+        there is no time left.
         """
-        start = time.monotonic()
+        start, waited = time.monotonic(), 0.0
         try:
-            if self.left <= 0 or not connection.poll(self.left):
+            if self.left <= 0:
                 raise TimeoutError
+            while not connection.poll(min(self.left - waited, PATIENCE)):
+                waited = time.monotonic() - start
+                if waited >= self.left:
+                    raise TimeoutError
+                still_waiting(waited)
             yield
         finally:
             self.left -= time.monotonic() - start
@@ -157,14 +167,20 @@ class CodeProcess:
 
     def _answer(self, clock: Clock) -> dict[str, Any]:
         """The next answer. Raises TimeoutError if there is no time left for it."""
-        running = clock
+        usual = clock, "" if self._is_ready else "starting"
+        running, doing = usual
         while True:
-            with running.wait(self._connection):
+            with running.wait(self._connection, functools.partial(self._report, doing)):
                 message = self._receive()
             if "event" not in message:
                 return message
             self._announce(str(message["event"]))
-            running = self._compiling if message.get("compiling") else clock
+            running, doing = (self._compiling, "compiling") if message.get("compiling") else usual
+
+    def _report(self, doing: str, seconds: float) -> None:
+        """Say that MAX is still at it; what the code under check does has a clock instead."""
+        if doing:
+            self._announce(f"MAX is still {doing}: {seconds:.0f} s")
 
     def _receive(self) -> dict[str, Any]:
         """The message that has come. One that does not come whole is the last of its process."""

@@ -1,0 +1,132 @@
+"""Everything that makes MAX quick, in one place: `activate()`, before any tensor is computed.
+
+Left alone, MAX 26.7 compiles a kernel at the first use of each eager operation (10 to 60
+seconds each), compiles whole graphs in the background, and before Python 3.13 formats every
+tensor in sight whenever asyncio starts. Importing `solutions` activates this.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType, ModuleType
+from typing import Any
+
+from tutor.runtime import own
+
+NUMPY_COMPUTES = "NumPy stands in for MAX's kernels here; the results are the same."
+
+# Told what happens, and whether a compilation begins with it (True) or not.
+Announce = Callable[[str, bool], None]
+_announce: Announce | None = None  # set once this is active
+
+
+def activate(announce: Announce | None = None) -> None:
+    """Make eager MAX answer in milliseconds; the second call does nothing.
+
+    `announce` hears what computes, if that is not MAX, and of each compilation; without it,
+    standard error does.
+    """
+    global _announce
+    if _announce:
+        return
+    _announce = announce or _report
+    trap_interrupts()
+    # MAX reads this when it is imported; if that has happened, it keeps the place it has.
+    os.environ[own.CACHE_VARIABLE] = str(own.cache_folder())
+    os.environ.setdefault("MODULAR_TELEMETRY_ENABLED", "0")  # it would reach for the network
+    if sys.platform == "linux":
+        # Else MAX has the python3 of the PATH look for a libpython, which this process has itself.
+        os.environ.setdefault("MOJO_PYTHON_LIBRARY", "")
+    keep_mojo_from_building()
+
+    from tutor.runtime import eager, graphs, kernels, softmax
+
+    choice = kernels.choose_pack()
+    if choice.is_fault:
+        warn(choice.why)
+    if choice.pack is None:
+        warn(NUMPY_COMPUTES)
+    may_compile = bool(choice.pack) or os.environ.get(kernels.VARIABLE) == kernels.COMPILE
+    means = kernels.Means(choice.pack, may_compile, compiling, warn)
+    eager.serve(means)
+    graphs.serve(means)
+    softmax.keep_softmax_apart()
+
+
+def keep_mojo_from_building() -> None:
+    """Keep the import of `max.experimental.nn` from building an extension that only servers use.
+
+    The build takes 8 seconds or more, once for each installation, or each time if that cannot be
+    written. Whoever calls one of the functions gets it built then.
+    """
+    name = "max._kv_cache_ops"
+
+    class OnDemand(ModuleType):
+        def __getattr__(self, function: str) -> Any:
+            if function.startswith("__"):
+                raise AttributeError(function)
+
+            def build_and_call(*arguments: Any) -> Any:
+                import importlib
+
+                if sys.modules.get(name) is self:
+                    del sys.modules[name]
+                return getattr(importlib.import_module(name), function)(*arguments)
+
+            return build_and_call
+
+    sys.modules.setdefault(name, OnDemand(name))
+
+
+def trap_interrupts() -> None:
+    """Install a SIGINT handler of our own that does what Python's does.
+
+    Before Python 3.13, asyncio replaces Python's handler, but no other, and in doing so takes
+    the `repr` of the running task: of the tensors in it, so of more eager operations.
+    """
+    if (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    ):
+        signal.signal(signal.SIGINT, _interrupt)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    signal.default_int_handler(signum, frame)
+
+
+@contextlib.contextmanager
+def heard_by(announce: Announce) -> Iterator[None]:
+    """Have another hear what happens, for as long as this lasts."""
+    global _announce
+    _announce, before = announce, _announce
+    try:
+        yield
+    finally:
+        _announce = before
+
+
+@contextlib.contextmanager
+def compiling(what: str) -> Iterator[None]:
+    """Announce that something is being compiled, and how long it took."""
+    assert _announce
+    _announce(f"MAX compiles {what} …", True)
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        _announce(f"Compiled it in {time.perf_counter() - start:.0f} s.", False)
+
+
+def warn(message: str) -> None:
+    """Announce something that is not as usual, once."""
+    assert _announce
+    _announce(message, False)
+
+
+def _report(message: str, begins: bool = False) -> None:  # noqa: ARG001 (shown either way)
+    print(message, file=sys.stderr, flush=True)
