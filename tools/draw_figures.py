@@ -4,9 +4,8 @@ python tools/draw_figures.py            write them
 python tools/draw_figures.py --check    only tell which have changed; exit with 1 if any has
 """
 
-import derived
-from figures import attention, engine, generation, layers, tables, whole
-
+from tools import derived
+from tools.figures import attention, engine, generation, layers, tables, whole
 from tutor import ROOT
 
 FIGURES = ROOT / "book" / "figures"

@@ -13,9 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from unittest.mock import patch
 
-import derived
 import numpy as np
-import widget_tables as tables
 from max.driver import CPU
 from max.dtype import DType
 from max.experimental import functional as F
@@ -25,6 +23,8 @@ from numpy.typing import NDArray
 from solutions.bonus_02 import Sampling, probabilities
 from solutions.solution_02 import causal_mask
 from solutions.solution_11 import load_pretrained
+from tools import derived
+from tools import widget_tables as tables
 from tutor import ROOT
 from tutor.checkpoint import BUNDLED_MODEL, TOKENIZER
 from tutor.loading import Tokenizer

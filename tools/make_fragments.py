@@ -6,20 +6,20 @@ python tools/make_fragments.py --check    only tell which have changed; exit wit
 
 import contextlib
 import io
-import os
 import shutil
 import tempfile
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from unittest import mock
 
-import derived
 from latex2mathml.converter import convert
+from rich.console import Console
 
+from tools import derived
 from tutor import ROOT
 from tutor.course import CORE, Step, all_steps, solution_source
-from tutor.grading.check import check_steps
+from tutor.grading.check import run_suites
+from tutor.grading.workbench import Workbench
 
 BOOK = ROOT / "book"
 FOLDERS = ("equations", "facts", "mistakes", "transcripts")
@@ -48,18 +48,33 @@ def equation(rows: list[str]) -> str:
     return f'<div class="equation">\n{maths}\n</div>\n'
 
 
-def transcript(step: Step) -> str:
+@contextlib.contextmanager
+def learner() -> Iterator[Workbench]:
+    """The bench of a learner who has solved all steps."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name).resolve()
+        (folder / "steps").mkdir()
+        shutil.copy(ROOT / "steps" / "__init__.py", folder / "steps")
+        for step in all_steps():
+            write(folder, step, solution_source(step.number, "steps"))
+        bench = Workbench("steps", root=folder)
+        try:
+            yield bench
+        finally:
+            bench.close()
+
+
+def write(folder: Path, step: Step, text: str) -> None:
+    (folder / step.file("steps")).write_text(text)
+
+
+def transcript(step: Step, bench: Workbench) -> str:
     """What `tutor check` prints, at 80 columns, for a learner who made the example's mistake."""
     [mistake] = [mistake for mistake in step.mistakes if mistake.name == step.example]
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copytree(ROOT / "steps", Path(folder) / "steps")
-        for each in all_steps():
-            right = solution_source(each.number, "steps")
-            text = mistake.apply(right) if each is step else right
-            (Path(folder) / each.file("steps")).write_text(text)
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed), mock.patch.dict(os.environ, COLUMNS="80"):
-            check_steps([step.number], "steps", 60, root=Path(folder))
+    right, printed = solution_source(step.number, "steps"), io.StringIO()
+    write(bench.root, step, mistake.apply(right))
+    run_suites([step.number], bench, Console(file=printed, width=80, highlight=False))
+    write(bench.root, step, right)
     return "".join(f"{line.rstrip()}\n" for line in printed.getvalue().splitlines())
 
 
@@ -67,10 +82,11 @@ def fragments() -> Iterator[tuple[Path, str]]:
     """Every derived file and its text."""
     for name, rows in tomllib.loads((BOOK / "equations.toml").read_text()).items():
         yield BOOK / f"equations/{name}.html", equation(rows)
-    for step in all_steps():
-        yield BOOK / f"facts/{step.name}.md", facts(step)
-        yield BOOK / f"mistakes/{step.name}.md", mistakes(step)
-        yield BOOK / f"transcripts/{step.name}.txt", transcript(step)
+    with learner() as bench:
+        for step in all_steps():
+            yield BOOK / f"facts/{step.name}.md", facts(step)
+            yield BOOK / f"mistakes/{step.name}.md", mistakes(step)
+            yield BOOK / f"transcripts/{step.name}.txt", transcript(step, bench)
 
 
 def main() -> None:

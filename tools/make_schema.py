@@ -4,8 +4,7 @@ python tools/make_schema.py            write it
 python tools/make_schema.py --check    only tell whether it has changed; exit with 1 if it has
 """
 
-import derived
-
+from tools import derived
 from tutor import ROOT
 from tutor.classroom import grades
 

@@ -4,8 +4,7 @@ python tools/make_stubs.py            write them
 python tools/make_stubs.py --check    only tell which have changed; exit with 1 if any has
 """
 
-import derived
-
+from tools import derived
 from tutor import ROOT, course, stubs
 
 

@@ -24,7 +24,7 @@ def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in book.SOURCES:
         (tmp_path / name).mkdir()
         (tmp_path / name / "source").touch()
-    (tmp_path / "pixi.toml").write_text('[dependencies]\nmdbook = "==9.8.7"\n')
+    (tmp_path / "pixi.toml").write_text('[dependencies]\nmdbook = ">=9.8.6,<=9.8.7"\n')
     monkeypatch.setattr(book, "ROOT", tmp_path)
     monkeypatch.setattr(book, "SITE", tmp_path / "build" / "book")
     monkeypatch.setenv("PATH", f"{tmp_path / 'programs'}:/usr/bin:/bin")

@@ -10,7 +10,11 @@ from tutor import ROOT
 
 TEXT = (BOOK / "src" / "troubleshooting.md").read_text()
 # Of pip and uv, which are not there to be asked.
-OTHERS = {"externally-managed-environment", "No solution found when resolving dependencies"}
+OTHERS = {
+    "externally-managed-environment",
+    "doesn't have a source distribution or wheel for the current platform",
+    "is incompatible with the project's Python requirement:",
+}
 
 
 def strings() -> list[str]:

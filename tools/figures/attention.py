@@ -10,8 +10,8 @@ from max.experimental import functional as F
 from max.experimental.tensor import Tensor
 from numpy.typing import ArrayLike, NDArray
 
-from figures.drawing import ROW, WIDTH, Box, Drawing, number
 from solutions.solution_02 import causal_mask
+from tools.figures.drawing import ROW, WIDTH, Box, Drawing, number
 
 
 def spoken(rows: NDArray[np.float32]) -> str:

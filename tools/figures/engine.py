@@ -1,8 +1,8 @@
 """Pictures of what makes generation fast: compiling, batches, and the KV cache."""
 
-from figures import bundled
-from figures.drawing import Drawing
 from solutions.bonus_02 import left_pad, positions_and_mask
+from tools.figures import bundled
+from tools.figures.drawing import Drawing
 
 
 def compiled() -> Drawing:

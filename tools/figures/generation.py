@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from figures import bundled
-from figures.drawing import WIDTH, Drawing
 from solutions.bonus_02 import Sampling, probabilities
+from tools.figures import bundled
+from tools.figures.drawing import WIDTH, Drawing
 
 SURE, UNSURE = "Once upon a time", "The king had a beautiful"
 

@@ -9,11 +9,11 @@ from max.experimental import functional as F
 from max.experimental.tensor import Tensor
 from numpy.typing import NDArray
 
-from figures.drawing import WIDTH, Drawing, Point, number
 from solutions.solution_01 import GPT2Config
 from solutions.solution_02 import causal_mask
 from solutions.solution_03 import LayerNorm
 from solutions.solution_04 import GPT2MLP
+from tools.figures.drawing import WIDTH, Drawing, Point, number
 
 
 def mask() -> Drawing:
@@ -118,7 +118,7 @@ def mlp() -> Drawing:
     y, feet = 0, []
     for row, shape in zip(rows, ("C", "L", "L", "C"), strict=True):
         half = len(row) * width / 2
-        drawing.bars(middle - half, y + height, row, width, height / abs(row).max())
+        drawing.bars(middle - half, y + height, row, width, height / float(abs(row).max()))
         drawing.text(WIDTH, y + height, f"`[B, T, {shape}]`", align="end")
         y += 2 * height + 8
         feet.append((half, y))
@@ -154,7 +154,9 @@ def gelu() -> Drawing:
     for tick in (2, 4):
         drawing.text(*place(-0.3, tick), number(tick, 0), "mono muted")
     drawing.curve([place(-4, 0), place(0, 0), place(4, 4)], "dashed")
-    drawing.curve([place(*point) for point in zip(x, y, strict=True)], "stream bold")
+    drawing.curve(
+        [place(*point) for point in zip(x.tolist(), y.tolist(), strict=True)], "stream bold"
+    )
     drawing.text(*place(1.9, 3.2), "GELU(x)", "stream", align="end")
     drawing.text(*place(2.7, 1.6), "ReLU(x)")
     drawing.arrow(place(low_x, -0.75), place(low_x, low_y), style="stream")

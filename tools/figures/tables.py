@@ -6,10 +6,10 @@ import numpy as np
 from max.experimental import functional as F
 from numpy.typing import NDArray
 
-from figures import bundled
-from figures.drawing import ROW, WIDTH, Drawing, number
 from solutions.solution_01 import GPT2Config
 from solutions.solution_10 import MaxGPT2LMHeadModel
+from tools.figures import bundled
+from tools.figures.drawing import ROW, WIDTH, Drawing, number
 
 TEXT = "day and night and"  # one token twice
 CELL = 48  # width of a cell with a number of a table

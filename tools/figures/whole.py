@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from figures import bundled
-from figures.drawing import ROW, WIDTH, Box, Drawing
+from tools.figures import bundled
+from tools.figures.drawing import ROW, WIDTH, Box, Drawing
 from tutor import course
 
 
