@@ -2,16 +2,15 @@
 
 MAX's interpreter looks a compiled model up under a name such as `unary_TanhOp_cpu_0_float32`.
 `find` answers with a NumPy function, and all that MAX does around it (views, shapes, dtype rules)
-stays as it is. The results are MAX's, up to rounding, also where MAX departs from IEEE 754: many
-of its kernels skip NaN or take it for infinity. `tests/project/test_numpy_kernels.py` compares
-every name with the compiled kernel and lists what still differs.
+stays as it is. The results are those of MAX on x86-64, up to rounding, and even for NaN, which
+many of its kernels skip or take for infinity. `tests/project/test_numpy_kernels.py` compares every
+name with the compiled kernel, and lists what still differs.
 """
 
-# Arithmetic on arrays of any dtype, that is to say.
+# To mypy, arithmetic on arrays of any dtype gives Any.
 # mypy: disable-error-code="no-any-return"
 
 import contextlib
-import functools
 import math
 import operator
 import struct
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from max.driver import Buffer
 
 Array = NDArray[Any]
-# Arrays in; out come one or more arrays, or None if the first argument was written into.
+# Takes arrays; returns one or more, or None if it has written into the first.
 Kernel = Callable[..., Array | tuple[Array, ...] | None]
 
 
@@ -53,7 +52,7 @@ def model(kernel: Kernel) -> "Callable[..., list[Buffer]]":
 
 
 def unshared(array: Array) -> Array:
-    """The array itself, or a copy of a view: who writes into a result changes nothing else."""
+    """The array, or a copy of a view: writing into a result must not change an input."""
     return array if array.flags.owndata and array.flags.c_contiguous else array.copy()
 
 
@@ -93,8 +92,8 @@ def gelu_tanh(x: Array) -> Array:
     return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
 
 
-# erf(x) is x P(x²) / Q(x²) but for 2e-8 of it, up to 3.92, from where on a float32 says 1.
-# Fitted by least squares, weighted until the largest error no longer fell; highest power first.
+# erf(x) = x P(x²) / Q(x²) to within 2e-8 of its value, up to 3.92; beyond, a float32 rounds to 1.
+# Fitted by least squares, with weights that grew where the error was largest. Highest power first.
 ERF_P = (2.0500867e-06, 0.00028488206, 0.00376559879, 0.0527486648, 0.190406083, 1.12837915)
 ERF_Q = (3.80916745e-05, 0.00116253065, 0.0149691799, 0.114108946, 0.502075739, 1.0)
 
@@ -106,12 +105,17 @@ def erf(x: Array) -> Array:
     if x.dtype == np.float64:
         return np.asarray(precise_erf(x), np.float64)
     z = x.clip(-3.92, 3.92).astype(np.float64)
-    return (z * polynomial(ERF_P, z * z) / polynomial(ERF_Q, z * z)).astype(x.dtype)
+    square = z * z
+    return (z * polynomial(ERF_P, square) / polynomial(ERF_Q, square)).astype(x.dtype)
 
 
-def polynomial(coefficients: Iterable[Any], x: Array) -> Any:
+def polynomial(coefficients: tuple[float, ...], x: Array) -> Array:
     """Its value at x, by Horner's rule."""
-    return functools.reduce(lambda value, coefficient: value * x + coefficient, coefficients)
+    value = np.full_like(x, coefficients[0])
+    for coefficient in coefficients[1:]:
+        value *= x
+        value += coefficient
+    return value
 
 
 UNARY: dict[str, Kernel] = {
@@ -144,7 +148,7 @@ UNARY: dict[str, Kernel] = {
 
 
 def divide(x: Array, y: Array) -> Array:
-    """Quotients; those of integers are rounded towards zero, and by zero there are none."""
+    """Quotients; those of integers are rounded towards zero. By zero, MAX ends the process."""
     if x.dtype.kind != "f" and not y.all():
         raise ZeroDivisionError("integers cannot be divided by 0")
     return quotient(x, y)
@@ -156,7 +160,7 @@ def quotient(x: Array, y: Array) -> Array:
 
 
 def modulo(x: Array, y: Array) -> Array:
-    """Remainders with the sign of y: 0 for an integer y of 0, NaN for an infinite y."""
+    """Remainders with the sign of y; 0 if y is the integer 0, NaN if y is infinite."""
     remainder: Array = np.mod(x, y)
     if x.dtype.kind == "f":
         remainder[np.isinf(y)] = np.nan
@@ -167,7 +171,7 @@ def power(x: Array, y: Array) -> Array:
     """Powers; those of integers with a negative exponent are rounded towards zero."""
     if x.dtype.kind == "f":
         return np.power(x, y)
-    # An exponent without its sign bit is as odd or even as before; for 1 and -1, that is enough.
+    # Clearing the sign bit keeps an exponent odd or even, which is all that 1 and -1 need.
     powers = np.power(x, y & limits(y.dtype)[1])
     return np.where((y < 0) & (np.abs(x) != 1), x.dtype.type(0), powers)
 
@@ -197,7 +201,7 @@ BINARY: dict[str, Kernel] = {
 
 
 def cast(variant: str) -> Kernel:
-    """As in float32_bool; NaN is then False."""
+    """The variant is like float32_bool, and then NaN becomes False."""
     dtype = variant.partition("_")[2]
     return lambda x: differ(x, 0) if dtype == "bool" else x.astype(dtype)
 
@@ -255,17 +259,17 @@ def first(search: Callable[..., Array], x: Array) -> Array:
 
 
 def cumsum(variant: str) -> Kernel:
-    """As in float32_e1r0: exclusive, that is without the element itself, and not reversed."""
-    exclusive, reversed_ = (digit == "1" for digit in (variant[-3], variant[-1]))
+    """The variant is like float32_e1r0: exclusive of the element itself, and not reversed."""
+    exclusive, backwards = variant[-3] == "1", variant[-1] == "1"
 
     def run(x: Array) -> Array:
-        ordered = x[:, ::-1] if reversed_ else x
+        ordered = x[:, ::-1] if backwards else x
         sums = np.zeros(x.shape, np.float64 if x.dtype.kind == "f" else x.dtype)
         if exclusive:
             np.add.accumulate(ordered[:, :-1], axis=1, out=sums[:, 1:])
         else:
             np.add.accumulate(ordered, axis=1, out=sums)
-        return (sums[:, ::-1] if reversed_ else sums).astype(x.dtype)
+        return (sums[:, ::-1] if backwards else sums).astype(x.dtype)
 
     return run
 
@@ -310,7 +314,7 @@ def layer_norm(x: Array, gamma: Array, beta: Array, epsilon: Array) -> Array:
 
 
 def rms_norm(variant: str) -> Kernel:
-    """As in float32_epsacc52737_wo0000803f_mbc0: epsilon and an offset, as bytes of float32."""
+    """The variant is like float32_epsacc52737_wo0000803f_mbc0: two numbers as bytes of float32."""
     _, epsilon_bits, offset_bits, _ = variant.split("_")
     (epsilon,) = struct.unpack("<f", bytes.fromhex(epsilon_bits.removeprefix("eps")))
     (offset,) = struct.unpack("<f", bytes.fromhex(offset_bits.removeprefix("wo")))
@@ -330,7 +334,7 @@ def mean_of_last(x: Array) -> Array:
 
 
 def band_part(x: Array, lower: Array, upper: Array, exclude: Array) -> Array:
-    """Zeros outside a band around the diagonal, or inside; a negative width has no end."""
+    """Zeros outside a band around the diagonal, or inside it; a negative width means all."""
     row, column = np.ogrid[: x.shape[1], : x.shape[2]]
     below = (lower < 0) | (row - column <= lower)
     above = (upper < 0) | (column - row <= upper)
@@ -424,19 +428,19 @@ def scatter_nd(x: Array, updates: Array, indices: Array, strides: Array) -> Arra
 
 
 def make_range(start: Array, stop: Array, step: Array) -> Array:
-    """From start to before stop; of floats, as many in the wrong direction as in the right one."""
-    if start.dtype.kind != "f":
-        if step == 0 or (stop < start if step > 0 else stop > start):
-            raise ValueError(f"a range from {start} to {stop} cannot have the step {step}")
-        return np.arange(start.item(), stop.item(), step.item(), dtype=start.dtype)
-    count = np.ceil(np.abs((stop - start) / step))
-    if not np.isfinite(count):
+    """From start until stop; floats may step away from it, and then as often as towards it."""
+    backwards = stop < start if step > 0 else stop > start
+    whole = start.dtype.kind != "f"
+    if step == 0 or (backwards and whole):
         raise ValueError(f"a range from {start} to {stop} cannot have the step {step}")
-    return (start + np.arange(count.item()) * step).astype(start.dtype)
+    if whole:
+        return np.arange(start.item(), stop.item(), step.item(), dtype=start.dtype)
+    count = np.ceil(np.abs((stop - start) / step)).item()
+    return (start + np.arange(count) * step).astype(start.dtype)
 
 
 def random_normal(dtype: Any) -> Kernel:
-    """Its parameters are float32, whatever the dtype."""
+    """The variant is the dtype; the parameters are float32 all the same."""
 
     def run(shape: Array, mean: Array, deviation: Array, seed: Array) -> Array:
         if deviation <= 0:
@@ -448,7 +452,7 @@ def random_normal(dtype: Any) -> Kernel:
 
 
 def random_uniform(shape: Array, low: Array, high: Array, seed: Array) -> Array:
-    """From low to before high."""
+    """From low up to high, without it."""
     if low > high:
         raise ValueError(f"the lower bound {low} is above the upper bound {high}")
     return low + (high - low) * np.random.default_rng(seed).random(shape.item(), low.dtype)
