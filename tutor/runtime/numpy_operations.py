@@ -44,24 +44,10 @@ def always(function: Function) -> Maker:
     return lambda _: function
 
 
-# One element at a time
-
-
-def elementwise(kernel: Function) -> Maker:
-    """A kernel of arrays that MAX broadcasts to one shape; it is given one axis at least."""
-
-    def make(op: Any) -> Function:
-        if op.results[0].type.shape.values:
-            return kernel
-        return lambda *operands: np.reshape(kernel(*(x.reshape(1) for x in operands)), ())
-
-    return make
-
-
 def cast(op: Any) -> Function:
-    """To the dtype of the result."""
-    from_dtype, to_dtype = operands_of(op)[0].type.dtype, op.results[0].type.dtype
-    return elementwise(VARIANTS["cast"](f"{from_dtype.name}_{to_dtype.name}"))(op)
+    """The same numbers in the dtype of the result."""
+    dtypes = operands_of(op)[0].type.dtype.name, op.results[0].type.dtype.name
+    return VARIANTS["cast"]("_".join(dtypes))
 
 
 # Along an axis
@@ -268,7 +254,7 @@ def custom(op: Any) -> Function:
 
 # By the classes that MAX has for them: functions of the operands …
 OPERATIONS: dict[str, Maker] = {
-    **{name: elementwise(kernel) for name, kernel in {**UNARY, **BINARY}.items()},
+    **{name: always(kernel) for name, kernel in {**UNARY, **BINARY}.items()},
     "CastOp": cast,
     "SelectOp": always(np.where),
     **{name: reduce(kernel) for name, kernel in REDUCE.items()},
