@@ -8,13 +8,16 @@ import pytest
 
 from tutor import runtime, writing
 from tutor.generation import Engine, load_engine
+from tutor.grading import diagnosis
 from tutor.grading.workbench import Workbench
 
-MOST_USES = 50  # of a process: what MAX has staged stays in its memory, which is limited
+MOST_USES = 500  # of a process: what MAX has staged stays in its memory, which is limited
+SECONDS = 600.0  # that a step may take: no test here waits for a clock, and none depends on one
 
 for size in ("COLUMNS", "LINES"):  # as pytest-xdist leaves them; each terminal here has its own
     os.environ.pop(size, None)
 
+diagnosis.SECONDS = SECONDS
 runtime.activate()  # before MAX is imported: it reads its environment then
 
 
@@ -28,11 +31,10 @@ def pinned_defaults() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def benches() -> Iterator[Iterator[Workbench]]:
-    """The bench of a module, again and again; its process is renewed now and then."""
-    bench = Workbench("solutions")
-    bench.start()
+    """One bench, again and again; its process is renewed now and then."""
+    bench = Workbench("solutions", seconds=SECONDS)
 
     def uses() -> Iterator[Workbench]:
         for count in itertools.count(1):

@@ -30,9 +30,9 @@ from tests.project.attacks import (
     target,
 )
 from tests.project.hostile import HONEST, RIGHT, THIRD
-from tests.project.test_class import ATTACKERS, UNREADABLE, Row
+from tests.project.test_class import ATTACKERS, ENDLESS, UNREADABLE, Row
 from tests.samples import RUN_SEED
-from tutor import ROOT, runtime, stubs
+from tutor import ROOT, stubs
 from tutor.classroom import entries
 from tutor.classroom.entries import UnreadableError, spelled, within_limits
 from tutor.classroom.grades import Grade
@@ -185,7 +185,7 @@ for fd in os.listdir("/proc/self/fd"):
 @namespaces
 def test_nothing_but_the_tutor_is_seen_in_namespaces(tmp_path: Path) -> None:
     python = Path(sys.prefix), Path(sys.base_prefix)
-    shown = [*python, ROOT / "tutor", runtime.cache_folder(), tmp_path]
+    shown = [*python, ROOT / "tutor", tmp_path]
     readable = ["/proc", "/dev", *SYSTEM, *(str(place.resolve()) for place in shown)]
     hidden = [str(ROOT / "tutor" / name) for name in ("exercises", "classroom")]
     places = f"READABLE, HIDDEN = {readable!r}, {hidden!r}\n"
@@ -240,36 +240,50 @@ def test_limits_are_those_of_the_grader(isolation: Isolation, tmp_path: Path) ->
 
 # Attacks
 
+# In a quick run, these alone.
+FEW = ("honest", "looks-at-frames", "forges-answers", "kills", "uses-the-network", "sleeps")
+TRIED = [
+    pytest.param(name, marks=[pytest.mark.full("attacks")] * (name not in FEW))
+    for name in ("honest", *HOLDS, *FORWARD)
+]
+
 
 @pytest.fixture(scope="module")
-def together(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Target, dict[str, Grade]]]:
+def together(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Target, dict[str, Grade]]]:
     """What has to hold without namespaces, graded without them."""
     folder = tmp_path_factory.mktemp("together")
     with target(folder / "target") as aim:
-        texts = {name: attacks(aim)[name] for name in (*HOLDS, *FORWARD)}
-        yield aim, grade_all(folder, texts | {"honest": RIGHT}, TOGETHER)
+        texts = attacks(aim) | {"honest": RIGHT}
+        tried = ["honest", *HOLDS, *FORWARD] if request.config.getoption("full") else FEW
+        yield aim, grade_all(folder, {name: texts[name] for name in tried}, TOGETHER)
         assert have_ended(str(folder))
 
 
 def grade_all(folder: Path, texts: dict[str, str], isolation: Isolation) -> dict[str, Grade]:
-    """Grade these texts as step 03 of as many learners."""
-    for name, text in texts.items():
-        file = folder / "class" / name / THIRD
-        file.parent.mkdir(parents=True)
-        file.write_text(text)
-    for name in ("results", "temporary"):
-        (folder / name).mkdir()
-    order = Order([3], "reference", 2026, 15, isolation, folder / "results")
-    with mock.patch.dict(os.environ, TMPDIR=str(folder / "temporary")):
-        made = Class(order, find([str(folder / "class")]), 3).grade()
-        return {grade.learner: grade for grade in made}
+    """Grade these texts as step 03 of as many learners; those without an end get little time."""
+    grades = {}
+    for kind, seconds, jobs in (("others", 120, os.cpu_count() or 1), ("endless", 8, len(ENDLESS))):
+        given, results = folder / kind, folder / f"results of {kind}"
+        for place in (given, results, folder / "temporary"):
+            place.mkdir(exist_ok=True)
+        for name, text in texts.items():
+            if (name in ENDLESS) == (kind == "endless"):
+                (given / name / THIRD).parent.mkdir(parents=True)
+                (given / name / THIRD).write_text(text)
+        order = Order([3], "reference", 2026, seconds, isolation, results)
+        with mock.patch.dict(os.environ, TMPDIR=str(folder / "temporary")):
+            sources = find([str(given)]) if any(given.iterdir()) else []
+            grades |= {grade.learner: grade for grade in Class(order, sources, jobs).grade()}
+    return grades
 
 
 ALSO: dict[str, Row] = {"honest": ("passed", 8, ""), "fills-the-disk": ("not started", 0, "")}
 
 
 @sealed
-@pytest.mark.parametrize("name", ["honest", *HOLDS, *FORWARD])
+@pytest.mark.parametrize("name", TRIED)
 def test_an_attack_fails_without_namespaces(
     name: str, together: tuple[Target, dict[str, Grade]]
 ) -> None:
@@ -351,6 +365,7 @@ def forged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Grade]:
     )
 
 
+@pytest.mark.full("attacks")
 @pytest.mark.parametrize("name", HOLD)
 def test_numbers_cannot_be_forged(name: str, forged: dict[str, Grade]) -> None:
     (found,) = forged[name].steps
@@ -388,6 +403,7 @@ def with_a_table() -> str:
     return RIGHT.replace(body, look_up) + f"\n\nANSWERS = {recorder.answers!r}\n"
 
 
+@pytest.mark.full("attacks")
 @pytest.mark.skipif(bool(RUN_SEED), reason="the inputs are not those that everybody sees")
 def test_a_table_of_answers_is_worth_nothing(forged: dict[str, Grade], bench: Workbench) -> None:
     result = Result(load_step(3), "solutions", {})

@@ -1,4 +1,7 @@
-"""`tutor grade` on a whole class: honest learners beside those who attack, and what each gets."""
+"""`tutor grade` on whole classes: honest learners, and those who attack, and what each gets.
+
+A quick run grades a few learners of each class.
+"""
 
 import csv
 import json
@@ -7,10 +10,12 @@ import shutil
 import signal
 import subprocess
 import tarfile
+import tempfile
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +34,7 @@ from tests.project.attacks import (
     until,
 )
 from tests.project.commands import Finished, start_child
-from tests.project.hostile import FIRST, HONEST, RIGHT, THIRD, repository
+from tests.project.hostile import FIRST, HONEST, RIGHT, THIRD, Write, repository
 from tests.project.suites import variants_of
 from tutor import stubs
 from tutor.classroom import grades
@@ -38,24 +43,25 @@ from tutor.classroom.grades import Grade
 from tutor.classroom.services import PRINTED
 from tutor.classroom.submissions import find
 from tutor.classroom.texts import file_name as result_name
-from tutor.course import CORE, file_name, load_step, solution_source
+from tutor.course import CORE, file_name, find_numbers, load_step, solution_source
 from tutor.grading.isolation import find_bubblewrap
 
 pytestmark = pytest.mark.skipif(not find_bubblewrap()[0], reason="no user namespaces here")
 
-SECONDS = 900  # that a class may take on a busy machine; on two idle cores it takes 240
-LIMITS = ("--timeout", "15", "--memory", "1024", "--seed", "2026")
-# Eve takes all of the time; with less memory, MAX's allocator says so now and then.
-SMALL = ("--timeout", "8", "--memory", "3072")
+SECONDS = 900  # that a class may take on a busy machine; on two idle cores it takes 80
+LIMITS = ("--memory", "1024", "--seed", "2026")
+# With less memory, MAX's allocator says so now and then.
+SMALL = ("--steps", "1,3", "--timeout", "120", "--memory", "3072")
 
 Row = tuple[str, int, str]  # what is expected of a step: verdict, points, known mistake
+Rows = dict[int, Row]  # by the number of the step; those that are not there are not started
 BLANK: Row = ("not started", 0, "")
-PASSED = {number: ("passed", load_step(number).points, "") for number in CORE}
+PASSED: Rows = {number: ("passed", load_step(number).points, "") for number in CORE}
 ONE_AND_THREE = {1: PASSED[1], 3: PASSED[3]}
 
-# Learners by name, and what their steps come to; the steps that are not named are not started.
+# Learners by name, and what their steps come to.
 
-HONEST_ONES: dict[str, dict[int, Row]] = {
+HONEST_ONES: dict[str, Rows] = {
     "all-right": PASSED,
     "zip": ONE_AND_THREE,
     "tar": ONE_AND_THREE,
@@ -63,7 +69,6 @@ HONEST_ONES: dict[str, dict[int, Row]] = {
     "work-tree": ONE_AND_THREE,
     "steps-on-top": ONE_AND_THREE,
     "crashes-in-03": PASSED | {3: ("crashed", 2, "")},
-    "never-ends-in-03": PASSED | {3: ("timed out", 2, "")},
     "half-of-12": {12: ("not started", 3, "")},
     "stubs": {},
     "empty": {},
@@ -83,6 +88,7 @@ MISTAKES: dict[int, Row] = {
     12: ("wrong", 7, "greedy still samples"),
 }
 VARIANTS = (3, 7, 12)
+EXIT = "\nimport os; os._exit(0)\n"
 NAMES = (  # of folders
     *("=1+1", "-rf", "<script>alert(1)<", "a\nb", "a\\nb", " ", "\x1b[2J", "x" * 200, "..x"),
     *(os.fsdecode(b"caf\xe9"), "con", "Ada", "ada"),
@@ -90,7 +96,10 @@ NAMES = (  # of folders
 # Step 03 of those who attack; where an attack goes on, what it does then decides.
 CRASHED: Row = ("crashed", 0, "")
 TIMED_OUT: Row = ("timed out", 0, "")
-ATTACKERS = (
+ENDLESS: dict[str, Row] = dict.fromkeys(
+    ["goes-on-about-compiling", "loops", "outlives", "sleeps"], TIMED_OUT
+) | {"loops-in-forward": ("timed out", 2, "")}
+ATTACKERS: dict[str, Row] = (
     dict.fromkeys([*READS, *HOLDS], BLANK)
     | {"patches-max": ("wrong", 0, "")}
     | dict.fromkeys(
@@ -104,9 +113,8 @@ ATTACKERS = (
         ],
         CRASHED,
     )
-    | dict.fromkeys(["goes-on-about-compiling", "loops", "outlives", "sleeps"], TIMED_OUT)
     | dict.fromkeys(["exits-in-forward", "raises-systemexit-in-forward"], ("crashed", 2, ""))
-    | {"loops-in-forward": ("timed out", 2, "")}
+    | ENDLESS
 )
 # Those whose step 01 counts, and those of whom nothing can be read.
 READABLE = (
@@ -128,14 +136,57 @@ UNREADABLE = {
     "zip-wrong-size": "cannot be read",
 }
 
-EXPECTED = (
-    HONEST_ONES
-    | {f"mistake-{number:02}": {number: row} for number, row in MISTAKES.items()}
-    | {f"variant-{number:02}": {number: PASSED[number]} for number in VARIANTS}
-    | {name: {3: row} for name, row in ATTACKERS.items()}
-    | {name: {1: PASSED[1]} for name in (*NAMES, *READABLE)}
-    | {name: {} for name in UNREADABLE}
-)
+
+@dataclass(frozen=True)
+class Plan:
+    """Learners who are graded together, and how; those of a few are graded in a quick run, too."""
+
+    expected: dict[str, Rows]
+    few: tuple[str, ...]
+    steps: str
+    options: tuple[str, ...] = ()
+
+
+PLANS = {
+    "hostile": Plan(
+        {name: {3: row} for name, row in ATTACKERS.items() if name not in ENDLESS}
+        | {name: {1: PASSED[1]} for name in (*NAMES, *READABLE)}
+        | {name: {} for name in UNREADABLE}
+        | {"variant-03": {3: PASSED[3]}},
+        (
+            *("reads-beside-the-course", "looks-at-frames", "forges-answers", "kills"),
+            *("exits-in-forward", "a\nb", "git-runs", "zip-bombs", "variant-03"),
+        ),
+        steps="1,3",
+        options=("--timeout", "120"),
+    ),
+    "honest": Plan(
+        HONEST_ONES
+        | {f"mistake-{number:02}": {number: row} for number, row in MISTAKES.items()}
+        | {f"variant-{number:02}": {number: PASSED[number]} for number in VARIANTS},
+        ("all-right", "crashes-in-03", "half-of-12", "stubs", "empty", "zip", "mistake-07"),
+        steps="1-12",
+        options=("--timeout", "120"),
+    ),
+    # Only the others need time that is theirs: these have none of their own to lose.
+    "endless": Plan(
+        {name: {3: row} for name, row in ENDLESS.items()}
+        | {"never-ends-in-03": {1: PASSED[1], 3: ("timed out", 2, ""), 4: PASSED[4]}},
+        ("sleeps", "loops-in-forward"),
+        steps="1,3,4",
+        options=("--timeout", "8", "--jobs", "6"),
+    ),
+}
+LEARNERS = [
+    pytest.param(
+        name,
+        learner,
+        id=f"{name}-{spelled(learner)}",
+        marks=[pytest.mark.full("learners of a class")] * (learner not in plan.few),
+    )
+    for name, plan in PLANS.items()
+    for learner in plan.expected
+]
 
 
 @dataclass(frozen=True)
@@ -143,6 +194,8 @@ class Class:
     """A class that has been graded: what was printed, and what came of each learner."""
 
     folder: Path
+    steps: list[int]
+    expected: dict[str, Rows]
     aim: Target
     finished: Finished
 
@@ -179,41 +232,49 @@ def start(folder: Path, *options: str) -> "subprocess.Popen[bytes]":
 
 
 @pytest.fixture(scope="module")
-def graded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
-    folder = tmp_path_factory.mktemp("school")
+def graded(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Class]:
+    """The class of this name; in a quick run, a few of it."""
+    plan, folder = PLANS[request.param], tmp_path_factory.mktemp(request.param)
+    wanted = plan.expected if request.config.getoption("full") else plan.few
     (folder / "class").mkdir()
     with target(folder / "target") as aim:
-        write_attackers(folder / "class", aim)
-        write_honest_ones(folder / "class")
-        yield Class(folder, aim, grade(folder, "--jobs", "3"))
+        writers = attackers(aim) | honest_ones()
+        for learner in wanted:
+            writers[learner](folder / "class" / learner)
+        finished = grade(folder, "--steps", plan.steps, *plan.options)
+        expected = {name: plan.expected[name] for name in wanted}
+        yield Class(folder, find_numbers(plan.steps), expected, aim, finished)
 
 
-def write_attackers(folder: Path, aim: Target) -> None:
-    for name, text in attacks(aim).items():
-        write(folder / name, {3: text})
-    for name, write_it in hostile.submissions(aim.folder).items():
-        write_it(folder / name)
-    for name in NAMES:
-        write(folder / name, {1: HONEST})
+def attackers(aim: Target) -> dict[str, Write]:
+    """How to write what each of those hands in who attack, or have strange names."""
+    return (
+        {name: partial(write, texts={3: text}) for name, text in attacks(aim).items()}
+        | hostile.submissions(aim.folder)
+        | {name: partial(write, texts={1: HONEST}) for name in NAMES}
+    )
 
 
-def write_honest_ones(folder: Path) -> None:
-    solutions = {number: solution_source(number, "steps") for number in CORE}
-    write(folder / "all-right", solutions)
-    write(folder / "stubs", {number: stubs.derive(number) for number in CORE})
+def honest_ones() -> dict[str, Write]:
+    """How to write what each of the others hands in."""
+    right = {number: solution_source(number, "steps") for number in CORE}
     body = "        return F.layer_norm("
-    for name, line in {"crashes-in-03": "1 / 0", "never-ends-in-03": "while True: pass"}.items():
-        write(folder / name, solutions | {3: RIGHT.replace(body, f"        {line}\n{body}")})
-    done, todo = (text.split("def generate_tokens") for text in (solutions[12], stubs.derive(12)))
-    write(folder / "half-of-12", {12: f"{done[0]}def generate_tokens{todo[1]}"})
-    for number in MISTAKES:
-        write(folder / f"mistake-{number:02}", {number: with_mistake(number)})
-    for number in VARIANTS:
-        source, (edits, *_) = solutions[number], variants_of(load_step(number)).values()
-        for old, new in edits:
-            source = source.replace(old, new)
-        write(folder / f"variant-{number:02}", {number: source})
-    write_packed(folder, {FIRST: HONEST, THIRD: RIGHT})
+    crashes, endless = (
+        RIGHT.replace(body, f"        {line}\n{body}") for line in ("1 / 0", "while True: pass")
+    )
+    done, todo = (text.split("def generate_tokens") for text in (right[12], stubs.derive(12)))
+    texts = {
+        "all-right": right,
+        "stubs": {number: stubs.derive(number) for number in CORE},
+        "crashes-in-03": right | {3: crashes},
+        "never-ends-in-03": {1: HONEST, 3: endless, 4: right[4]},
+        "half-of-12": {12: f"{done[0]}def generate_tokens{todo[1]}"},
+    }
+    texts |= {f"mistake-{number:02}": {number: with_mistake(number)} for number in MISTAKES}
+    texts |= {f"variant-{number:02}": {number: variant_of(number)} for number in VARIANTS}
+    return {name: partial(write, texts=texts[name]) for name in texts} | PACKED
 
 
 def with_mistake(number: int) -> str:
@@ -223,49 +284,94 @@ def with_mistake(number: int) -> str:
     return mistake.apply(solution_source(number, "steps"))
 
 
-def write_packed(folder: Path, files: dict[str, str]) -> None:
-    """The same steps in each way in which they can be handed in."""
-    write(folder / "work-tree", {1: HONEST, 3: RIGHT})
-    repository(folder / "work-tree" / ".git", files)
-    repository(folder / "repository.git", files)
-    for name, text in files.items():
-        (folder / "steps-on-top").mkdir(exist_ok=True)
-        (folder / "steps-on-top" / Path(name).name).write_text(text)
-    shutil.make_archive(str(folder / "zip"), "zip", folder / "work-tree")
-    with tarfile.open(folder / "tar.tar.xz", "w:xz") as archive:
-        archive.add(folder / "work-tree", "homework/tar")
-    (folder / "empty").mkdir()
+def variant_of(number: int) -> str:
+    """A step written in another right way."""
+    source, (edits, *_) = solution_source(number, "steps"), variants_of(load_step(number)).values()
+    for old, new in edits:
+        source = source.replace(old, new)
+    return source
 
 
+# The same steps in each way in which they can be handed in
+
+FILES = {FIRST: HONEST, THIRD: RIGHT}
+
+
+def work_tree(place: Path) -> None:
+    write(place, {1: HONEST, 3: RIGHT})
+    repository(place / ".git", FILES)
+
+
+def steps_on_top(place: Path) -> None:
+    place.mkdir()
+    for name, text in FILES.items():
+        (place / Path(name).name).write_text(text)
+
+
+def zip_of_a_work_tree(place: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        work_tree(Path(folder))
+        shutil.make_archive(str(place), "zip", folder)
+
+
+def tar_of_a_work_tree(place: Path) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        tarfile.open(f"{place}.tar.xz", "w:xz") as archive,
+    ):
+        work_tree(Path(folder))
+        archive.add(folder, "homework/tar")
+
+
+PACKED: dict[str, Write] = {
+    "zip": zip_of_a_work_tree,
+    "tar": tar_of_a_work_tree,
+    "repository": lambda place: repository(place.with_suffix(".git"), FILES),
+    "work-tree": work_tree,
+    "steps-on-top": steps_on_top,
+    "empty": Path.mkdir,
+}
+
+
+# What comes of them
+
+of_each_class = pytest.mark.parametrize("graded", PLANS, indirect=True)
+
+
+@of_each_class
 def test_everybody_is_expected(graded: Class) -> None:
     names = {source.learner for source in find([str(graded.folder / "class")])}
-    assert names | {"..x"} == set(map(spelled, EXPECTED))
-    assert len(list((graded.output / "results").iterdir())) == len(EXPECTED)
+    hidden = {"..x"} & graded.expected.keys()
+    assert names | hidden == set(map(spelled, graded.expected))
+    assert len(list((graded.output / "results").iterdir())) == len(graded.expected)
 
 
-@pytest.mark.parametrize("learner", EXPECTED)
+@pytest.mark.parametrize(("graded", "learner"), LEARNERS, indirect=["graded"])
 def test_each_gets_what_is_expected(learner: str, graded: Class) -> None:
     found = graded.grade(spelled(learner))
     rows = {step.number: (step.verdict, step.points, step.mistake) for step in found.steps}
-    assert rows == {number: row_of(learner, number) for number in CORE}, found.problem
+    expected = graded.expected[learner]
+    assert rows == {number: row_of(expected, number) for number in graded.steps}, found.problem
     assert UNREADABLE.get(learner, "") in found.problem
 
 
-def row_of(learner: str, number: int) -> Row:
+def row_of(expected: Rows, number: int) -> Row:
     """What is expected of a step, with what the registry says of the mistake."""
-    verdict, points, name = EXPECTED[learner].get(number, BLANK)
+    verdict, points, name = expected.get(number, BLANK)
     mistakes = {each.name: each.says for each in load_step(number).mistakes}
     return verdict, points, mistakes[name] if name else ""
 
 
+@of_each_class
 def test_the_command_goes_on_to_its_end(graded: Class) -> None:
     assert graded.finished.code == 1, graded.finished.err
-    unread = len(UNREADABLE) + 1  # and the empty folder
-    assert f"\n{len(EXPECTED) - unread} graded, " in graded.finished.out
-    assert f", {unread} not to be graded." in graded.finished.out
+    unread = len(graded.expected.keys() & {*UNREADABLE, "empty"})
+    assert f"\n{len(graded.expected) - unread} graded, " in graded.finished.out
+    assert (f", {unread} not to be graded." in graded.finished.out) == bool(unread)
     assert "Traceback" not in graded.finished.out + graded.finished.err
 
 
+@of_each_class
 def test_no_attack_succeeds(graded: Class) -> None:
     assert graded.aim.is_unharmed
     assert have_ended(str(graded.folder))
@@ -274,14 +380,14 @@ def test_no_attack_succeeds(graded: Class) -> None:
         assert file.is_dir() or SUCCESS not in file.read_text(), file
 
 
+@of_each_class
 def test_all_files_have_the_same_scores(graded: Class) -> None:
-    expected = {spelled(name): sum(points_of(name)) for name in EXPECTED}
+    expected = {
+        spelled(name): sum(points for _, points, _ in rows.values())
+        for name, rows in graded.expected.items()
+    }
     for name, found in scores(graded.output).items():
         assert found == expected, name
-
-
-def points_of(learner: str) -> Iterator[int]:
-    return (points for _, points, _ in EXPECTED[learner].values())
 
 
 def scores(folder: Path) -> dict[str, dict[str, int]]:
@@ -334,10 +440,13 @@ def score(test: dict[str, Any], check: dict[str, Any]) -> int:
 
 
 def write_small(folder: Path) -> Path:
-    """One is right, one is wrong, and one does what it can to go on when all is over."""
-    for name, third in {"ada": RIGHT, "bob": with_mistake(3)}.items():
+    """One is right, one is wrong, and one ends the process."""
+    for name, third in {
+        "ada": RIGHT,
+        "bob": with_mistake(3),
+        "eve": stubs.derive(3) + EXIT,
+    }.items():
         write(folder / "class" / name, {1: HONEST, 3: third})
-    write(folder / "class" / "eve", {3: step(Target(folder, 0, 0), HOLDS["outlives"])})
     return folder
 
 
@@ -366,6 +475,7 @@ def times(folder: Path) -> dict[str, int]:
     return {file.name: file.stat().st_mtime_ns for file in folder.glob("grades/results/*.json")}
 
 
+@pytest.mark.full("classes graded twice")
 def test_nothing_is_graded_twice(small: Path, tmp_path: Path) -> None:
     shutil.copytree(small, tmp_path, dirs_exist_ok=True)
     graded_at, found = times(tmp_path), outcomes(tmp_path)
@@ -377,31 +487,47 @@ def test_nothing_is_graded_twice(small: Path, tmp_path: Path) -> None:
     assert changed == {"bob.json"}
 
 
+@pytest.mark.full("classes graded twice")
+@pytest.mark.parametrize("graded", ["endless"], indirect=True)
+def test_who_has_run_out_of_time_is_not_graded_twice(graded: Class) -> None:
+    plan, graded_at = PLANS["endless"], times(graded.folder)
+    assert graded_at
+    again = grade(graded.folder, "--steps", plan.steps, *plan.options)
+    assert (again.code, times(graded.folder)) == (1, graded_at)
+
+
+@pytest.mark.full("classes graded twice")
 def test_the_same_seed_gives_the_same_grades(small: Path, tmp_path: Path) -> None:
     grade(write_small(tmp_path), *SMALL)
     assert outcomes(tmp_path) == outcomes(small)
 
 
+@pytest.mark.full("classes graded twice")
 def test_what_max_says_is_not_taken_for_the_output_of_the_code(small: Path) -> None:
     wrong = [said for _, verdict, said in outcomes(small)["bob"] if verdict == "wrong"]
     assert wrong
     assert not [said for said in wrong if PRINTED in said]
 
 
+@pytest.mark.full("classes graded twice")
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    with start(write_small(tmp_path), *SMALL, "--jobs", "1") as child:
+    write_small(tmp_path)
+    outlives = step(Target(tmp_path, 0, 0), HOLDS["outlives"])
+    write(tmp_path / "class" / "eve", {3: outlives})  # she does what she can to go on
+    with start(tmp_path, *SMALL, "--jobs", "1") as child:
         for _ in until(SECONDS):
             if len(times(tmp_path)) == 2:
                 break
             time.sleep(0.1)
         time.sleep(2)  # eve is being graded by now
         child.send_signal(signal.SIGINT)
-        _, err = child.communicate(timeout=30)
+        _, err = child.communicate(timeout=60)
     assert (child.returncode, err.strip()) == (130, b"")
     assert have_ended(str(tmp_path))
     assert not list((tmp_path / "temporary").iterdir())
     graded_at = times(tmp_path)
     assert set(graded_at) == {"ada.json", "bob.json"}
+    write(tmp_path / "class" / "eve", {3: stubs.derive(3) + EXIT})  # which is sooner over
     assert grade(tmp_path, *SMALL).code == 1
     assert times(tmp_path).keys() - graded_at.keys() == {"eve.json"}
     assert {name: times(tmp_path)[name] for name in graded_at} == graded_at

@@ -12,7 +12,7 @@ from tutor.classroom import grades
 from tutor.classroom.submissions import find
 from tutor.course import CORE, load_step, solution_source
 from tutor.errors import InputError
-from tutor.runtime import CACHE_VARIABLE
+from tutor.runtime.own import CACHE_VARIABLE
 
 
 @pytest.fixture

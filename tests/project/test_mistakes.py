@@ -2,22 +2,47 @@
 
 import pytest
 
-from tests.project.suites import run_suite, variants_of
+from tests.project.suites import Memory, run_suite, variants_of
 from tutor.course import Mistake, Step, all_steps, solution_source
 from tutor.grading.diagnosis import failing_checks
 from tutor.grading.results import Verdict
 from tutor.grading.workbench import Workbench
 
 STEPS = all_steps()
-MISTAKES = [(step, mistake) for step in STEPS for mistake in step.mistakes]
-VARIANTS = [(step, *variant) for step in STEPS for variant in variants_of(step).items()]
+FEW = 3  # mistakes of each step, and variants, that a quick run tries
+MISTAKES = [
+    pytest.param(
+        *(step, mistake),
+        id=f"{step.name}-{mistake.name}",
+        marks=[pytest.mark.full("known mistakes")] * (count >= FEW),
+    )
+    for step in STEPS
+    for count, mistake in enumerate(step.mistakes)
+]
+VARIANTS = [
+    pytest.param(
+        *(step, name, edits),
+        id=f"{step.name}-{name}",
+        marks=[pytest.mark.full("right variants")] * (count >= FEW),
+    )
+    for step in STEPS
+    for count, (name, edits) in enumerate(variants_of(step).items())
+]
 
 
-@pytest.mark.parametrize(
-    ("step", "mistake"), MISTAKES, ids=[f"{step.name}-{m.name}" for step, m in MISTAKES]
-)
-def test_a_mistake_is_refused_and_named(step: Step, mistake: Mistake, bench: Workbench) -> None:
-    result = run_suite(step, bench, mistake.apply(solution_source(step.number)))
+@pytest.fixture(scope="module")
+def memories(request: pytest.FixtureRequest) -> dict[str, Memory]:
+    """What the checks of a step came to; in a quick run, where all is computed anew, none."""
+    return {step.name: Memory(step) for step in STEPS} if request.config.getoption("full") else {}
+
+
+@pytest.mark.parametrize(("step", "mistake"), MISTAKES)
+def test_a_mistake_is_refused_and_named(
+    step: Step, mistake: Mistake, bench: Workbench, memories: dict[str, Memory]
+) -> None:
+    source, memory = mistake.apply(solution_source(step.number)), memories.get(step.name)
+    # A mistake is looked for among those that fail alike, each of which has its own turn here.
+    result = run_suite(step, bench, source, memory and memory.tests)
     assert result.verdict in (Verdict.WRONG, Verdict.CRASHED)
     assert result.mistake is mistake, result.mistake and result.mistake.name
     recorded = failing_checks()[step.name][mistake.name]
@@ -31,11 +56,7 @@ def test_only_registered_mistakes_are_recorded() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::tutor.grading.expectations.AdviceWarning")
-@pytest.mark.parametrize(
-    ("step", "name", "edits"),
-    VARIANTS,
-    ids=[f"{step.name}-{name}" for step, name, _ in VARIANTS],
-)
+@pytest.mark.parametrize(("step", "name", "edits"), VARIANTS)
 def test_another_right_solution_is_accepted(
     step: Step, name: str, edits: list[list[str]], bench: Workbench
 ) -> None:

@@ -19,16 +19,17 @@ from tests.checkpoints import checkpoint, tied_weights
 from tests.project.helpers import tensor
 from tests.project.suites import variants_of
 from tests.samples import BATCH, LENGTH, OTHER, SMALL
-from tutor import loading, shapes
+from tutor import ROOT, loading, shapes
 from tutor.course import NUMBERS, file_name, load_step, solution_source
 from tutor.errors import InputError
-from tutor.generation import Engine, load_engine
+from tutor.generation import Engine
 from tutor.observing import around_calls, attention_weights, next_logits, softmax
 from tutor.tracing import Letters, Line, trace
 
 TEXT = "The witch gave Hansel an apple, and Hansel ate the apple. " * 3  # more tokens than D
 TOLERANCE = 1e-5  # of a weight: float32 through six layers
 OF_MODULES = range(3, 11)
+RANDOM_MODEL, LAST = ROOT / "tests" / "golden" / "random", 2  # and its last layer
 Become = Callable[..., None]
 
 
@@ -69,10 +70,21 @@ def ids(engine: Engine) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def expected(engine: Engine, ids: list[int]) -> list[oracle.Array]:
-    """The weights of each layer, [H, T, T], by the oracle."""
-    config = engine.config
-    named = {name: value.to_numpy().astype(float) for name, value in engine.model.parameters}
+def some_ids() -> list[int]:
+    """Tokens for the random model, more of them than D, so that they take three runs."""
+    return np.random.default_rng(0).integers(97, size=22).tolist()
+
+
+@pytest.fixture(scope="module")
+def some_weights(some_ids: list[int]) -> oracle.Array:
+    """The weights in its last layer, [H, T, T]."""
+    return by_oracle(loading.load_model(RANDOM_MODEL), some_ids)[LAST]
+
+
+def by_oracle(model: Any, ids: list[int]) -> list[oracle.Array]:
+    """The weights of each layer, [H, T, T]."""
+    config = model.config
+    named = {name: value.to_numpy().astype(float) for name, value in model.parameters}
     weights = oracle.under(named, "transformer")
     x = weights["wte.weight"][ids][None] + weights["wpe.weight"][: len(ids)]
     found = []
@@ -91,18 +103,18 @@ def expected(engine: Engine, ids: list[int]) -> list[oracle.Array]:
 
 
 def variants(*numbers: int) -> list[Any]:
+    """The variants of steps, of each of which a quick run has the first."""
+    full = pytest.mark.full("looks into models")
     return [
-        pytest.param(number, edits, id=f"{number}-{name}")
+        pytest.param(number, edits, id=f"{number}-{name}", marks=[full] * (count > 0))
         for number in numbers
-        for name, edits in variants_of(load_step(number)).items()
+        for count, (name, edits) in enumerate(variants_of(load_step(number)).items())
     ]
 
 
-def test_attention_weights_are_those_of_the_equation(
-    engine: Engine, ids: list[int], expected: list[oracle.Array]
-) -> None:
+def test_attention_weights_are_those_of_the_equation(engine: Engine, ids: list[int]) -> None:
     assert len(ids) > engine.config.n_embd // engine.config.n_head
-    for layer, values in enumerate(expected):
+    for layer, values in enumerate(by_oracle(engine.model, ids)):
         weights = attention_weights(engine.model, ids, layer)
         np.testing.assert_allclose(weights, values, atol=TOLERANCE)
         np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=TOLERANCE)
@@ -114,25 +126,27 @@ def test_attention_is_seen_in_any_right_solution(
     number: int,
     edits: list[list[str]],
     become: Become,
-    ids: list[int],
-    expected: list[oracle.Array],
+    some_ids: list[int],
+    some_weights: oracle.Array,
 ) -> None:
     become(number, edits)
-    model = load_engine(tree="steps").model
+    model = loading.load_model(RANDOM_MODEL, "steps")
     assert type(model).__module__ == "steps.step_10"
-    weights = attention_weights(model, ids, 4)
-    np.testing.assert_allclose(weights, expected[4], atol=TOLERANCE)
+    weights = attention_weights(model, some_ids, LAST)
+    np.testing.assert_allclose(weights, some_weights, atol=TOLERANCE)
 
 
-def test_a_wrong_attention_is_seen_as_it_is(become: Become, ids: list[int]) -> None:
+@pytest.mark.full("looks into models")
+def test_a_wrong_attention_is_seen_as_it_is(become: Become, some_ids: list[int]) -> None:
     become(7, [["scores = scores + causal_mask", "causal_mask"]])
-    weights = attention_weights(load_engine(tree="steps").model, ids, 0)
+    weights = attention_weights(loading.load_model(RANDOM_MODEL, "steps"), some_ids, 0)
     assert np.triu(weights, 1).max() > 0.01
 
 
+@pytest.mark.full("looks into models")
 @pytest.mark.parametrize("name", ["c_attn", "c_proj", "attn"])
 def test_what_is_computed_without_a_call_is_named(
-    name: str, become: Become, ids: list[int]
+    name: str, become: Become, some_ids: list[int]
 ) -> None:
     if name == "attn":
         become(8, [["self.attn(self.ln_1(x))", "self.attn.forward(self.ln_1(x))"]])
@@ -142,9 +156,10 @@ def test_what_is_computed_without_a_call_is_named(
         become(7, [[f"self.{name}({given})", by_hand]])
     file = "step_08" if name == "attn" else "step_07"
     with pytest.raises(InputError, match=rf"steps/{file}\.py .* call of {name},"):
-        attention_weights(load_engine(tree="steps").model, ids, 0)
+        attention_weights(loading.load_model(RANDOM_MODEL, "steps"), some_ids, 0)
 
 
+@pytest.mark.full("looks into models")
 def test_the_model_computes_as_before_when_nobody_looks(engine: Engine, ids: list[int]) -> None:
     before = next_logits(engine.model, ids)
     attention_weights(engine.model, ids, 2)
@@ -188,6 +203,7 @@ def traced(tree: str, number: int, config: Any) -> list[Line]:
     return [each for line in lines for each in flat(line)]
 
 
+@pytest.mark.full("looks into models")
 @pytest.mark.parametrize("number", OF_MODULES)
 def test_traced_shapes_are_those_that_modules_return(number: int) -> None:
     """In the same order, for a model of one layer, where nothing is shortened."""
@@ -267,6 +283,7 @@ def test_blocks_that_are_alike_are_shown_once() -> None:
     assert [label for label in labels if "GPT2Block" in label] == ["h.0: GPT2Block"]
 
 
+@pytest.mark.full("looks into models")
 @pytest.mark.parametrize(("number", "edits"), variants(*OF_MODULES))
 def test_any_right_solution_has_the_shapes_of_the_reference(
     number: int, edits: list[list[str]], become: Become
@@ -282,6 +299,7 @@ def test_any_right_solution_has_the_shapes_of_the_reference(
     assert {(line.label, line.weights) for line in own if line.label in labels} <= known
 
 
+@pytest.mark.full("looks into models")
 @pytest.mark.parametrize("number", NUMBERS)
 def test_every_step_has_shapes(number: int, become: Become) -> None:
     become(number, [])
@@ -291,6 +309,7 @@ def test_every_step_has_shapes(number: int, become: Become) -> None:
     assert not [each for line in reference.lines for each in flat(line) if each.shapes == "→ []"]
 
 
+@pytest.mark.full("looks into models")
 def test_a_trace_leaves_max_as_it_was() -> None:
     from max.experimental import functional as F
     from max.experimental.nn import Module
@@ -326,6 +345,7 @@ def test_a_checkpoint_shows_what_is_transposed_tied_and_left_out(engine: Engine)
     assert "h.1.ln_1.bias" not in shown
 
 
+@pytest.mark.full("looks into models")
 def test_the_loop_shows_what_the_model_is_asked(engine: Engine) -> None:
     (line,) = shapes.of_loop("solutions", engine)
     assert (line.name, line.shapes) == ("generate_tokens", "[1, 4] → [1, 7]")

@@ -8,9 +8,11 @@ import shlex
 import shutil
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import jsonschema
 import pytest
 
@@ -44,14 +46,20 @@ def test_pixi_toml_holds_against_the_schema_of_pixi() -> None:
     jsonschema.validate(read_toml("pixi.toml"), json.loads(PIXI_SCHEMA.read_text()))
 
 
-def test_pixi_installs_this_package_on_a_glibc_that_max_takes() -> None:
+def test_pixi_installs_this_package_on_machines_that_max_takes() -> None:
     pixi, project = read_toml("pixi.toml"), read_toml("pyproject.toml")["project"]
     package = pixi["pypi-dependencies"][project["name"]]
     assert package["path"] == "."
     assert package["editable"]
     assert set(package["extras"]) <= project["optional-dependencies"].keys()
     assert pixi["dependencies"]["python"] == "3.13.*"
-    assert pixi["system-requirements"]["libc"] == "2.34"
+    machines = {machine.pop("platform"): machine for machine in pixi["workspace"]["platforms"]}
+    assert machines.keys() == {"linux-64", "linux-aarch64", "osx-arm64"}
+    wheel = metadata.distribution("max").read_text("WHEEL") or ""
+    if glibc := re.search(r"-manylinux_(\d+)_(\d+)_", wheel):
+        assert (
+            machines["linux-64"] == machines["linux-aarch64"] == {"glibc": ".".join(glibc.groups())}
+        )
 
 
 @pytest.mark.parametrize("name", PIXI_TASKS)
@@ -65,13 +73,28 @@ def test_the_commands_of_each_pixi_task_exist(name: str) -> None:
             assert (ROOT / arguments[0]).is_file()
 
 
-def rendered(task: dict[str, Any]) -> str:
-    """The command of a task, its arguments at their defaults or as in its example."""
-    command: str = task["cmd"]
-    for argument in task.get("args", []):
-        command = command.replace(f"{{{{ {argument['arg']} }}}}", argument["default"])
+def rendered(task: dict[str, Any], *given: str) -> str:
+    """The command that pixi makes of a task and its words, or else of its example or defaults."""
     example = re.search(r"as in: pixi run \w+ (.*)", task["description"])
-    return f"{command} {example[1]}" if example else command
+    if not given and example:
+        given = tuple(shlex.split(example[1]))
+    if "args" not in task:
+        return " ".join([task["cmd"], *(f"'{word}'" for word in given)])  # whatever is in a word
+    words, values = iter(given), {}
+    for item in task["args"]:
+        name, default = (item, "") if isinstance(item, str) else (item["arg"], item["default"])
+        values[name] = next(words, default)
+    return str(jinja2.Template(task["cmd"]).render(values))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["The king's daughter", "'", "", 'She said: "No"', "$HOME `date` *", "a\\b\\", "{{ tree }}\n"],
+)
+def test_pixi_hands_a_text_on_as_it_is(text: str) -> None:
+    assert shlex.split(rendered(PIXI_TASKS["generate"], text)) == ["tutor", "generate", text]
+    shown = rendered(PIXI_TASKS["show"], "attention", text)
+    assert shlex.split(shown) == ["tutor", "show", "attention", text]
 
 
 def test_every_step_has_its_pixi_tasks() -> None:
@@ -101,10 +124,10 @@ def test_every_tutor_command_in_the_readme_parses() -> None:
         parse(shlex.split(re.split(r"[|>]", command)[0], comments=True))
 
 
-def test_every_pixi_command_in_the_readme_is_a_task() -> None:
-    tasks = re.findall(r"pixi run (\w+)", README)
+def test_every_pixi_command_in_the_readme_is_a_task_or_tutor_itself() -> None:
+    tasks = re.findall(r"pixi run ([\w-]+)", README)
     assert len(tasks) >= 2
-    assert set(tasks) <= PIXI_TASKS.keys()
+    assert set(tasks) <= PIXI_TASKS.keys() | {"tutor"}
 
 
 def test_the_python_code_in_the_readme_writes_a_story(capsys: pytest.CaptureFixture[str]) -> None:

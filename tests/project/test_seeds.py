@@ -117,6 +117,7 @@ def test_the_reference_passes_with_a_seed(step: Step, bench: Workbench) -> None:
     assert first_failure(step, bench, solution_source(step.number)) == ""
 
 
+@pytest.mark.full("mistakes with another seed")
 @pytest.mark.parametrize(
     ("step", "name"), [(step, name) for step in STEPS for name in NEAR[step.name]]
 )

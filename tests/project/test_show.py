@@ -68,6 +68,7 @@ def test_attention_without_a_choice_is_the_mean_in_the_last_layer(engine: Engine
         np.testing.assert_allclose(row, 100 * weights[: len(row)], atol=0.5)
 
 
+@pytest.mark.full("looks into models")
 @pytest.mark.usefixtures("quick")
 def test_a_long_text_is_shown_as_far_as_it_fits() -> None:
     shown = lines("show", "attention", SENTENCE * 4)
@@ -77,6 +78,7 @@ def test_a_long_text_is_shown_as_far_as_it_fits() -> None:
     assert 20 <= int(count) < 28
 
 
+@pytest.mark.full("looks into models")
 @pytest.mark.filterwarnings("error:::tutor")  # matplotlib warns in the name of its caller
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("text", ["王様は\n\t言った 🧚", "\x1b[31m[bold]$x$ \\", " "])
@@ -98,6 +100,7 @@ def words(file: Path) -> str:
     return " ".join(" ".join(texts).split())
 
 
+@pytest.mark.full("looks into models")
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("share", [1 / 7, 2000.0, -0.5, np.nan])
 def test_attention_that_is_none_is_told(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,6 +141,7 @@ def test_bars_are_as_long_as_their_shares() -> None:
     np.testing.assert_allclose(lengths, scale * np.array(shares), atol=1)
 
 
+@pytest.mark.full("looks into models")
 @pytest.mark.usefixtures("quick")
 def test_temperatures_that_do_not_fit_beside_go_below() -> None:
     given = [str(value) for value in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)]
@@ -206,6 +210,7 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.full("looks into models")
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("name", COMMANDS)
 def test_own_steps_show_the_same(name: str, course: Path) -> None:
@@ -224,6 +229,7 @@ def test_steps_that_are_not_finished_are_refused(
     assert_refused(finished, "steps/step_01.py is not there", "tutor check 1")
 
 
+@pytest.mark.full("looks into models")
 def test_a_crash_in_a_step_is_told_with_its_line(course: Path, tmp_path: Path) -> None:
     own = tmp_path / "own"
     shutil.copytree(course, own, symlinks=True)
@@ -241,6 +247,7 @@ def test_a_crash_in_a_step_is_told_with_its_line(course: Path, tmp_path: Path) -
 # Files
 
 
+@pytest.mark.full("pictures")
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_png_is_one_and_the_same_each_time(name: str, tmp_path: Path) -> None:
@@ -255,6 +262,7 @@ def test_a_png_is_one_and_the_same_each_time(name: str, tmp_path: Path) -> None:
     assert 200 <= height <= MOST_PIXELS
 
 
+@pytest.mark.full("pictures")
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     ("name", "wanted"),
@@ -275,6 +283,7 @@ def test_an_svg_has_the_words_as_text(name: str, wanted: list[str], tmp_path: Pa
         assert word in text
 
 
+@pytest.mark.full("pictures")
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(("name", "count"), [("attention", 6), ("one head", 1)])
 def test_each_head_has_its_panel(name: str, count: int, tmp_path: Path) -> None:
@@ -290,6 +299,7 @@ def test_a_file_that_is_no_picture_is_refused_before_all_else() -> None:
             assert_refused(finished, f"--output {file} ", ".png nor .svg")
 
 
+@pytest.mark.full("pictures")
 @pytest.mark.usefixtures("quick")
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
@@ -306,6 +316,7 @@ def test_without_matplotlib_a_file_says_how_to_get_it(
     assert re.fullmatch(r"tutor: matplotlib .* `uv sync` .*\n", finished.err)
 
 
+@pytest.mark.full("pictures")
 def test_a_style_of_the_user_changes_nothing(tmp_path: Path) -> None:
     files = [tmp_path / "plain.png", tmp_path / "styled.png"]
     lines(*COMMANDS["shapes"], "--output", str(files[0]))
@@ -364,6 +375,7 @@ def test_show_alone_lists_what_there_is() -> None:
 # Terminals
 
 
+@pytest.mark.full("looks into models")
 @pytest.mark.parametrize("setting", ["", "1"])
 def test_colours_are_for_terminals_that_want_them(setting: str) -> None:
     environment = {"COLORTERM": "truecolor", **({"NO_COLOR": setting} if setting else {})}
@@ -380,6 +392,7 @@ def test_colours_are_for_terminals_that_want_them(setting: str) -> None:
         assert list(reds.values()) == sorted(reds.values())
 
 
+@pytest.mark.full("looks into models")
 def test_text_from_standard_input_is_read() -> None:
     finished = run_child("show", "next", "-", "--top", "1", stdin=b"The king said to his\n")
     assert finished.code == 0
@@ -387,6 +400,7 @@ def test_text_from_standard_input_is_read() -> None:
     assert "␣wife" in finished.out
 
 
+@pytest.mark.full("looks into models")
 def test_a_reader_that_goes_away_ends_it_quietly() -> None:
     with start_child("show", "shapes", "7") as child:
         assert child.stdout
