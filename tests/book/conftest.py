@@ -9,9 +9,14 @@ import pytest
 
 from tests.book.pages import Page, find_pages
 from tests.browsers import axe, browser, lacking
-from tutor import book
+from tutor import book, runtime
 
 __all__ = ["axe", "browser"]  # fixtures for the tests here
+
+
+def pytest_runtest_setup() -> None:
+    """Undo what an earlier test may have done to Ctrl-C: it makes each eager operation slow."""
+    runtime.trap_interrupts()
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,15 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, ViewportSize, expect
 
 from tests.book.chapters import CHAPTERS
+from tests.project.tiers import partly
+
+KIND = "pages in a browser"
 
 THEMES = ("light", "rust", "coal", "navy", "ayu")
 DESKTOP = ViewportSize(width=1200, height=900)
 PHONE = ViewportSize(width=360, height=740)
 CHAPTER_PAGES = [f"{chapter.stem}.html" for chapter in CHAPTERS]
+FEW = ("introduction.html", "step_07.html")  # that a quick run looks at
 
 AXE_OPTIONS = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
@@ -98,14 +102,14 @@ def visitor(browser: Browser, site: Path, axe: str) -> Visitor:
     return Visitor(browser, site, axe)
 
 
-@pytest.mark.parametrize("name", CHAPTER_PAGES)
+@pytest.mark.parametrize("name", partly(KIND, CHAPTER_PAGES, FEW.__contains__))
 def test_a_page_shuts_nobody_out(visitor: Visitor, name: str) -> None:
     visitor.visit(name, DESKTOP)
     assert [found for theme in THEMES for found in visitor.barriers(theme)] == []
     assert visitor.complaints == []
 
 
-@pytest.mark.parametrize("name", [*CHAPTER_PAGES, "print.html"])
+@pytest.mark.parametrize("name", partly(KIND, [*CHAPTER_PAGES, "print.html"], FEW.__contains__))
 def test_a_page_fits_a_phone(visitor: Visitor, name: str) -> None:
     page = visitor.visit(name, PHONE)
     assert visitor.barriers(THEMES[0]) == []
@@ -132,7 +136,7 @@ def test_the_search_finds_a_chapter(visitor: Visitor) -> None:
     assert visitor.complaints == []
 
 
-@pytest.mark.parametrize("name", CHAPTER_PAGES)
+@pytest.mark.parametrize("name", partly(KIND, CHAPTER_PAGES, FEW.__contains__))
 def test_a_page_reads_without_scripts(browser: Browser, site: Path, name: str) -> None:
     page = browser.new_page(java_script_enabled=False)
     page.goto((site / name).as_uri())

@@ -119,6 +119,7 @@ def names_and_numbers(figure: Locator) -> list[list[str]]:
     return [[cells[0], cells[2]] for cells in shown(figure.locator("tbody tr"))]
 
 
+@pytest.mark.full("pages in a browser")
 @pytest.mark.parametrize("sampling", SETTINGS, ids=str)
 def test_the_next_token_has_the_probabilities_of_the_settings(
     widget: Open, sampling: Sampling
@@ -133,6 +134,7 @@ def test_the_next_token_has_the_probabilities_of_the_settings(
     expect(status(figure)).to_contain_text(start)
 
 
+@pytest.mark.full("pages in a browser")
 def test_another_text_has_other_next_tokens(widget: Open) -> None:
     figure = widget("next-token", "bonus_02")
     field(figure, "prompt").select_option("3")
@@ -154,6 +156,7 @@ def test_step_12_has_the_temperature_only_and_keys_move_it(widget: Open, page: P
     expect(status(figure)).to_contain_text("Greedy")
 
 
+@pytest.mark.full("pages in a browser")
 def test_tokens_are_drawn_and_counted(widget: Open) -> None:
     figure = widget("next-token", "bonus_02")
     set_sampling(figure, Sampling(top_k=1))
@@ -175,6 +178,7 @@ def test_tokens_are_drawn_and_counted(widget: Open) -> None:
 # The causal mask.
 
 
+@pytest.mark.full("pages in a browser")
 def test_a_query_sees_the_cached_keys_and_those_up_to_itself(widget: Open) -> None:
     figure = widget("causal-mask", "step_02")
     for length, cached in itertools.product(range(1, 6), range(4)):
@@ -186,6 +190,7 @@ def test_a_query_sees_the_cached_keys_and_those_up_to_itself(widget: Open) -> No
         ]
 
 
+@pytest.mark.full("pages in a browser")
 def test_a_cell_of_the_mask_says_what_it_means(widget: Open, page: Page) -> None:
     figure = widget("causal-mask", "step_02")
     field(figure, "sequence_length").fill("4")
@@ -219,6 +224,7 @@ def what_a_head_does(layer: int, head: int, query: int) -> str:
     return f"Head {head} of h.{layer}: {names[query]} gives {named}."
 
 
+@pytest.mark.full("pages in a browser")
 def test_a_head_shares_out_its_weight(widget: Open, page: Page) -> None:
     figure = widget("attention", "step_07")
     data = read("attention")
@@ -252,6 +258,7 @@ def statistics(block: int, stage: int) -> list[str]:
     return [number.replace("-", "−") for number in numbers]
 
 
+@pytest.mark.full("pages in a browser")
 def test_a_vector_goes_through_the_block(widget: Open, page: Page) -> None:
     figure = widget("block", "step_08")
     layer = read("block")["layer"]
@@ -264,6 +271,7 @@ def test_a_vector_goes_through_the_block(widget: Open, page: Page) -> None:
     assert page.url.endswith("step_08.html")
 
 
+@pytest.mark.full("pages in a browser")
 def test_the_scale_of_a_stage_can_be_its_own(widget: Open) -> None:
     figure = widget("block", "step_08")
     numbers = [stage["numbers"] for stage in read("block")["blocks"][0]]

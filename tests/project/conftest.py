@@ -21,12 +21,18 @@ diagnosis.SECONDS = SECONDS
 runtime.activate()  # before MAX is imported: it reads its environment then
 
 
+def pytest_runtest_setup() -> None:
+    """Undo what an earlier test may have done to Ctrl-C: it makes each eager operation slow."""
+    runtime.trap_interrupts()
+
+
 @pytest.fixture(autouse=True)
 def pinned_defaults() -> Iterator[None]:
     from max.driver import CPU
     from max.dtype import DType
     from max.experimental.tensor import default_device, default_dtype
 
+    runtime.trap_interrupts()  # or else MAX is slow, once a test has given Ctrl-C back to Python
     with default_device(CPU()), default_dtype(DType.float32):
         yield
 

@@ -263,7 +263,7 @@ def together(
 
 def grade_all(folder: Path, texts: dict[str, str], isolation: Isolation) -> dict[str, Grade]:
     """Grade these texts as step 03 of as many learners; those without an end get little time."""
-    grades = {}
+    grades: dict[str, Grade] = {}
     for kind, seconds, jobs in (("others", 120, os.cpu_count() or 1), ("endless", 8, len(ENDLESS))):
         given, results = folder / kind, folder / f"results of {kind}"
         for place in (given, results, folder / "temporary"):

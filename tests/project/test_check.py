@@ -259,6 +259,7 @@ def test_a_failure_that_comes_from_an_earlier_step_says_so(course: Lasting) -> N
     assert "Next: tutor check 2\n" in text
 
 
+@pytest.mark.full("commands in odd situations")
 def test_a_failure_that_comes_from_two_earlier_steps_names_both(course: Lasting) -> None:
     change(course, 2, "keys > queries", "keys < queries")
     change(course, 4, 'approximate="tanh"', 'approximate="none"')
@@ -315,6 +316,7 @@ def test_a_bonus_step_is_checked_as_the_others(course: Lasting) -> None:
     assert "steps/bonus_01.py is not there" in text
 
 
+@pytest.mark.full("commands in odd situations")
 def test_bonus_steps_have_points_and_names_of_their_own() -> None:
     finished = run_child("check", "b1", "bonus_01", "12", "--tree", "solutions")
     assert (finished.code, finished.err) == (0, "")
@@ -348,6 +350,7 @@ def test_a_reader_that_goes_away_ends_the_check_quietly() -> None:
         assert child.stderr.read() == b""
 
 
+@pytest.mark.full("commands in odd situations")
 def test_nothing_is_lost_in_narrow_and_wide_terminals(course: Lasting) -> None:
     change(course, 7, "math.sqrt(self.head_dim)", "24")
     reports = {width: check(course, 7, width=width)[1] for width in (50, 80, 160)}
@@ -357,6 +360,7 @@ def test_nothing_is_lost_in_narrow_and_wide_terminals(course: Lasting) -> None:
         assert max(map(len, text.splitlines())) <= width
 
 
+@pytest.mark.full("commands in odd situations")
 def test_a_broken_environment_is_no_fault_of_the_learner(course: Lasting, tmp_path: Path) -> None:
     fake = tmp_path / "fake" / "max"
     fake.mkdir(parents=True)
@@ -503,6 +507,7 @@ def test_all_solutions_pass() -> None:
     assert finished.out.endswith("In all: 100 of 100 points.\n")
 
 
+@pytest.mark.full("commands in odd situations")
 def test_files_are_read_alike_in_every_locale() -> None:
     narrow = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     finished = run_child("check", "3", "--tree", "solutions", environment=narrow)

@@ -13,9 +13,10 @@ import tarfile
 import tempfile
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -232,20 +233,32 @@ def start(folder: Path, *options: str) -> "subprocess.Popen[bytes]":
 
 
 @pytest.fixture(scope="module")
-def graded(
+def classes(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Class]:
-    """The class of this name; in a quick run, a few of it."""
-    plan, folder = PLANS[request.param], tmp_path_factory.mktemp(request.param)
-    wanted = plan.expected if request.config.getoption("full") else plan.few
-    (folder / "class").mkdir()
-    with target(folder / "target") as aim:
-        writers = attackers(aim) | honest_ones()
-        for learner in wanted:
-            writers[learner](folder / "class" / learner)
-        finished = grade(folder, "--steps", plan.steps, *plan.options)
-        expected = {name: plan.expected[name] for name in wanted}
-        yield Class(folder, find_numbers(plan.steps), expected, aim, finished)
+) -> Iterator[Callable[[str], Class]]:
+    """Grades the class of a name, once; in a quick run, a few of it."""
+    is_full = request.config.getoption("full")
+    with ExitStack() as stack:
+
+        @cache
+        def grade_class(name: str) -> Class:
+            plan, folder = PLANS[name], tmp_path_factory.mktemp(name)
+            aim = stack.enter_context(target(folder / "target"))
+            wanted, writers = plan.expected if is_full else plan.few, attackers(aim) | honest_ones()
+            (folder / "class").mkdir()
+            for learner in wanted:
+                writers[learner](folder / "class" / learner)
+            finished = grade(folder, "--steps", plan.steps, *plan.options)
+            expected = {learner: plan.expected[learner] for learner in wanted}
+            return Class(folder, find_numbers(plan.steps), expected, aim, finished)
+
+        yield grade_class
+
+
+@pytest.fixture
+def graded(request: pytest.FixtureRequest, classes: Callable[[str], Class]) -> Class:
+    """The class of this name."""
+    return classes(request.param)
 
 
 def attackers(aim: Target) -> dict[str, Write]:
@@ -475,7 +488,7 @@ def times(folder: Path) -> dict[str, int]:
     return {file.name: file.stat().st_mtime_ns for file in folder.glob("grades/results/*.json")}
 
 
-@pytest.mark.full("classes graded twice")
+@pytest.mark.full("ways to grade")
 def test_nothing_is_graded_twice(small: Path, tmp_path: Path) -> None:
     shutil.copytree(small, tmp_path, dirs_exist_ok=True)
     graded_at, found = times(tmp_path), outcomes(tmp_path)
@@ -487,7 +500,7 @@ def test_nothing_is_graded_twice(small: Path, tmp_path: Path) -> None:
     assert changed == {"bob.json"}
 
 
-@pytest.mark.full("classes graded twice")
+@pytest.mark.full("ways to grade")
 @pytest.mark.parametrize("graded", ["endless"], indirect=True)
 def test_who_has_run_out_of_time_is_not_graded_twice(graded: Class) -> None:
     plan, graded_at = PLANS["endless"], times(graded.folder)
@@ -496,20 +509,20 @@ def test_who_has_run_out_of_time_is_not_graded_twice(graded: Class) -> None:
     assert (again.code, times(graded.folder)) == (1, graded_at)
 
 
-@pytest.mark.full("classes graded twice")
+@pytest.mark.full("ways to grade")
 def test_the_same_seed_gives_the_same_grades(small: Path, tmp_path: Path) -> None:
     grade(write_small(tmp_path), *SMALL)
     assert outcomes(tmp_path) == outcomes(small)
 
 
-@pytest.mark.full("classes graded twice")
+@pytest.mark.full("ways to grade")
 def test_what_max_says_is_not_taken_for_the_output_of_the_code(small: Path) -> None:
     wrong = [said for _, verdict, said in outcomes(small)["bob"] if verdict == "wrong"]
     assert wrong
     assert not [said for said in wrong if PRINTED in said]
 
 
-@pytest.mark.full("classes graded twice")
+@pytest.mark.full("ways to grade")
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     write_small(tmp_path)
     outlives = step(Target(tmp_path, 0, 0), HOLDS["outlives"])

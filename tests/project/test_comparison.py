@@ -19,6 +19,7 @@ from tests.project.courses import (
     step_file,
 )
 from tests.project.terminals import in_terminal
+from tests.project.tiers import partly
 from tutor import interrupts, stubs
 from tutor.course import NUMBERS, load_step, solution_source
 
@@ -71,7 +72,7 @@ def without_comments(number: int) -> str:
     return re.sub(r"  # .*$", "", source, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("number", partly("commands in odd situations", NUMBERS, [7].__contains__))
 def test_header_imports_and_comments_make_no_difference(course: Path, number: int) -> None:
     step = load_step(number)
     same = f"{step.file('steps')} and {step.file('solutions')} are the same, but for comments.\n"
@@ -97,6 +98,7 @@ def test_what_differs_is_marked_and_the_rest_left_out(course: Path) -> None:
     assert max(map(len, lines)) > 80  # in a pipe, no line is broken
 
 
+@pytest.mark.full("commands in odd situations")
 def test_side_by_side_in_a_wide_terminal_and_within_in_a_narrow_one(course: Path) -> None:
     for columns, side_by_side in ((80, False), (120, True)):
         with in_terminal("solution", "7", course=course, PAGER="cat", COLUMNS=str(columns)) as (
@@ -112,6 +114,7 @@ def test_side_by_side_in_a_wide_terminal_and_within_in_a_narrow_one(course: Path
         assert b"\x1b[1;4;31mwidth_of_head" in terminal.written
 
 
+@pytest.mark.full("commands in odd situations")
 def test_a_long_comparison_is_shown_by_pages_and_in_colour(course: Path) -> None:
     step_file(course, 7).write_text("# nothing is left\n")
     keep_check(course, 7)
@@ -125,6 +128,7 @@ def test_a_long_comparison_is_shown_by_pages_and_in_colour(course: Path) -> None
         assert child.wait(SECONDS) == 0
 
 
+@pytest.mark.full("commands in odd situations")
 def test_before_it_has_passed_it_asks(course: Path) -> None:
     keep_check(course, 7, ["equation"])
     for answer in ("\n", "n\n"):
@@ -152,6 +156,7 @@ def test_before_it_has_passed_it_asks(course: Path) -> None:
     assert "+ solutions/solution_07.py" in solution(course, "7")  # it does not ask twice
 
 
+@pytest.mark.full("commands in odd situations")
 @pytest.mark.parametrize("number", ["7", "8"])
 def test_without_a_terminal_it_is_not_shown_before_it_has_passed(course: Path, number: str) -> None:
     keep_check(course, 7, ["equation"])
@@ -179,6 +184,7 @@ def test_what_has_passed_may_be_edited_before_it_is_compared(course: Path) -> No
     assert "opened" not in json.loads(record_file(course, 7).read_text())
 
 
+@pytest.mark.full("commands in odd situations")
 @pytest.mark.parametrize("text", [None, b"", b"x = '\xff'\r\n", b"\tdef f(:"])
 def test_whatever_is_in_the_file_it_is_compared(course: Path, text: bytes | None) -> None:
     step_file(course, 7).unlink()

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.project.suites import run_suite, run_tests, tests_of
+from tests.project import suites
+from tests.project.suites import run_suite, run_tests
 from tutor import ROOT, stubs
 from tutor.course import CORE, Step, all_steps, solution_source
 from tutor.grading.diagnosis import failure
@@ -173,7 +174,7 @@ def statements(tree: ast.Module) -> Iterator[tuple[list[ast.stmt], int]]:
 @pytest.mark.full("statements that no check may miss")
 @by_step
 def test_no_statement_can_be_left_out_of_a_solution(step: Step, bench: Workbench) -> None:
-    survivors, tests = [], tests_of(step)
+    survivors, tests = [], suites.tests_of(step)
     for text, source in without_each_statement(step):
         bench.select(step.number, source=source)
         missed = next((name for name, test in tests.items() if failure(test, bench)), None)

@@ -147,7 +147,7 @@ def untimed(file: Path) -> Grade:
     return msgspec.structs.replace(grade, started="", seconds=0.0, steps=steps)
 
 
-@pytest.mark.full("services that grade")
+@pytest.mark.full("ways to grade")
 def test_parts_that_are_joined_are_the_same_as_one_run(place: Path) -> None:
     part = script_of("github-actions.yml", "grade", "batch.sh")
     given = {"PARTS": "2", "STEPS": "1-2", "SEED": "4711"}
@@ -174,13 +174,13 @@ def test_parts_that_are_joined_are_the_same_as_one_run(place: Path) -> None:
     assert b"ada,6,8,14,14,0,0," in points.pop()
 
 
-@pytest.mark.full("services that grade")
+@pytest.mark.full("ways to grade")
 def test_a_part_may_be_empty(place: Path) -> None:
     said = run_with_uv("course/examples/batch.sh 5 5 submissions none", place)
     assert said == "Part 5 of 5 is empty: there are 4 submissions.\n"
 
 
-@pytest.mark.full("services that grade")
+@pytest.mark.full("ways to grade")
 def test_an_error_of_the_grading_is_one_of_its_part(place: Path) -> None:
     with pytest.raises(AssertionError, match="names no steps"):
         run_with_uv("course/examples/batch.sh 1 5 submissions none --steps 99", place)
@@ -201,7 +201,7 @@ def test_all_parts_are_planned_with_one_seed(given: str, seeds: range, tmp_path:
     assert int(outputs["seed"]) in seeds
 
 
-@pytest.mark.full("services that grade")
+@pytest.mark.full("ways to grade")
 def test_classroom_is_handed_the_grade_of_the_learner(place: Path, tmp_path: Path) -> None:
     shutil.copytree(place / "course", tmp_path / "course")
     shutil.copytree(place / "submissions" / "bob", tmp_path / "submissions" / "learner")
@@ -307,7 +307,7 @@ def autograde(image: Path, submission: Path) -> dict[str, Any]:
     return result
 
 
-@pytest.mark.full("services that grade")
+@pytest.mark.full("ways to grade")
 def test_gradescope_reads_the_points_of_each_check(image: Path, place: Path) -> None:
     result = autograde(image, place / "submissions" / "ada")
     jsonschema.validate(result, SCHEMAS["gradescope"])
@@ -318,7 +318,7 @@ def test_gradescope_reads_the_points_of_each_check(image: Path, place: Path) -> 
     assert stat.S_IMODE((image / "autograder").stat().st_mode) == 0o700
 
 
-@pytest.mark.full("services that grade")
+@pytest.mark.full("ways to grade")
 @pytest.mark.parametrize("name", ["bob", "eve"])
 def test_gradescope_reads_what_is_wrong_with_a_submission(
     image: Path, place: Path, name: str
@@ -331,7 +331,7 @@ def test_gradescope_reads_what_is_wrong_with_a_submission(
     assert any("Mistake: " in test["output"] for test in result["tests"]) is not is_empty
 
 
-@pytest.mark.full("services that grade")
+@pytest.mark.full("ways to grade")
 def test_other_users_see_no_tests_and_no_solutions(image: Path) -> None:
     course = image / "opt" / "course"
     closed = [course / name for name in ("solutions", "tests", "tutor/exercises")]
@@ -341,7 +341,7 @@ def test_other_users_see_no_tests_and_no_solutions(image: Path) -> None:
         assert place.stat().st_mode & stat.S_IROTH, place
 
 
-@pytest.mark.full("services that grade")
+@pytest.mark.full("ways to grade")
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [

@@ -164,6 +164,7 @@ def test_json_has_text_tokens_and_seed(engine: Engine) -> None:
     assert (record["sample"], record["seed"], record["finish"]) == (1, 3, "length")
 
 
+@pytest.mark.full("commands in odd situations")
 @pytest.mark.usefixtures("quick")
 def test_lines_of_a_file_are_written_each_as_if_alone(tmp_path: Path) -> None:
     prompts = ["The witch", "A king had three sons, and", "“Who?” 🧚"] * 4  # more than fit at once
@@ -220,6 +221,7 @@ def test_a_byte_order_mark_is_no_part_of_a_prompt() -> None:
     assert json.loads(finished.out)["prompt"] == "The witch"
 
 
+@pytest.mark.full("commands in odd situations")
 def test_stories_go_to_standard_output_when_a_terminal_shows_the_progress() -> None:
     terminal, other = pty.openpty()
     with start_child(
@@ -231,6 +233,7 @@ def test_stories_go_to_standard_output_when_a_terminal_shows_the_progress() -> N
     assert [json.loads(line)["line"] for line in out.splitlines()] == [1, 2]
 
 
+@pytest.mark.full("commands in odd situations")
 def test_without_a_cache_the_text_is_the_same() -> None:
     prompt = STORY["text"] + "".join(f" {number}" for number in range(70))
     options = ("generate", prompt, "--max-new-tokens", "40", "--seed", "2", "--no-stop-at-eos")
@@ -239,6 +242,7 @@ def test_without_a_cache_the_text_is_the_same() -> None:
     assert cached.out == plain.out  # past the context, too, which is 256 tokens
 
 
+@pytest.mark.full("commands in odd situations")
 def test_a_bad_line_counts_though_the_reader_goes_away() -> None:
     with start_child("generate", "--batch-file", "-", "--max-new-tokens", "150") as child:
         assert child.stdin
@@ -252,6 +256,7 @@ def test_a_bad_line_counts_though_the_reader_goes_away() -> None:
         assert child.stderr.read().count(b"\n") == 1
 
 
+@pytest.mark.full("commands in odd situations")
 def test_an_interrupt_keeps_the_lines_that_are_written() -> None:
     with start_child("generate", "--batch-file", "-", "--max-new-tokens", "150") as child:
         assert child.stdin

@@ -39,6 +39,7 @@ def test_hints_climb_the_ladder_of_the_check_that_failed_first(course: Path) -> 
         assert said == words + last * (rung == 3)
 
 
+@pytest.mark.full("commands in odd situations")
 def test_each_check_has_its_own_ladder_and_keeps_it(course: Path) -> None:
     change = "        batch, length, width = x.shape\n"
     text = step_file(course, 7).read_text()
@@ -57,12 +58,14 @@ def test_each_check_has_its_own_ladder_and_keeps_it(course: Path) -> None:
     assert f"{first.title} Hint 2 of 3: {first.hints[1]}" in hint(course, "7")
 
 
+@pytest.mark.full("commands in odd situations")
 def test_the_mistake_that_was_recognized_comes_first(course: Path) -> None:
     keep_check(course, 7, ["equation"], mistake="Scores are divided by the wrong number.")
     title = find(7, "equation").title
     assert f"{title} Mistake: Scores are divided by the wrong number. Hint 1" in hint(course, "7")
 
 
+@pytest.mark.full("commands in odd situations")
 def test_an_earlier_step_that_it_comes_from_is_named(course: Path) -> None:
     keep_check(course, 7, ["equation"], culprits=[1, 2])
     assert (
@@ -71,6 +74,7 @@ def test_an_earlier_step_that_it_comes_from_is_named(course: Path) -> None:
     ) in hint(course, "7")
 
 
+@pytest.mark.full("commands in odd situations")
 def test_it_says_that_the_last_check_was_before_an_edit(course: Path) -> None:
     keep_check(course, 7, ["equation"])
     edit(course, 7)
@@ -84,6 +88,7 @@ def test_it_says_that_the_last_check_was_before_an_edit(course: Path) -> None:
     )
 
 
+@pytest.mark.full("commands in odd situations")
 def test_before_any_check_it_is_the_first_of_the_first(course: Path) -> None:
     first = load_step(7).checks[0]
     words = f"Step 07: {first.title} Hint 1 of 3: {first.hints[0]}"

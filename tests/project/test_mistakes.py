@@ -40,9 +40,9 @@ def memories(request: pytest.FixtureRequest) -> dict[str, Memory]:
 def test_a_mistake_is_refused_and_named(
     step: Step, mistake: Mistake, bench: Workbench, memories: dict[str, Memory]
 ) -> None:
-    source, memory = mistake.apply(solution_source(step.number)), memories.get(step.name)
     # A mistake is looked for among those that fail alike, each of which has its own turn here.
-    result = run_suite(step, bench, source, memory and memory.tests)
+    tests = memories[step.name].tests if memories else None
+    result = run_suite(step, bench, mistake.apply(solution_source(step.number)), tests)
     assert result.verdict in (Verdict.WRONG, Verdict.CRASHED)
     assert result.mistake is mistake, result.mistake and result.mistake.name
     recorded = failing_checks()[step.name][mistake.name]

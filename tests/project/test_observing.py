@@ -72,7 +72,7 @@ def ids(engine: Engine) -> list[int]:
 @pytest.fixture(scope="module")
 def some_ids() -> list[int]:
     """Tokens for the random model, more of them than D, so that they take three runs."""
-    return np.random.default_rng(0).integers(97, size=22).tolist()
+    return [*map(int, np.random.default_rng(0).integers(97, size=22))]
 
 
 @pytest.fixture(scope="module")

@@ -56,7 +56,7 @@ def test_a_crash_says_in_which_line_of_which_step(course: Path) -> None:
     assert_refused(finished, "steps/step_11.py, line ", "ZeroDivisionError: division by zero")
 
 
-@pytest.mark.full("stories by steps of a learner")
+@pytest.mark.full("commands in odd situations")
 def test_a_crash_in_the_middle_ends_the_line(course: Path) -> None:
     change(course, SAMPLING, "    ended = np", "    ended = 1 / 0 or np")
     finished = run_child(*GENERATE, course=course)
@@ -77,7 +77,7 @@ def test_a_model_that_compiles_into_something_else_is_refused(shift: float, refu
         loops.compare(loop, Model(), CPU())
 
 
-@pytest.mark.full("stories by steps of a learner")
+@pytest.mark.full("commands in odd situations")
 def test_top_p_needs_the_bonus(course: Path) -> None:
     for number in BONUS:
         (course / load_step(number).file("steps")).write_text(derive(number))
@@ -90,7 +90,7 @@ def test_top_p_needs_the_bonus(course: Path) -> None:
     assert STORY["text"].startswith(finished.out.rstrip("\n"))
 
 
-@pytest.mark.full("stories by steps of a learner")
+@pytest.mark.full("commands in odd situations")
 def test_the_loop_is_the_best_one_that_is_finished(course: Path) -> None:
     last = course / load_step(CACHE).file("steps")
     last.write_text(derive(CACHE))

@@ -20,6 +20,7 @@ from tests.project.courses import (
 )
 from tests.project.terminals import in_terminal
 from tests.project.test_project import PIXI_TASKS, parse
+from tests.project.tiers import partly
 from tutor import progress
 from tutor.course import BONUS, CORE, NUMBERS, all_steps, load_step
 from tutor.progress import Standing
@@ -111,6 +112,7 @@ def test_a_step_is_stale_once_its_checks_are_others(course: Path) -> None:
     assert last_check(course, 3) == "passed, then checks changed"
 
 
+@pytest.mark.full("commands in odd situations")
 def test_a_lost_record_loses_nothing(course: Path) -> None:
     solve(course, 1, 3)
     keep_check(course, 1)
@@ -125,29 +127,32 @@ def test_a_lost_record_loses_nothing(course: Path) -> None:
     assert last_check(course, 1) == last_check(course, 3) == "passed"
 
 
+RECORDS: list[object] = [
+    "",
+    "[1",
+    "[]",
+    "null",
+    "\xff",
+    "[" * 100_000,
+    {"verdict": 3},
+    {"verdict": "passed"},
+    {"verdict": "passed", "checks": [], "files": {}},
+    {"verdict": None, "checks": {}, "files": {}},
+    {"checks": {}, "files": {}},
+    {"verdict": "passed", "checks": {"shapes": 7}, "files": {}},
+    {"verdict": "passed", "checks": {}, "files": "digest"},
+    {"hints": {"parameters": "2"}},
+    {"hints": {"parameters": -7}},
+    {"hints": ["parameters"]},
+    {"verdict": "wrong", "checks": {}, "files": {}, "culprits": [99]},
+    {"verdict": "wrong", "checks": {}, "files": {}, "mistake": ["no"]},
+    {"opened": True},
+]
+
+
 @pytest.mark.parametrize(
     "record",
-    [
-        "",
-        "[1",
-        "[]",
-        "null",
-        "\xff",
-        "[" * 100_000,
-        {"verdict": 3},
-        {"verdict": "passed"},
-        {"verdict": "passed", "checks": [], "files": {}},
-        {"verdict": None, "checks": {}, "files": {}},
-        {"checks": {}, "files": {}},
-        {"verdict": "passed", "checks": {"shapes": 7}, "files": {}},
-        {"verdict": "passed", "checks": {}, "files": "digest"},
-        {"hints": {"parameters": "2"}},
-        {"hints": {"parameters": -7}},
-        {"hints": ["parameters"]},
-        {"verdict": "wrong", "checks": {}, "files": {}, "culprits": [99]},
-        {"verdict": "wrong", "checks": {}, "files": {}, "mistake": ["no"]},
-        {"opened": True},
-    ],
+    partly("commands in odd situations", RECORDS, RECORDS[::6].__contains__),
     ids=lambda record: (record if isinstance(record, str) else json.dumps(record))[:50],
 )
 def test_a_record_that_makes_no_sense_is_no_record(course: Path, record: object) -> None:
@@ -160,6 +165,7 @@ def test_a_record_that_makes_no_sense_is_no_record(course: Path, record: object)
     assert "Hint 2 of 3" in said(course, "hint", "7")
 
 
+@pytest.mark.full("commands in odd situations")
 @pytest.mark.parametrize("place", ["file", "folder"])
 def test_a_record_that_cannot_be_kept_is_no_obstacle(course: Path, place: str) -> None:
     solve(course, 1)
@@ -172,6 +178,7 @@ def test_a_record_that_cannot_be_kept_is_no_obstacle(course: Path, place: str) -
     assert "Hint 1 of 3" in said(course, "hint", "1")
 
 
+@pytest.mark.full("commands in odd situations")
 def test_a_broken_environment_leaves_the_last_check_as_it_is(course: Path, tmp_path: Path) -> None:
     solve(course, 1)
     keep_check(course, 1)

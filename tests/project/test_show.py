@@ -247,7 +247,7 @@ def test_a_crash_in_a_step_is_told_with_its_line(course: Path, tmp_path: Path) -
 # Files
 
 
-@pytest.mark.full("pictures")
+@pytest.mark.full("looks into models")
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_png_is_one_and_the_same_each_time(name: str, tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_a_png_is_one_and_the_same_each_time(name: str, tmp_path: Path) -> None:
     assert 200 <= height <= MOST_PIXELS
 
 
-@pytest.mark.full("pictures")
+@pytest.mark.full("looks into models")
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     ("name", "wanted"),
@@ -283,7 +283,7 @@ def test_an_svg_has_the_words_as_text(name: str, wanted: list[str], tmp_path: Pa
         assert word in text
 
 
-@pytest.mark.full("pictures")
+@pytest.mark.full("looks into models")
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(("name", "count"), [("attention", 6), ("one head", 1)])
 def test_each_head_has_its_panel(name: str, count: int, tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ def test_a_file_that_is_no_picture_is_refused_before_all_else() -> None:
             assert_refused(finished, f"--output {file} ", ".png nor .svg")
 
 
-@pytest.mark.full("pictures")
+@pytest.mark.full("looks into models")
 @pytest.mark.usefixtures("quick")
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
@@ -316,7 +316,7 @@ def test_without_matplotlib_a_file_says_how_to_get_it(
     assert re.fullmatch(r"tutor: matplotlib .* `uv sync` .*\n", finished.err)
 
 
-@pytest.mark.full("pictures")
+@pytest.mark.full("looks into models")
 def test_a_style_of_the_user_changes_nothing(tmp_path: Path) -> None:
     files = [tmp_path / "plain.png", tmp_path / "styled.png"]
     lines(*COMMANDS["shapes"], "--output", str(files[0]))

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.project.tiers import partly
 from tutor import ROOT
 from tutor.course import BONUS, NUMBERS, file_name, solution_source
 
+KIND = "updates by git"
 CHAPTER = ROOT / "book" / "src" / "setup.md"
 COPIED = ("steps", "solutions", "tutor")
 EDITED = (1, 3, 7)  # steps that the learner has worked at
@@ -170,8 +172,11 @@ def delete_a_step(learner: Clone) -> None:
 WAYS = [work, edit_and_commit, edit_after_a_commit, edit_on_a_branch, leave_all, delete_a_step]
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("settings", ["", "[pull]\n    rebase = true\n", "[pull]\n    ff = only\n"])
+@pytest.mark.parametrize("way", partly(KIND, WAYS, (work, edit_and_commit).__contains__))
+@pytest.mark.parametrize(
+    "settings",
+    partly(KIND, ["", "[pull]\n    rebase = true\n", "[pull]\n    ff = only\n"], "".__eq__),
+)
 def test_steps_stay_to_the_byte_and_the_rest_is_that_of_the_course(
     server: Clone, learner: Clone, way: Callable[[Clone], None], settings: str
 ) -> None:

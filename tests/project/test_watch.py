@@ -18,6 +18,7 @@ import pytest
 from tests.project.commands import SECONDS, run_child, run_here, start_child
 from tests.project.courses import make_course, record_file, step_file
 from tests.project.terminals import Terminal, in_terminal
+from tests.project.tiers import partly
 from tutor import console, interrupts, progress, records, stubs, watch
 from tutor.course import BONUS, load_step, solution_source
 
@@ -69,6 +70,7 @@ def process_of(root: Path) -> int:
     return int(file.read_text())
 
 
+@pytest.mark.full("terminal sessions")
 def test_the_current_step_is_checked_however_an_editor_saves_it(course: Path) -> None:
     file, steps = step_file(course, 1), course / "steps"
     with in_terminal("watch", course=course) as (terminal, _):
@@ -104,6 +106,7 @@ def test_the_current_step_is_checked_however_an_editor_saves_it(course: Path) ->
         terminal.wait_for(*READY)
 
 
+@pytest.mark.full("terminal sessions")
 def test_a_folder_that_tells_of_no_saves_can_be_polled(course: Path) -> None:
     with in_terminal("watch", course=course, WATCHFILES_FORCE_POLLING="1") as (terminal, _):
         terminal.wait_for(*READY)
@@ -111,6 +114,7 @@ def test_a_folder_that_tells_of_no_saves_can_be_polled(course: Path) -> None:
         terminal.wait_for(*PASSED)
 
 
+@pytest.mark.full("terminal sessions")
 def test_a_step_that_is_a_link_is_checked_when_its_target_is_saved(
     course: Path, tmp_path: Path
 ) -> None:
@@ -131,6 +135,7 @@ def test_a_step_that_is_a_link_is_checked_when_its_target_is_saved(
         terminal.wait_for(*READY)
 
 
+@pytest.mark.full("terminal sessions")
 def test_a_step_is_checked_when_one_that_it_uses_is_saved_and_no_other(course: Path) -> None:
     step_file(course, 5).write_text(solution_source(5, "steps"))
     with in_terminal("watch", "5", course=course) as (terminal, _):
@@ -142,6 +147,7 @@ def test_a_step_is_checked_when_one_that_it_uses_is_saved_and_no_other(course: P
         assert checks(terminal) == 1
 
 
+@pytest.mark.full("terminal sessions")
 def test_many_saves_in_a_moment_are_one(course: Path) -> None:
     with in_terminal("watch", course=course) as (terminal, _):
         terminal.wait_for(*READY)
@@ -189,6 +195,7 @@ def test_each_key_does_what_it_says(course: Path) -> None:
         assert terminal.settings == before
 
 
+@pytest.mark.full("terminal sessions")
 def test_keys_wait_for_the_check_to_end_but_to_quit_does_not(course: Path) -> None:
     with in_terminal("watch", course=course) as (terminal, child):
         before = terminal.settings
@@ -204,6 +211,7 @@ def test_keys_wait_for_the_check_to_end_but_to_quit_does_not(course: Path) -> No
         wait_until(lambda: not is_alive(process))
 
 
+@pytest.mark.full("terminal sessions")
 def test_before_a_step_has_passed_its_solution_is_shown_after_a_question(course: Path) -> None:
     question = "Step 01 has not passed yet. Show the solution all the same? [y/N]:"
     with in_terminal("watch", course=course, PAGER="cat") as (terminal, _):
@@ -227,6 +235,7 @@ def test_before_a_step_has_passed_its_solution_is_shown_after_a_question(course:
         terminal.wait_for("1 of 12 steps", KEYS)
 
 
+@pytest.mark.full("terminal sessions")
 @pytest.mark.skipif(not shutil.which("less"), reason="there is no less to show pages")
 def test_ctrl_c_in_a_long_solution_is_for_the_pager(course: Path) -> None:
     page = "Space goes on, q leaves"
@@ -248,6 +257,7 @@ def test_ctrl_c_in_a_long_solution_is_for_the_pager(course: Path) -> None:
         assert child.wait(SECONDS) == 0
 
 
+@pytest.mark.full("terminal sessions")
 def test_after_the_last_step_there_is_no_next_one(course: Path) -> None:
     last = BONUS.stop - 1
     for number in range(1, BONUS.stop):
@@ -267,8 +277,13 @@ def test_when_all_steps_have_passed_there_is_nothing_to_watch(
     assert (finished.code, finished.out, finished.err) == (0, "All is done.\n", "")
 
 
-@pytest.mark.parametrize("is_checking", [False, True])
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("is_checking", partly("terminal sessions", [True, False], bool))
+@pytest.mark.parametrize(
+    "how",
+    partly(
+        "terminal sessions", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], signal.SIGINT.__eq__
+    ),
+)
 def test_whatever_ends_it_ends_its_check_and_leaves_the_terminal_as_it_was(
     course: Path, how: signal.Signals, is_checking: bool
 ) -> None:
@@ -289,6 +304,7 @@ def test_whatever_ends_it_ends_its_check_and_leaves_the_terminal_as_it_was(
         wait_until(lambda: process is None or not is_alive(process))
 
 
+@pytest.mark.full("terminal sessions")
 def test_an_error_leaves_the_terminal_as_it_was(course: Path) -> None:
     with in_terminal("watch", "1", course=course) as (terminal, child):
         before = terminal.settings
@@ -311,6 +327,7 @@ def test_what_cannot_be_watched_is_an_error_of_one_line(monkeypatch: pytest.Monk
     assert "WATCHFILES_FORCE_POLLING=1" in line
 
 
+@pytest.mark.full("terminal sessions")
 def test_it_goes_on_after_the_shell_has_stopped_it(course: Path) -> None:
     with in_terminal("watch", course=course) as (terminal, child):
         before = terminal.settings
@@ -324,6 +341,7 @@ def test_it_goes_on_after_the_shell_has_stopped_it(course: Path) -> None:
         terminal.wait_for(f"Step 01 has not passed yet. {KEYS}")
 
 
+@pytest.mark.full("terminal sessions")
 def test_a_terminal_of_another_size_is_no_problem(course: Path) -> None:
     with in_terminal("watch", course=course, NO_COLOR="1") as (terminal, _):
         terminal.wait_for(*READY)
@@ -336,6 +354,7 @@ def test_a_terminal_of_another_size_is_no_problem(course: Path) -> None:
         assert b"\x1b[3" not in terminal.written  # a colour
 
 
+@pytest.mark.full("terminal sessions")
 def test_a_check_elsewhere_at_the_same_time_does_no_harm(course: Path) -> None:
     with in_terminal("watch", course=course) as (terminal, _):
         step_file(course, 1).write_text(SOLVED)
@@ -364,6 +383,7 @@ def test_a_record_is_written_whole_or_not_at_all(
     assert len([*tmp_path.iterdir()]) == 1
 
 
+@pytest.mark.full("terminal sessions")
 def test_where_keys_cannot_be_read_it_says_so_and_goes_on(course: Path) -> None:
     with start_child("watch", course=course) as child:
         try:
