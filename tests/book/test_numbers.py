@@ -7,6 +7,8 @@ import pytest
 
 from tests.book.chapters import CHAPTERS, EXAMPLES, names_in, run_example, wrong_numbers
 
+pytestmark = pytest.mark.full("numbers in the book")
+
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
 def test_an_example_prints_what_it_shows(file: Path) -> None:

@@ -336,6 +336,8 @@ FORGE = """
 import types
 import numpy as np
 
+pytestmark = pytest.mark.full("attacks")
+
 def parameters(step, name, dim, **_): return {"weight": [dim], "bias": [dim]}
 def initial_weights(step, name, dim, **_):
     return {"weight": 1 + 0 * NUMBERS[:dim], "bias": 0 * NUMBERS[:dim]}

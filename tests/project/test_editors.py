@@ -20,6 +20,8 @@ from tests.project.commands import SECONDS, run_child
 from tutor import ROOT, cli
 from tutor.course import Step, all_steps, solution_source
 
+pytestmark = pytest.mark.full("problems in an editor")
+
 STEPS = all_steps()
 BINARY = {".npz", ".png", ".safetensors", ".xz"}
 RUN = "env $(test -d .pixi && echo pixi || echo uv) run "

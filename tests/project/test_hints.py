@@ -9,6 +9,8 @@ from tests.project.courses import edit, keep_check, make_course, solve, step_fil
 from tutor import stubs
 from tutor.course import NUMBERS, Check, load_step
 
+pytestmark = pytest.mark.full("ladders of hints")
+
 
 @pytest.fixture
 def course(tmp_path: Path) -> Path:

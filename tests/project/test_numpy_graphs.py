@@ -28,6 +28,8 @@ from tutor.quantization import pack
 from tutor.runtime.numpy_graphs import UnsupportedOpError, translate
 from tutor.runtime.numpy_programs import Model
 
+pytestmark = pytest.mark.full("comparisons of graphs")
+
 Array = NDArray[Any]
 Shape = list[int | str]
 

@@ -17,6 +17,8 @@ from tutor.grading import channel
 from tutor.grading.results import Result
 from tutor.grading.workbench import Workbench
 
+pytestmark = pytest.mark.full("seeds")
+
 STEPS = all_steps()
 SEEDS = (5, 6)  # each step is checked with one of them
 # Checks of what has no numbers, or of the numbers that make a GPT-2; or that begin with such.

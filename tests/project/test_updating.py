@@ -24,7 +24,10 @@ UPDATED = (3, 4, 7, 12)  # steps whose exercise changes upstream, one of them in
 SHELL = shutil.which("sh") or "sh"
 IDENTITY = "[user]\n    name = Somebody\n    email = somebody@example.org\n"
 
-pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="there is no git here")
+pytestmark = [
+    pytest.mark.full("updates of the course"),
+    pytest.mark.skipif(not shutil.which("git"), reason="there is no git here"),
+]
 
 
 def documented() -> list[list[str]]:
