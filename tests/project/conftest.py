@@ -32,7 +32,6 @@ def pinned_defaults() -> Iterator[None]:
     from max.dtype import DType
     from max.experimental.tensor import default_device, default_dtype
 
-    runtime.trap_interrupts()  # or else MAX is slow, once a test has given Ctrl-C back to Python
     with default_device(CPU()), default_dtype(DType.float32):
         yield
 

@@ -240,24 +240,14 @@ def test_limits_are_those_of_the_grader(isolation: Isolation, tmp_path: Path) ->
 
 # Attacks
 
-# In a quick run, these alone.
-FEW = ("honest", "looks-at-frames", "forges-answers", "kills", "uses-the-network", "sleeps")
-TRIED = [
-    pytest.param(name, marks=[pytest.mark.full("attacks")] * (name not in FEW))
-    for name in ("honest", *HOLDS, *FORWARD)
-]
-
 
 @pytest.fixture(scope="module")
-def together(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Target, dict[str, Grade]]]:
+def together(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Target, dict[str, Grade]]]:
     """What has to hold without namespaces, graded without them."""
     folder = tmp_path_factory.mktemp("together")
     with target(folder / "target") as aim:
-        texts = attacks(aim) | {"honest": RIGHT}
-        tried = ["honest", *HOLDS, *FORWARD] if request.config.getoption("full") else FEW
-        yield aim, grade_all(folder, {name: texts[name] for name in tried}, TOGETHER)
+        texts = {name: attacks(aim)[name] for name in (*HOLDS, *FORWARD)}
+        yield aim, grade_all(folder, texts | {"honest": RIGHT}, TOGETHER)
         assert have_ended(str(folder))
 
 
@@ -283,7 +273,7 @@ ALSO: dict[str, Row] = {"honest": ("passed", 8, ""), "fills-the-disk": ("not sta
 
 
 @sealed
-@pytest.mark.parametrize("name", TRIED)
+@pytest.mark.parametrize("name", ["honest", *HOLDS, *FORWARD])
 def test_an_attack_fails_without_namespaces(
     name: str, together: tuple[Target, dict[str, Grade]]
 ) -> None:
@@ -367,7 +357,6 @@ def forged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Grade]:
     )
 
 
-@pytest.mark.full("attacks")
 @pytest.mark.parametrize("name", HOLD)
 def test_numbers_cannot_be_forged(name: str, forged: dict[str, Grade]) -> None:
     (found,) = forged[name].steps
@@ -405,7 +394,6 @@ def with_a_table() -> str:
     return RIGHT.replace(body, look_up) + f"\n\nANSWERS = {recorder.answers!r}\n"
 
 
-@pytest.mark.full("attacks")
 @pytest.mark.skipif(bool(RUN_SEED), reason="the inputs are not those that everybody sees")
 def test_a_table_of_answers_is_worth_nothing(forged: dict[str, Grade], bench: Workbench) -> None:
     result = Result(load_step(3), "solutions", {})

@@ -132,7 +132,7 @@ def test_numpy_writes_until_max_has_compiled_the_model(cache: Path, tmp_path: Pa
     story = ("generate", "--prompt-tokens", "1,2,3", "--model", str(model), "--greedy")
     environment = {own.CACHE_VARIABLE: str(cache), kernels.VARIABLE: ""}
     first = run_child(*story, environment=environment)
-    assert "NumPy writes while MAX compiles the model in the background" in first.err
+    assert "MAX compiles the model in the background" in first.err
     deadline = time.monotonic() + compiling.SECONDS
     while not list(cache.glob("*/*.mef.xz")):
         assert time.monotonic() < deadline
@@ -163,7 +163,7 @@ from max.experimental.tensor import Tensor
 from tutor.runtime import numpy_kernels
 numpy_kernels.find = lambda name: print(name)
 x = Tensor.from_dlpack(np.ones([2, 3], np.float32))
-print((x + x @ x.T[:, :1]).to_numpy().sum())"""
+print((x @ x.T + x @ x.T).to_numpy().sum())"""
     finished = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
