@@ -272,6 +272,7 @@ def grade_all(folder: Path, texts: dict[str, str], isolation: Isolation) -> dict
 ALSO: dict[str, Row] = {"honest": ("passed", 8, ""), "fills-the-disk": ("not started", 0, "")}
 
 
+@pytest.mark.full("attacks")
 @sealed
 @pytest.mark.parametrize("name", ["honest", *HOLDS, *FORWARD])
 def test_an_attack_fails_without_namespaces(
@@ -282,6 +283,7 @@ def test_an_attack_fails_without_namespaces(
     assert not any(SUCCESS in check.explanation for check in found.checks)
 
 
+@pytest.mark.full("attacks")
 @sealed
 def test_nobody_is_harmed_without_namespaces(together: tuple[Target, dict[str, Grade]]) -> None:
     time.sleep(1)  # for what would have been left behind
@@ -326,8 +328,6 @@ FORGE = """
 import types
 import numpy as np
 
-pytestmark = pytest.mark.full("attacks")
-
 def parameters(step, name, dim, **_): return {"weight": [dim], "bias": [dim]}
 def initial_weights(step, name, dim, **_):
     return {"weight": 1 + 0 * NUMBERS[:dim], "bias": 0 * NUMBERS[:dim]}
@@ -357,6 +357,7 @@ def forged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Grade]:
     )
 
 
+@pytest.mark.full("attacks")
 @pytest.mark.parametrize("name", HOLD)
 def test_numbers_cannot_be_forged(name: str, forged: dict[str, Grade]) -> None:
     (found,) = forged[name].steps
@@ -394,6 +395,7 @@ def with_a_table() -> str:
     return RIGHT.replace(body, look_up) + f"\n\nANSWERS = {recorder.answers!r}\n"
 
 
+@pytest.mark.full("attacks")
 @pytest.mark.skipif(bool(RUN_SEED), reason="the inputs are not those that everybody sees")
 def test_a_table_of_answers_is_worth_nothing(forged: dict[str, Grade], bench: Workbench) -> None:
     result = Result(load_step(3), "solutions", {})

@@ -346,7 +346,7 @@ PACKED: dict[str, Write] = {
 
 of_each_class = pytest.mark.parametrize(
     "graded",
-    [pytest.param(n, marks=[pytest.mark.full("classes")] * (n != QUICK)) for n in PLANS],
+    [pytest.param(n, marks=[pytest.mark.full("ways to grade")] * (n != QUICK)) for n in PLANS],
     indirect=True,
 )
 

@@ -20,7 +20,7 @@ from tests.project.commands import SECONDS, run_child
 from tutor import ROOT, cli
 from tutor.course import Step, all_steps, solution_source
 
-pytestmark = pytest.mark.full("problems in an editor")
+pytestmark = pytest.mark.full("commands in odd situations")
 
 STEPS = all_steps()
 BINARY = {".npz", ".png", ".safetensors", ".xz"}

@@ -9,7 +9,7 @@ from tests.project.courses import edit, keep_check, make_course, solve, step_fil
 from tutor import stubs
 from tutor.course import NUMBERS, Check, load_step
 
-pytestmark = pytest.mark.full("ladders of hints")
+pytestmark = pytest.mark.full("commands in odd situations")
 
 
 @pytest.fixture

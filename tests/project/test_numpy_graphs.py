@@ -28,7 +28,7 @@ from tutor.quantization import pack
 from tutor.runtime.numpy_graphs import UnsupportedOpError, translate
 from tutor.runtime.numpy_programs import Model
 
-pytestmark = pytest.mark.full("comparisons of graphs")
+pytestmark = pytest.mark.full("comparisons of NumPy with MAX")
 
 Array = NDArray[Any]
 Shape = list[int | str]

@@ -12,7 +12,7 @@ import pytest
 from tests.kernel_inputs import Array, arrays, buffer
 from tutor.runtime import eager, kernels, numpy_kernels
 
-pytestmark = pytest.mark.full("comparisons of kernels")
+pytestmark = pytest.mark.full("comparisons of NumPy with MAX")
 
 NAMES = 745  # in all families
 

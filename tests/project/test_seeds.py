@@ -17,7 +17,7 @@ from tutor.grading import channel
 from tutor.grading.results import Result
 from tutor.grading.workbench import Workbench
 
-pytestmark = pytest.mark.full("seeds")
+pytestmark = pytest.mark.full("mistakes with another seed")
 
 STEPS = all_steps()
 SEEDS = (5, 6)  # each step is checked with one of them

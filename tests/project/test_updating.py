@@ -16,7 +16,7 @@ from tests.project.tiers import partly
 from tutor import ROOT
 from tutor.course import BONUS, NUMBERS, file_name, solution_source
 
-KIND = "updates by git"
+KIND = "updates of the course"
 CHAPTER = ROOT / "book" / "src" / "setup.md"
 COPIED = ("steps", "solutions", "tutor")
 EDITED = (1, 3, 7)  # steps that the learner has worked at
@@ -24,10 +24,7 @@ UPDATED = (3, 4, 7, 12)  # steps whose exercise changes upstream, one of them in
 SHELL = shutil.which("sh") or "sh"
 IDENTITY = "[user]\n    name = Somebody\n    email = somebody@example.org\n"
 
-pytestmark = [
-    pytest.mark.full("updates of the course"),
-    pytest.mark.skipif(not shutil.which("git"), reason="there is no git here"),
-]
+pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="there is no git here")
 
 
 def documented() -> list[list[str]]:
