@@ -100,6 +100,7 @@ def test_a_hostile_submission_is_read_or_refused(name: str, tmp_path: Path) -> N
     assert not list((tmp_path / "left").iterdir())
 
 
+@pytest.mark.full("attacks")
 def test_reading_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(entries, "MOST_SECONDS", 1)
     hostile.header_bomb(tmp_path / "eve")
@@ -362,7 +363,7 @@ def forged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Grade]:
 def test_numbers_cannot_be_forged(name: str, forged: dict[str, Grade]) -> None:
     (found,) = forged[name].steps
     gained = {check.check: check.points for check in found.checks if check.points}
-    assert gained.items() <= FORGEABLE.items()
+    assert gained == FORGEABLE  # with less, nothing would have been forged
 
 
 class Recorder(Workbench):

@@ -123,6 +123,7 @@ def test_a_folder_may_have_any_name(name: str, tmp_path: Path) -> None:
     assert_refused(finished, " ".join(name.split()), "config.json")
 
 
+@pytest.mark.full("commands in odd situations")
 def test_without_network_a_hub_name_is_refused_at_once(tmp_path: Path) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # and nobody listens

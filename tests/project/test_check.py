@@ -19,6 +19,7 @@ from rich.console import Console
 
 from tests.project.commands import SECONDS as SECONDS_OF_A_CHILD
 from tests.project.commands import assert_refused, run_child, run_here, start_child
+from tests.project.tiers import partly
 from tutor import ROOT, stubs
 from tutor.course import (
     BONUS,
@@ -35,6 +36,8 @@ from tutor.grading.errors import DiedError, TimedOutError
 from tutor.grading.process import Clock, CodeProcess
 from tutor.grading.results import Result, Verdict
 from tutor.grading.workbench import SECONDS, Workbench
+
+ODD = "commands in odd situations"  # which a quick run leaves out
 
 
 class Lasting(Workbench):
@@ -115,28 +118,30 @@ def test_solved_steps_pass(course: Lasting) -> None:
     assert "reference" not in text
 
 
+IN_FORWARD = [
+    ("import os; os._exit(0)", Verdict.CRASHED, "It ended its process, with exit code 0."),
+    ("raise SystemExit", Verdict.CRASHED, "SystemExit"),
+    ("import ctypes; ctypes.string_at(0)", Verdict.CRASHED, "killed by SIGSEGV"),
+    ("f = lambda: f(); f()", Verdict.CRASHED, "RecursionError"),
+    ("huge = bytearray(10**11)", Verdict.CRASHED, "MemoryError"),
+    (
+        "import numpy; huge = [numpy.empty(10**9, 'b') for _ in range(99)]",
+        Verdict.CRASHED,
+        "MemoryError",
+    ),
+    ("while True: print('x' * 10**6)", Verdict.CRASHED, "File too large"),
+    ("x = x + y", Verdict.CRASHED, "NameError"),
+    ("x = x @ x", Verdict.CRASHED, "MAX cannot build this MatmulOp"),
+    ("return None", Verdict.WRONG, "forward returned None; does it end in a return?"),
+    ("raise NotImplementedError('later')", Verdict.CRASHED, "NotImplementedError: later"),
+    ("import solutions.solution_07", Verdict.CRASHED, "cannot be imported by a step"),
+    ("input('name? ')", Verdict.CRASHED, "EOFError"),
+    ("x = x + 1", Verdict.WRONG, "expected"),
+]
+
+
 @pytest.mark.parametrize(
-    ("line", "verdict", "said"),
-    [
-        ("import os; os._exit(0)", Verdict.CRASHED, "It ended its process, with exit code 0."),
-        ("raise SystemExit", Verdict.CRASHED, "SystemExit"),
-        ("import ctypes; ctypes.string_at(0)", Verdict.CRASHED, "killed by SIGSEGV"),
-        ("f = lambda: f(); f()", Verdict.CRASHED, "RecursionError"),
-        ("huge = bytearray(10**11)", Verdict.CRASHED, "MemoryError"),
-        (
-            "import numpy; huge = [numpy.empty(10**9, 'b') for _ in range(99)]",
-            Verdict.CRASHED,
-            "MemoryError",
-        ),
-        ("while True: print('x' * 10**6)", Verdict.CRASHED, "File too large"),
-        ("x = x + y", Verdict.CRASHED, "NameError"),
-        ("x = x @ x", Verdict.CRASHED, "MAX cannot build this MatmulOp"),
-        ("return None", Verdict.WRONG, "forward returned None; does it end in a return?"),
-        ("raise NotImplementedError('later')", Verdict.CRASHED, "NotImplementedError: later"),
-        ("import solutions.solution_07", Verdict.CRASHED, "cannot be imported by a step"),
-        ("input('name? ')", Verdict.CRASHED, "EOFError"),
-        ("x = x + 1", Verdict.WRONG, "expected"),
-    ],
+    ("line", "verdict", "said"), partly(ODD, IN_FORWARD, IN_FORWARD[::3].__contains__)
 )
 def test_whatever_the_code_does_has_its_verdict(
     course: Lasting, line: str, verdict: Verdict, said: str
@@ -155,7 +160,9 @@ def test_whatever_the_code_does_has_its_verdict(
 
 
 @pytest.mark.parametrize("endless", ["while True: pass", "import time; time.sleep(3600)"])
-@pytest.mark.parametrize("before", ["y = x", "(x + x).to_numpy()"])  # MAX takes some signals
+@pytest.mark.parametrize(
+    "before", partly(ODD, ["y = x", "(x + x).to_numpy()"], "y = x".__eq__)
+)  # MAX takes some signals
 def test_a_time_out_names_the_line_and_what_was_not_reached(
     course: Lasting, before: str, endless: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,18 +186,18 @@ def test_a_time_out_names_the_line_and_what_was_not_reached(
     assert text.count("not reached 0/") == 5
 
 
-@pytest.mark.parametrize(
-    ("text", "verdict", "said"),
-    [
-        ("def forward(:\n", Verdict.CRASHED, "steps/step_07.py, line 1"),
-        ("import does_not_exist\n", Verdict.CRASHED, "ModuleNotFoundError: No module named"),
-        ("from steps.step_02 import no_such_name\n", Verdict.CRASHED, "ImportError"),
-        ("", Verdict.WRONG, "The step defines no GPT2MultiHeadAttention."),
-        ("GPT2MultiHeadAttention = 7\n", Verdict.CRASHED, "TypeError"),
-        ("while True: pass\n", Verdict.TIMED_OUT, "steps/step_07.py, line 1"),
-        ("\0", Verdict.CRASHED, "null bytes"),
-    ],
-)
+TEXTS = [
+    ("def forward(:\n", Verdict.CRASHED, "steps/step_07.py, line 1"),
+    ("import does_not_exist\n", Verdict.CRASHED, "ModuleNotFoundError: No module named"),
+    ("from steps.step_02 import no_such_name\n", Verdict.CRASHED, "ImportError"),
+    ("", Verdict.WRONG, "The step defines no GPT2MultiHeadAttention."),
+    ("GPT2MultiHeadAttention = 7\n", Verdict.CRASHED, "TypeError"),
+    ("while True: pass\n", Verdict.TIMED_OUT, "steps/step_07.py, line 1"),
+    ("\0", Verdict.CRASHED, "null bytes"),
+]
+
+
+@pytest.mark.parametrize(("text", "verdict", "said"), partly(ODD, TEXTS, TEXTS[::3].__contains__))
 def test_a_step_that_cannot_be_loaded_has_its_verdict(
     course: Lasting, text: str, verdict: Verdict, said: str
 ) -> None:
@@ -302,6 +309,7 @@ def test_advice_is_given_on_what_is_right_and_could_be_better(course: Lasting) -
     assert "Advice: h is a plain list" in text
 
 
+@pytest.mark.full("commands in odd situations")
 def test_a_bonus_step_is_checked_as_the_others(course: Lasting) -> None:
     result, text = check(course, BONUS[0])
     assert (result.verdict, result.replaced) == (Verdict.PASSED, {})
@@ -340,6 +348,7 @@ def test_settings_of_pytest_do_not_matter(course: Lasting) -> None:
     assert result.verdict is Verdict.PASSED
 
 
+@pytest.mark.full("commands in odd situations")
 def test_a_reader_that_goes_away_ends_the_check_quietly() -> None:
     with start_child("check", "3", "--tree", "solutions") as child:
         assert child.stdout
@@ -470,7 +479,7 @@ def test_bad_arguments_are_refused_in_one_line(arguments: list[str]) -> None:
     assert_refused(run_here(*arguments), "tutor:")
 
 
-@pytest.mark.parametrize("tree", ["steps", "solutions"])
+@pytest.mark.parametrize("tree", partly(ODD, ["steps", "solutions"], "steps".__eq__))
 def test_plain_pytest_says_the_same(tree: str) -> None:
     finished = run_child("check", "3", "--tree", tree)
     command = [sys.executable, "-m", "pytest", "tests/test_step_03.py", "--tree", tree]

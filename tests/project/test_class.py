@@ -173,7 +173,7 @@ PLANS = {
 }
 # The class that a quick run grades, too, and its learners in that case.
 QUICK = "honest"
-FEW = ("all-right", "crashes-in-03", "half-of-12", "stubs", "empty", "zip", "mistake-07")
+FEW = ("all-right", "half-of-12", "stubs", "empty", "zip", "mistake-07")
 LEARNERS = [
     pytest.param(
         name,

@@ -181,6 +181,7 @@ ALL = [learner("Ada"), learner("Bob")]
 FEW = made.grade("Zoe", stubs(*CORE))
 
 
+@pytest.mark.full("pages in a browser")
 @pytest.mark.parametrize(
     ("grades", "lead"),
     [
@@ -323,6 +324,7 @@ def test_the_same_explanation_stands_there_once(reader: Reader) -> None:
     ]
 
 
+@pytest.mark.full("pages in a browser")
 @pytest.mark.parametrize(
     ("other", "words"),
     [
@@ -352,6 +354,7 @@ def test_the_head_says_how_it_was_graded(reader: Reader) -> None:
         assert words in facts
 
 
+@pytest.mark.full("pages in a browser")
 @pytest.mark.parametrize("grades", [CLASS, [*CLASS, made.hostile()]], ids=["class", "hostile"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_nobody_is_shut_out_and_nothing_is_asked_for(
@@ -477,6 +480,7 @@ def count_pages(page: Page) -> int:
     return len(re.findall(rb"/Type\s*/Page\b", print_to_pdf(page)))
 
 
+@pytest.mark.full("pages in a browser")
 def test_on_paper_each_learner_begins_a_page(reader: Reader) -> None:
     page = reader.open(CLASS)
     everything = count_pages(page)
@@ -486,6 +490,7 @@ def test_on_paper_each_learner_begins_a_page(reader: Reader) -> None:
     assert [int(width) > int(height) for width, height in boxes].count(True) == 1  # the table
 
 
+@pytest.mark.full("pages in a browser")
 def test_on_paper_it_is_light_and_links_are_plain(reader: Reader) -> None:
     page = reader.open(CLASS)
     page.emulate_media(color_scheme="dark", media="print")
@@ -495,6 +500,7 @@ def test_on_paper_it_is_light_and_links_are_plain(reader: Reader) -> None:
     expect(page.get_by_role("navigation")).to_be_hidden()
 
 
+@pytest.mark.full("pages in a browser")
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_tones_are_told_apart_without_colours(
     reader: Reader, scheme: Literal["light", "dark"]
@@ -518,6 +524,7 @@ def contrast(one: float, other: float) -> float:
     return (max(one, other) + 0.05) / (min(one, other) + 0.05)
 
 
+@pytest.mark.full("pages in a browser")
 def test_keys_lead_past_the_head_and_through_the_table(reader: Reader) -> None:
     page = reader.open(CLASS, PHONE)
     skip = page.get_by_role("link", name="Skip to the points")
@@ -534,6 +541,7 @@ def test_keys_lead_past_the_head_and_through_the_table(reader: Reader) -> None:
     expect(table).not_to_have_js_property("scrollLeft", 0)
 
 
+@pytest.mark.full("pages in a browser")
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_the_head_of_the_table_stays_in_sight(reader: Reader, size: ViewportSize) -> None:
     page = reader.open([made.grade(f"Learner {number}") for number in range(200)], size)
@@ -546,6 +554,7 @@ def test_the_head_of_the_table_stays_in_sight(reader: Reader, size: ViewportSize
     expect(page.locator(".map thead th").last).to_be_in_viewport()
 
 
+@pytest.mark.full("pages in a browser")
 def test_a_link_that_has_the_focus_is_not_under_the_head(reader: Reader) -> None:
     page = reader.open([made.grade(f"Learner {number:03}") for number in range(200)])
     page.get_by_role("link", name="Learner 150").first.focus()
@@ -558,6 +567,7 @@ def test_a_link_that_has_the_focus_is_not_under_the_head(reader: Reader) -> None
     assert box["y"] >= head["y"] + head["height"]
 
 
+@pytest.mark.full("pages in a browser")
 @pytest.mark.parametrize(
     "attack",
     [

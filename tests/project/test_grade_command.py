@@ -91,6 +91,7 @@ def test_a_url_is_read_as_git(learner: Path) -> None:
         find(["ssh://host/ada.git"])
 
 
+@pytest.mark.full("ways to grade")
 def test_kernels_go_elsewhere_if_their_folder_cannot_be_written(
     learner: Path, tmp_path: Path
 ) -> None:

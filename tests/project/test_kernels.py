@@ -202,6 +202,7 @@ def test_a_pack_is_tried_once_where_it_was_not_tested(
     assert kernels.choose_pack() == kernels.Choice(kernels.find_pack())
 
 
+@pytest.mark.full("comparisons of NumPy with MAX")
 @needs_pack
 def test_the_trial_passes_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(own.CACHE_VARIABLE, str(tmp_path))

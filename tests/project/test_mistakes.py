@@ -9,7 +9,7 @@ from tutor.grading.results import Verdict
 from tutor.grading.workbench import Workbench
 
 STEPS = all_steps()
-FEW = 3  # mistakes of each step, and variants, that a quick run tries
+FEW = 2  # mistakes of each step, and variants, that a quick run tries
 MISTAKES = [
     pytest.param(
         *(step, mistake),

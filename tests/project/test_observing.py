@@ -112,6 +112,7 @@ def variants(*numbers: int) -> list[Any]:
     ]
 
 
+@pytest.mark.full("looks into models")
 def test_attention_weights_are_those_of_the_equation(engine: Engine, ids: list[int]) -> None:
     assert len(ids) > engine.config.n_embd // engine.config.n_head
     for layer, values in enumerate(by_oracle(engine.model, ids)):
@@ -175,6 +176,7 @@ def test_next_logits_are_those_of_the_last_token(engine: Engine, ids: list[int])
     np.testing.assert_allclose(next_logits(engine.model, ids), logits[0, -1], atol=1e-3)
 
 
+@pytest.mark.full("looks into models")
 @pytest.mark.parametrize("temperature", [1e-308, 0.1, 0.5, 1.0, 1.5, 1e300])
 def test_shares_are_those_that_tokens_are_drawn_with(
     temperature: float, engine: Engine, ids: list[int]

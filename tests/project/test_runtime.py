@@ -97,6 +97,7 @@ numpy_graphs.translate = refuse
 """
 
 
+@pytest.mark.full("comparisons of NumPy with MAX")
 @pytest.mark.parametrize(
     ("computes", "patch", "out", "err"),
     [

@@ -166,6 +166,7 @@ def test_a_save_during_a_check_begins_it_again(course: Path) -> None:
         assert not is_alive(process)
 
 
+@pytest.mark.full("terminal sessions")
 def test_each_key_does_what_it_says(course: Path) -> None:
     hints = load_step(1).checks[0].hints
     with in_terminal("watch", course=course) as (terminal, child):

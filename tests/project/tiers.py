@@ -17,9 +17,15 @@ LONG = ("test_class.py", "test_attacks.py", "test_watch.py", "test_check.py")
 
 
 def partly(kind: str, values: Iterable[Any], is_quick: Callable[[Any], bool]) -> list[Any]:
-    """Parameters of a test, of which a quick run has only the quick ones."""
+    """Parameters of a test, of which a quick run has only the quick ones; a tuple is several."""
     full = pytest.mark.full(kind)
-    return [value if is_quick(value) else pytest.param(value, marks=full) for value in values]
+    given = {True: [], False: [full]}
+    return [
+        pytest.param(
+            *(value if isinstance(value, tuple) else [value]), marks=given[is_quick(value)]
+        )
+        for value in values
+    ]
 
 
 class Tiers:

@@ -1,5 +1,6 @@
 """What a check of a bonus step can ask of the code under check, as in `probes`."""
 
+import contextlib
 import itertools
 import re
 from collections.abc import Callable, Sequence
@@ -37,6 +38,7 @@ from tutor.grading.probes import (
     shapes,
     tensor,
 )
+from tutor.runtime.numpy_graphs import UnsupportedOpError, translate
 
 # Bonus 01
 
@@ -399,7 +401,7 @@ def interpret(
 ) -> Tensor:
     """What a function makes of its inputs in a graph, where it can write to the caches.
 
-    The graph is traced for these very sizes, and interpreted: to compile it would take a minute.
+    The graph is traced for these very sizes, and interpreted: compiling it would take a minute.
     """
     types: list[TensorType | BufferType] = [
         *(TensorType(each.dtype, each.shape, CPU()) for each in inputs),
@@ -464,35 +466,45 @@ def trace_cached_head(step: ModuleType, config: Config, dtype: str) -> list[Any]
     return [layout(each) for each in traced.out_layouts]
 
 
-class InterpretedHead(CompiledCallable[..., Any]):
-    """In place of a compiled head: it takes the same, and notes how many columns are new."""
+class TracedHead(CompiledCallable[..., Any]):
+    """In place of a compiled head: it takes the same, and notes how many columns are new.
+
+    NumPy runs the graph; where it cannot, the head is traced and interpreted for each size.
+    """
 
     def __init__(self, head: Any, *types: TensorType | BufferType) -> None:
         self.head, self.staged = head, head.trace(*types)
         self.in_layouts, self.in_tree = self.staged.in_layouts, self.staged.in_tree
         self.out_layouts, self.out_tree = self.staged.out_layouts, self.staged.out_tree
         self.shown: list[int] = []
+        weights = {name: value.driver_tensor for name, value in head.parameters}
+        self.run: Callable[..., list[Buffer]] = self.interpret
+        with contextlib.suppress(UnsupportedOpError):
+            self.run = translate(self.staged.graph).bind(weights)
+
+    def interpret(self, *buffers: Buffer) -> list[Buffer]:
+        inputs, caches = buffers[:3], buffers[3:]
+        return [interpret(self.head, "GPT2CachedHead.forward", inputs, caches).driver_tensor]
 
     def execute_raw(self, *buffers: Buffer) -> list[Buffer]:
-        inputs, caches = buffers[:3], buffers[3:]
-        self.shown.append(inputs[0].shape[-1])
-        return [interpret(self.head, "GPT2CachedHead.forward", inputs, caches).driver_tensor]
+        self.shown.append(buffers[0].shape[-1])
+        return self.run(*buffers)
 
 
 class RecordedModel:
-    """A CachedModel with an interpreted head, and what came of its calls."""
+    """A CachedModel with a traced head, and what came of its calls."""
 
     def __init__(self, step: ModuleType, config: Config, weights: dict[str, Array]) -> None:
-        self.heads: list[InterpretedHead] = []
+        self.heads: list[TracedHead] = []
         self.logits: list[Array] = []
         model = gpt2(step, config)
         load(model, weights)
 
-        def interpreted(head: Any, *types: Any, **_: object) -> InterpretedHead:
-            self.heads.append(InterpretedHead(head, *types))
+        def traced(head: Any, *types: Any, **_: object) -> TracedHead:
+            self.heads.append(TracedHead(head, *types))
             return self.heads[-1]
 
-        with mock.patch.object(Module, "compile", interpreted):
+        with mock.patch.object(Module, "compile", traced):
             self.model = public(step, "CachedModel")(model)
         self.config = self.model.config
 
