@@ -23,7 +23,7 @@ from rich.table import Table
 from startup import files_in
 
 from tutor import ROOT
-from tutor.course import all_steps, solution_source
+from tutor.course.registry import all_steps, solution_source
 
 TUTOR = [sys.executable, "-c", "from tutor.__main__ import main; main()"]
 COPIED = ("tutor", "tests", "steps", "solutions", "pyproject.toml")

@@ -37,8 +37,8 @@ Generate = Callable[[np.ndarray[Any, Any], int], object]
 
 
 def course(folder: Path, dtype: str = "float32", cache: bool = True) -> Generate:
-    from tutor.generation import load_engine
-    from tutor.loops import Options
+    from tutor.engine.generation import load_engine
+    from tutor.engine.loops import Options
 
     engine = load_engine(str(folder), dtype=dtype, cache=cache)
 

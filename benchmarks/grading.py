@@ -20,8 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tutor import ROOT
-from tutor.classroom import grades
-from tutor.course import CORE, file_name, load_step, solution_source
+from tutor.course.registry import CORE, file_name, load_step, solution_source
+from tutor.grade import grades
 
 
 def main() -> None:

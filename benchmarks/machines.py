@@ -19,7 +19,7 @@ from rich.progress import track
 from rich.table import Table
 from startup import files_in, seconds
 
-from tools.emulate import python_on
+from tools.kernels.emulate import python_on
 from tutor.runtime import kernels
 
 STORY = ["generate", "Once upon a time", "--max-new-tokens", "40", "--seed", "0"]

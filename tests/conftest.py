@@ -5,9 +5,9 @@ The tests of the course itself, in `project/` and `book/`, come in two tiers.
 
 import pytest
 
-from tutor.course import TREES
-from tutor.grading.suite import Suites
-from tutor.grading.workbench import Workbench
+from tutor.check.sandbox.workbench import Workbench
+from tutor.check.suite import Suites
+from tutor.course.registry import TREES
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

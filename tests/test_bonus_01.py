@@ -23,15 +23,15 @@ from tests.samples import (
     sizes,
     varied,
 )
-from tutor.grading.channel import Config
-from tutor.grading.expectations import (
+from tutor.check.expectations import (
     MismatchError,
     expect_alike,
     expect_close,
     expect_equal,
     expect_refusal,
 )
-from tutor.grading.workbench import Workbench
+from tutor.check.sandbox.channel import Config
+from tutor.check.sandbox.workbench import Workbench
 
 GREEDY, SAMPLING = "GPT2GreedyHead", "GPT2SamplingHead"
 # The heads are the same whatever the number of blocks is.

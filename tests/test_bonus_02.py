@@ -18,14 +18,14 @@ from tests.samples import (
     random_weights,
     varied,
 )
-from tutor.grading.expectations import (
+from tutor.check.expectations import (
     expect_alike,
     expect_close,
     expect_entries,
     expect_equal,
     expect_refusals,
 )
-from tutor.grading.workbench import Workbench
+from tutor.check.sandbox.workbench import Workbench
 
 HEAD, STREAM, ROWS = "GPT2BatchHead", "stream_tokens", "generate_batch"
 SMALL, OTHER = (replace(config, n_layer=2) for config in CONFIGS)

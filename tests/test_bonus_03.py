@@ -18,9 +18,9 @@ from tests.samples import (
     random_weights,
     sizes,
 )
-from tutor.grading.channel import Config
-from tutor.grading.expectations import expect_close, expect_equal
-from tutor.grading.workbench import Workbench
+from tutor.check.expectations import expect_close, expect_equal
+from tutor.check.sandbox.channel import Config
+from tutor.check.sandbox.workbench import Workbench
 
 TOLERANCE = 1e-5  # of the largest value: noise 1e-6; the nearest mistake is off by 1e-2
 HIDDEN = -1e9  # as in bonus 02

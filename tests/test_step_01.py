@@ -5,8 +5,8 @@ from functools import partial
 from typing import Any
 
 from tests.samples import varied
-from tutor.grading.expectations import expect_entries, expect_refusals
-from tutor.grading.workbench import Workbench
+from tutor.check.expectations import expect_entries, expect_refusals
+from tutor.check.sandbox.workbench import Workbench
 
 FACTOR = varied(1, range(5, 32), seed=10)
 # Every size differs from the others and from its default.

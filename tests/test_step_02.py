@@ -2,8 +2,8 @@
 
 from tests import oracle
 from tests.samples import varied
-from tutor.grading.expectations import expect_close, expect_equal
-from tutor.grading.workbench import Workbench
+from tutor.check.expectations import expect_close, expect_equal
+from tutor.check.sandbox.workbench import Workbench
 
 EXACT = 0.0  # nothing is computed: a number is 0 or minus infinity
 MORE = varied(0, range(1, 12), seed=11)  # tokens, on top of the usual lengths

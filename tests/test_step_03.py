@@ -4,8 +4,8 @@ import numpy as np
 
 from tests import oracle
 from tests.samples import BATCH, LENGTH, OTHER, SMALL, as_float32, random_array, random_weights
-from tutor.grading.expectations import expect_close, expect_equal, expect_parameters
-from tutor.grading.workbench import Workbench
+from tutor.check.expectations import expect_close, expect_equal, expect_parameters
+from tutor.check.sandbox.workbench import Workbench
 
 NAME = "LayerNorm"
 DIM, OTHER_DIM = SMALL.n_embd, OTHER.n_embd

@@ -15,9 +15,9 @@ from tests.samples import (
     random_weights,
     varied,
 )
-from tutor.grading.channel import Config
-from tutor.grading.expectations import expect_close, expect_equal, expect_parameters
-from tutor.grading.workbench import Workbench
+from tutor.check.expectations import expect_close, expect_equal, expect_parameters
+from tutor.check.sandbox.channel import Config
+from tutor.check.sandbox.workbench import Workbench
 
 NAME = "GPT2MLP"
 TOLERANCE = 1e-5  # of the largest value: noise 4e-7; GELU by the error function is off by 1e-4

@@ -1,9 +1,9 @@
 """Step 05, token embeddings: the table, its rows, and symbolic lengths."""
 
 from tests.samples import BATCH, CONFIGS, LENGTH, OTHER, random_tokens, random_weights
-from tutor.grading.channel import Config
-from tutor.grading.expectations import expect_close, expect_equal, expect_parameters
-from tutor.grading.workbench import Workbench
+from tutor.check.expectations import expect_close, expect_equal, expect_parameters
+from tutor.check.sandbox.channel import Config
+from tutor.check.sandbox.workbench import Workbench
 
 NAME = "GPT2Embeddings"
 TOLERANCE = 1e-6  # of the largest value: a look-up is exact, and so is a product with ones

@@ -4,9 +4,9 @@ import numpy as np
 
 from tests import oracle
 from tests.samples import CONFIGS, OTHER, random_weights
-from tutor.grading.channel import Config
-from tutor.grading.expectations import expect_close, expect_equal, expect_parameters
-from tutor.grading.workbench import Workbench
+from tutor.check.expectations import expect_close, expect_equal, expect_parameters
+from tutor.check.sandbox.channel import Config
+from tutor.check.sandbox.workbench import Workbench
 
 NAME = "GPT2PositionEmbeddings"
 EXACT = 0.0  # numbers are only copied

@@ -12,9 +12,9 @@ from tests.samples import (
     random_array,
     random_weights,
 )
-from tutor.grading.channel import Config
-from tutor.grading.expectations import expect_close, expect_equal, expect_parameters
-from tutor.grading.workbench import Workbench
+from tutor.check.expectations import expect_close, expect_equal, expect_parameters
+from tutor.check.sandbox.channel import Config
+from tutor.check.sandbox.workbench import Workbench
 
 NAME = "GPT2Block"
 TOLERANCE = 1e-5  # of the largest value: noise 5e-7; the epsilon of the other size is off by 1e-2

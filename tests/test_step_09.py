@@ -16,14 +16,9 @@ from tests.samples import (
     random_weights,
     sizes,
 )
-from tutor.grading.channel import Config
-from tutor.grading.expectations import (
-    AdviceWarning,
-    expect_close,
-    expect_equal,
-    expect_parameters,
-)
-from tutor.grading.workbench import Workbench
+from tutor.check.expectations import AdviceWarning, expect_close, expect_equal, expect_parameters
+from tutor.check.sandbox.channel import Config
+from tutor.check.sandbox.workbench import Workbench
 
 NAME = "MaxGPT2Model"
 PLAIN_LIST = (

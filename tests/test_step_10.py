@@ -14,14 +14,14 @@ from tests.samples import (
     random_weights,
     sizes,
 )
-from tutor.grading.expectations import (
+from tutor.check.expectations import (
     expect_close,
     expect_entries,
     expect_equal,
     expect_moved,
     expect_parameters,
 )
-from tutor.grading.workbench import Workbench
+from tutor.check.sandbox.workbench import Workbench
 
 NAME = "MaxGPT2LMHeadModel"
 # The head is the same whatever the number of blocks is.

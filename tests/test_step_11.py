@@ -23,8 +23,7 @@ from tests.samples import (
     sizes,
     varied,
 )
-from tutor.grading.channel import Config
-from tutor.grading.expectations import (
+from tutor.check.expectations import (
     Array,
     MismatchError,
     expect_close,
@@ -33,7 +32,8 @@ from tutor.grading.expectations import (
     expect_refusal,
     expect_refusals,
 )
-from tutor.grading.workbench import Workbench
+from tutor.check.sandbox.channel import Config
+from tutor.check.sandbox.workbench import Workbench
 
 SMALL, OTHER = [replace(config, n_layer=1) for config in CONFIGS]
 TWO_BLOCKS = replace(SMALL, n_layer=2)

@@ -23,14 +23,14 @@ from tests.samples import (
     sizes,
     varied,
 )
-from tutor.grading.expectations import (
+from tutor.check.expectations import (
     MismatchError,
     expect_alike,
     expect_close,
     expect_equal,
     expect_refusal,
 )
-from tutor.grading.workbench import Workbench
+from tutor.check.sandbox.workbench import Workbench
 
 NEXT, TOKENS = "generate_next_token", "generate_tokens"
 GREEDY: tuple[dict[str, Any], ...] = ({"do_sample": False}, {"temperature": 0})

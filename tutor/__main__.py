@@ -1,6 +1,6 @@
 """Starts the `tutor` command, so that Ctrl-C ends it from the first moment on."""
 
-from tutor import interrupts
+from tutor.terminal import interrupts
 
 
 def main() -> None:

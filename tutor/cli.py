@@ -1,7 +1,5 @@
 """The `tutor` command. Each command parses, calls one function, and prints."""
 
-import contextlib
-import io
 import os
 import sys
 from collections.abc import Callable
@@ -12,8 +10,12 @@ from typing import Any, Literal
 import click
 from click.shell_completion import CompletionItem, shell_complete
 
-from tutor import ROOT, course
+from tutor import ROOT
+from tutor.course.names import TREES, find_name, find_names, in_order
+from tutor.course.registry import Step, all_steps, load_step
+from tutor.course.tracks import STEPS, TRACKS, find_track
 from tutor.errors import EnvironmentBrokenError, InputError
+from tutor.terminal.exits import discard_output, fail, run
 
 DTYPES = ("float32", "q4_0")
 COMPLETE = "_TUTOR_COMPLETE"  # set by a shell that asks how a line can go on
@@ -26,7 +28,7 @@ def complete_file(_: click.Context, __: click.Parameter, incomplete: str) -> lis
 
 def tree_option(default: str, said: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """The option --tree, which a command takes."""
-    return click.option("--tree", type=click.Choice(course.TREES), default=default, help=said)
+    return click.option("--tree", type=click.Choice(TREES), default=default, help=said)
 
 
 @click.group(
@@ -42,8 +44,8 @@ def app(context: click.Context) -> None:
             "this tutor is not installed from a clone of the course; there, run `uv run tutor`"
         )
     if context.invoked_subcommand is None:
-        from tutor import progress
-        from tutor.console import OpenConsole
+        from tutor.learn import progress
+        from tutor.terminal.console import OpenConsole
 
         OpenConsole(highlight=False).print(progress.welcome(progress.standings()))
 
@@ -131,11 +133,12 @@ def generate(
     tree: str,
 ) -> None:
     """Write on from PROMPT, or from "Once upon a time"; - reads it from standard input."""
-    from tutor import writing
-    from tutor.loops import Options
+    from tutor.engine.loops import Options
+    from tutor.engine.start import compile_engine, start_engine
+    from tutor.generate import prompts, writing
 
     options = Options(max_new_tokens, 0 if greedy else temperature, top_k, top_p, stop_at_eos)
-    prompts = writing.find_prompts(
+    given = prompts.find_prompts(
         {
             "PROMPT": prompt,
             "--prompt": prompt_option,
@@ -150,15 +153,15 @@ def generate(
         "dtype": dtype,
         "cache": not no_cache,
     }
-    engine = writing.start_engine(**choice)
+    engine = start_engine(**choice)
     wanted, refused = writing.plan(
-        engine, prompts, num_samples, seed, greedy=options.temperature == 0
+        engine, given, num_samples, seed, greedy=options.temperature == 0
     )
     for line in refused:
         fail(f"{batch_file}, {line}")
     engine.check(options)
     if wanted:
-        writing.compile_engine(engine, **choice)
+        compile_engine(engine, **choice)
         as_json = output == "json" or batch_file is not None
         try:
             writing.write(engine, wanted, options, as_json=as_json)
@@ -168,19 +171,19 @@ def generate(
         raise click.exceptions.Exit(1)
 
 
-class StepNumber(click.ParamType["int"]):
-    """A step as people name it: 7, 07, s07; b1, b01."""
+class StepName(click.ParamType["Step"]):
+    """A step as people name it: 7, 07, s07; e1, e01."""
 
     name = "step"
 
     def convert(
-        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        number = course.find_number(str(value))
-        if not number:
-            bonus = ", ".join(map(course.short_name, course.BONUS))
-            self.fail(f"{value!r} is no step; they are 1 to {course.CORE[-1]}, {bonus}", param, ctx)
-        return number
+        self, value: str | Step, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Step:
+        name = find_name(value) if isinstance(value, str) else value
+        if not name:
+            ranges = [f"{steps[0].short} to {steps[-1].short}" for steps in map(all_steps, TRACKS)]
+            self.fail(f"{value!r} is no step; they are {', '.join(ranges)}", param, ctx)
+        return load_step(name)
 
     def shell_complete(
         self,
@@ -189,9 +192,10 @@ class StepNumber(click.ParamType["int"]):
         incomplete: str,
     ) -> list[CompletionItem]:
         """The steps that begin like this, each by its shortest name that does."""
-        steps = course.all_steps()
-        for names in ("short", "task", "name"):
-            items = [CompletionItem(getattr(step, names), help=step.title) for step in steps]
+        for spelling in ("short", "task", "name"):
+            items = [
+                CompletionItem(getattr(step, spelling), help=step.title) for step in all_steps()
+            ]
             if found := [item for item in items if item.value.startswith(incomplete)]:
                 return found
         return []
@@ -202,13 +206,15 @@ class StepNumber(click.ParamType["int"]):
 Examples:
   tutor check 7
   tutor check 7 8 --tree solutions
-  tutor check b1
+  tutor check e1
   tutor check --all
+  tutor check --track engine
 """
 )
-@click.argument("steps", nargs=-1, type=StepNumber(), metavar="N [M …]")
+@click.argument("steps", nargs=-1, type=StepName(), metavar="N [M …]")
+@click.option("--all", "every", is_flag=True, help="Check the twelve steps.")
 @click.option(
-    "--all", "every", is_flag=True, help="Check the twelve steps, without the bonus ones."
+    "--track", type=click.Choice([track.name for track in TRACKS]), help="Check a whole track."
 )
 @tree_option("steps", "Whose code is checked: yours or the reference.")
 @click.option(
@@ -217,13 +223,14 @@ Examples:
     default=60,
     help="Seconds that a step may take.",
 )
-def check(steps: tuple[int, ...], every: bool, tree: str, timeout: int) -> None:
+def check(steps: tuple[Step, ...], every: bool, track: str | None, tree: str, timeout: int) -> None:
     """Check steps: what is right, what is wrong, and which mistake it is."""
-    if bool(steps) == every:
-        raise InputError("name the steps to check, as in tutor check 7, or give --all")
-    from tutor.grading.check import check_steps
+    if [bool(steps), every, bool(track)].count(True) != 1:
+        raise InputError("name the steps to check, as in tutor check 7, or give --all or --track")
+    from tutor.check.run import check_steps
 
-    verdicts = check_steps(course.CORE if every else sorted(set(steps)), tree, timeout)
+    chosen = in_order({*steps}) if steps else all_steps(find_track(track) if track else STEPS)
+    verdicts = check_steps(chosen, tree, timeout)
     if "environment broken" in verdicts:
         raise click.exceptions.Exit(3)
     if set(verdicts) != {"passed"}:
@@ -247,9 +254,9 @@ Run it again to go on after an interruption: what is graded already is kept.
     "--deps",
     type=click.Choice(["reference", "own"]),
     default="reference",
-    help="What each step runs on: the reference's earlier steps or the learner's.",
+    help="What each step runs on: the reference's other steps or the learner's.",
 )
-@click.option("--steps", "wanted", default="1-12", help="Which steps, as in 3,7-9 or 1-12,b1-b3.")
+@click.option("--steps", "wanted", default="1-12", help="Which steps, as in 3,7-9 or 1-12,e1-e3.")
 @click.option(
     "--jobs",
     type=click.IntRange(1, 1024),
@@ -302,8 +309,9 @@ def grade(
     """
     if bool(paths) == bool(bundle):
         raise InputError("name the submissions, as in tutor grade submissions/")
-    from tutor.classroom import bundles, grading
-    from tutor.classroom.submissions import find
+    from tutor.grade import bundles
+    from tutor.grade import run as grading
+    from tutor.grade.submissions.find import find
 
     if bundle:
         click.echo(bundles.gradescope(output, wanted, deps, seed, timeout, memory))
@@ -311,8 +319,8 @@ def grade(
     if merge:
         found = grading.merge(map(Path, paths), output)
     else:
-        sources, numbers = find(paths), course.find_numbers(wanted)
-        order = grading.make_order(output, numbers, deps, seed, timeout, memory)
+        sources, names = find(paths), find_names(wanted)
+        order = grading.make_order(output, names, deps, seed, timeout, memory)
         found = grading.grade_class(order, sources, jobs)
     verdicts = {step.verdict for each in found for step in each.steps}
     if "environment broken" in verdicts:
@@ -339,10 +347,10 @@ Examples:
 Where a save goes unnoticed, as on some network folders: WATCHFILES_FORCE_POLLING=1 tutor watch
 """
 )
-@click.argument("step", required=False, type=StepNumber(), metavar="[N]")
-def watch(step: int | None) -> None:
+@click.argument("step", required=False, type=StepName(), metavar="[N]")
+def watch(step: Step | None) -> None:
     """Check step N, or the current one, again whenever it is saved."""
-    from tutor.watch import watch
+    from tutor.learn.watch import watch
 
     watch(step)
 
@@ -356,8 +364,8 @@ Examples:
 )
 def progress() -> None:
     """Show what the last checks said of each step, and what comes next."""
-    from tutor import progress
-    from tutor.console import OpenConsole
+    from tutor.learn import progress
+    from tutor.terminal.console import OpenConsole
 
     OpenConsole(highlight=False).print(progress.overview(progress.standings()))
 
@@ -369,16 +377,16 @@ Examples:
   tutor hint 7
 """
 )
-@click.argument("step", required=False, type=StepNumber(), metavar="[N]")
-def hint(step: int | None) -> None:
+@click.argument("step", required=False, type=StepName(), metavar="[N]")
+def hint(step: Step | None) -> None:
     """Give the next hint for what failed first in step N, or in the current one.
 
     There are three for each check. The last one is nearly the code.
     """
     from rich.text import Text
 
-    from tutor import hints
-    from tutor.console import OpenConsole
+    from tutor.learn import hints
+    from tutor.terminal.console import OpenConsole
 
     OpenConsole().print(Text(hints.tell(step)))
 
@@ -390,17 +398,18 @@ Examples:
   tutor solution 7 --yes > difference.txt
 """
 )
-@click.argument("step", type=StepNumber(), metavar="N")
+@click.argument("step", type=StepName(), metavar="N")
 @click.option("--yes", "-y", is_flag=True, help="Show it without a question, passed or not.")
-def solution(step: int, yes: bool) -> None:
+def solution(step: Step, yes: bool) -> None:
     """Show your step N beside the reference, and where they differ.
 
     If the step has not passed yet, it asks first, and `tutor progress` tells that you have looked.
     """
-    from tutor import comparison, progress, records
-    from tutor.console import OpenConsole, page
+    from tutor.learn import progress, records
+    from tutor.learn import solution as comparison
+    from tutor.terminal.console import OpenConsole, page
 
-    here = progress.standing(course.load_step(step))
+    here = progress.standing(step)
     if here.verdict != "passed" and not here.was_opened:
         name = f"{here.step.label.capitalize()} has not passed yet"
         can_answer = sys.stdin and sys.stdin.isatty()
@@ -421,17 +430,16 @@ Examples:
   tutor reset 7 --undo
 """
 )
-@click.argument("step", type=StepNumber(), metavar="N")
+@click.argument("step", type=StepName(), metavar="N")
 @click.option("--undo", is_flag=True, help="Bring back what was saved last.")
-def reset(step: int, undo: bool) -> None:
+def reset(step: Step, undo: bool) -> None:
     """Make step N the exercise that it was; your file is saved first.
 
     It is kept in .tutor/saved, under a name with the time.
     """
-    from tutor import keeping
+    from tutor.learn import reset
 
-    tell = keeping.undo if undo else keeping.reset
-    click.echo(tell(course.load_step(step)))
+    click.echo(reset.undo(step) if undo else reset.reset(step))
 
 
 @app.group(
@@ -487,7 +495,7 @@ Examples:
 @picture
 def attention(text: str, layer: int | None, head: int | None, **options: Any) -> None:
     """Show how much each token of TEXT takes from the ones before it."""
-    from tutor.showing import show_attention
+    from tutor.show.attention import show_attention
 
     show_attention(text, layer, head, **options)
 
@@ -521,7 +529,7 @@ Examples:
 @picture
 def next_token(text: str, temperatures: tuple[float, ...], top: int, **options: Any) -> None:
     """Show which tokens may follow TEXT, and how likely each is."""
-    from tutor.showing import show_next
+    from tutor.show.next_token import show_next
 
     show_next(text, temperatures, top, **options)
 
@@ -534,15 +542,15 @@ Examples:
   tutor show shapes 10 --model models/fairy-tales --output shapes.svg
 """
 )
-@click.argument("step", type=StepNumber(), metavar="N")
+@click.argument("step", type=StepName(), metavar="N")
 @picture
-def shapes(step: int, **options: Any) -> None:
+def shapes(step: Step, **options: Any) -> None:
     """Show the shapes on the way through step N.
 
     They have the sizes of GPT-2 small, unless there is a --model; where a step needs weights, those
     of the bundled model.
     """
-    from tutor.showing import show_shapes
+    from tutor.show.shapes import show_shapes
 
     show_shapes(step, **options)
 
@@ -584,57 +592,4 @@ def main() -> None:
     """Run the command, or tell a shell that asks how a line can go on."""
     if wanted := os.environ.get(COMPLETE):
         sys.exit(shell_complete(app, {}, "tutor", COMPLETE, wanted))
-    sys.exit(run())
-
-
-def run() -> int:
-    """Run the command; errors are one line, and the exit code says of which kind."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
-    try:
-        with app.make_context("tutor", sys.argv[1:]) as context:
-            app.invoke(context)
-        code = 0
-    except click.exceptions.Exit as finished:
-        code = finished.exit_code
-    except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "tutor"
-        code = fail(f"{error.format_message().rstrip('.')}; see {command} --help")
-    except InputError as error:
-        code = fail(str(error))
-    except EnvironmentBrokenError as error:
-        code = fail(str(error), code=3)
-    except click.Abort:  # where a question was asked
-        click.echo(err=True)
-        code = 130
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "max":
-            raise
-        code = fail("MAX is not installed; `tutor doctor` tells what is missing", code=3)
-    except OSError as error:
-        code = fail_to_write(error)
-    return code
-
-
-def fail_to_write(error: OSError) -> int:
-    """Say which file cannot be used, or why the output cannot; a reader may go away, as `head`."""
-    if error.filename:
-        return fail(
-            f"{error.filename} cannot be used: {error.strerror}; check its name, rights and disk"
-        )
-    discard_output()
-    if isinstance(error, BrokenPipeError):
-        return 0
-    return fail(f"the output cannot be written: {error.strerror}; make room")
-
-
-def discard_output() -> None:
-    """Let Python write what it still holds to nowhere; at exit it would fail once more."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def fail(message: str, code: int = 2) -> int:
-    """Print an error in one line, whatever is in the names that it mentions."""
-    click.echo(f"tutor: {' '.join(message.split())}", err=True)
-    return code
+    sys.exit(run(app, sys.argv[1:]))

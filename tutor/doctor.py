@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from tutor import checkpoint
+from tutor.check.sandbox.isolation import find_bubblewrap
+from tutor.engine import checkpoint
 from tutor.errors import EnvironmentBrokenError, InputError
-from tutor.grading.isolation import find_bubblewrap
 from tutor.runtime import kernels, own
 
 NEEDED_PYTHON = (3, 11)
@@ -43,7 +43,7 @@ def compile_kernels() -> None:
     """Have MAX compile on this machine, unless a pack fits; says how long that takes."""
     from rich.console import Console
 
-    from tutor import compiling
+    from tutor.engine import compiling
 
     console = Console(stderr=True, highlight=False)
     if kernels.choose_pack().pack:

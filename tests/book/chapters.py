@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from tutor import ROOT, course
+from tutor import ROOT
+from tutor.course import registry as course
 
 BOOK = ROOT / "book"
 CHAPTERS = sorted(path for path in (BOOK / "src").glob("*.md") if path.stem != "SUMMARY")

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.book.chapters import BOOK
-from tutor.course import find_number, load_step
+from tutor.course.registry import find_number, load_step
 
 SECTION = (
     (BOOK / "src" / "instructors.md")

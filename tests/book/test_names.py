@@ -11,7 +11,7 @@ import pytest
 from tests.book.chapters import BOOK, CHAPTERS
 from tutor import ROOT
 from tutor.cli import app
-from tutor.course import Step, all_steps
+from tutor.course.registry import Step, all_steps
 
 STEPS = all_steps()
 PIXI_TASKS = tomllib.loads((ROOT / "pixi.toml").read_text())["tasks"]

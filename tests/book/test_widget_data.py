@@ -16,8 +16,8 @@ from safetensors.numpy import load_file
 from solutions.bonus_02 import Sampling, probabilities
 from tests import oracle
 from tutor import ROOT
-from tutor.checkpoint import BUNDLED_MODEL, read_config
-from tutor.loading import Tokenizer
+from tutor.engine.checkpoint import BUNDLED_MODEL, read_config
+from tutor.engine.trees import Tokenizer
 
 BOOK = ROOT / "book"
 DATA, FALLBACKS = BOOK / "src" / "data", BOOK / "fallbacks"

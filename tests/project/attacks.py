@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tutor import stubs
-from tutor.course import solution_source
+from tutor.course import stubs
+from tutor.course.registry import solution_source
 
 SUCCESS = "BREACHED"  # what an attack prints when it succeeds
 BOUND = 40  # seconds after which whatever goes on ends by itself
@@ -149,7 +149,7 @@ def until(seconds=BOUND):
 # What looks for the answers. Only namespaces keep it from files.
 READS = {
     "imports-the-solution": """
-        for name in ("solutions.solution_03", "solutions", "tutor.course", "tutor.stubs"):
+        for name in ("solutions.solution_03", "solutions", "tutor.course", "tutor.course.stubs"):
             try:
                 module = importlib.import_module(name)
             except ImportError:
@@ -171,7 +171,7 @@ READS = {
         sys.meta_path[:] = [PathFinder]
         sys.path.insert(0, str(Path(tutor.__file__).parents[1]))
         importlib.invalidate_caches()
-        for name in ("solutions.solution_03", "tests.oracle", "tutor.classroom.marking"):
+        for name in ("solutions.solution_03", "tests.oracle", "tutor.grade.marking"):
             try:
                 module = importlib.import_module(name)
             except ImportError:
@@ -331,7 +331,7 @@ HOLDS = {
         np.testing.assert_allclose = lambda *_, **__: None
         """,
     "patches-what-observes": """
-        for name in ("tutor.grading.probes", "tutor.grading.channel", "tutor.grading.worker"):
+        for name in ("tutor.check.probes.base", "tutor.check.sandbox.channel", "tutor.check.sandbox.worker"):
             if name in sys.modules:
                 breached(name)
             try:
@@ -361,7 +361,7 @@ HOLDS = {
     "replaces-modules": """
         import types
         for name in ("tests", "tests.oracle", "tests.test_step_03", "solutions", "pytest",
-                     "tutor.grading", "tutor.grading.probes", "tutor.grading.expectations"):
+                     "tutor.grading", "tutor.check.probes.base", "tutor.check.expectations"):
             sys.modules[name] = types.ModuleType(name)
             sys.modules[name].layer_norm = lambda weights, x, epsilon: 0 * x
         fake = types.SimpleNamespace(LayerNorm=lambda *_, **__: None, __file__=__file__)

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tutor import runtime, writing
-from tutor.generation import Engine, load_engine
-from tutor.grading import diagnosis
-from tutor.grading.workbench import Workbench
+from tutor import runtime
+from tutor.check import diagnosis
+from tutor.check.sandbox.workbench import Workbench
+from tutor.engine.generation import Engine, load_engine
+from tutor.generate import writing
 
 MOST_USES = 500  # of a process: what MAX has staged stays in its memory, which is limited
 SECONDS = 600.0  # that a step may take: no test here waits for a clock, and none depends on one

@@ -6,8 +6,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from tutor import ROOT, records, stubs
-from tutor.course import NUMBERS, file_name, load_step, solution_source, step_name
+from tutor import ROOT
+from tutor.course import stubs
+from tutor.course.registry import NUMBERS, file_name, load_step, solution_source, step_name
+from tutor.learn import records
 
 
 def make_course(folder: Path) -> Path:

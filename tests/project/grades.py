@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from tutor.classroom.grades import CheckGrade, Grade, StepGrade, Verdict
-from tutor.course import CORE, load_step
+from tutor.course.registry import CORE, load_step
+from tutor.grade.grades import CheckGrade, Grade, StepGrade, Verdict
 
 VERDICTS: list[Verdict] = [
     "environment broken",

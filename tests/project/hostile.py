@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from tutor import ROOT
-from tutor.course import solution_source
+from tutor.course.registry import solution_source
 
 Write = Callable[[Path], None]  # a submission of this name, to which an archive adds its suffix
 

@@ -7,10 +7,10 @@ from types import ModuleType
 from typing import Any
 
 from tutor import ROOT
-from tutor.course import Step
-from tutor.grading.diagnosis import Test, diagnose, failure
-from tutor.grading.results import Outcome, Result
-from tutor.grading.workbench import Workbench
+from tutor.check.diagnosis import Test, diagnose, failure
+from tutor.check.results import Outcome, Result
+from tutor.check.sandbox.workbench import Workbench
+from tutor.course.registry import Step
 
 VARIANTS = ROOT / "tests" / "variants"
 

@@ -32,19 +32,20 @@ from tests.project.attacks import (
 from tests.project.hostile import HONEST, RIGHT, THIRD
 from tests.project.test_class import ATTACKERS, ENDLESS, UNREADABLE, Row
 from tests.samples import RUN_SEED
-from tutor import ROOT, stubs
-from tutor.classroom import entries
-from tutor.classroom.entries import UnreadableError, spelled, within_limits
-from tutor.classroom.grades import Grade
-from tutor.classroom.grading import Class
-from tutor.classroom.marking import Order
-from tutor.classroom.submissions import Source, Submission, find, read
-from tutor.course import file_name, load_step
+from tutor import ROOT
+from tutor.check.results import Result
+from tutor.check.sandbox import seal
+from tutor.check.sandbox.isolation import MEGABYTE, SYSTEM, Isolation, Limits, find_bubblewrap
+from tutor.check.sandbox.workbench import Workbench
+from tutor.course import stubs
+from tutor.course.registry import file_name, load_step
 from tutor.errors import InputError
-from tutor.grading import seal
-from tutor.grading.isolation import MEGABYTE, SYSTEM, Isolation, Limits, find_bubblewrap
-from tutor.grading.results import Result
-from tutor.grading.workbench import Workbench
+from tutor.grade.grades import Grade
+from tutor.grade.marking import Order
+from tutor.grade.run import Class
+from tutor.grade.submissions import entries
+from tutor.grade.submissions.entries import UnreadableError, spelled, within_limits
+from tutor.grade.submissions.find import Source, Submission, find, read
 
 LIMITS = Limits(memory=1024 * MEGABYTE)
 APART = Isolation(LIMITS, *find_bubblewrap())
@@ -322,7 +323,7 @@ HOLD = {
     "code": """
         probes = [each for each in gc.get_objects() if type(each).__name__ == "function"]
         def worker(): pass
-        worker.places = [f for f in probes if f.__module__ == "tutor.grading.probes"]
+        worker.places = [f for f in probes if f.__module__ == "tutor.check.probes.base"]
         """,
 }
 FORGE = """

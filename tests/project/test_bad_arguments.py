@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.project.commands import assert_refused, run_child, run_here
-from tutor import generation, loading
-from tutor.checkpoint import BUNDLED_MODEL
+from tutor.engine import generation
+from tutor.engine import trees as loading
+from tutor.engine.checkpoint import BUNDLED_MODEL
 
 # One token for each character, since no tale has it, and one more than the bundled model sees.
 TOO_LONG = "\x01" * 257

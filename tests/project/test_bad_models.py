@@ -13,8 +13,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from tests.project.commands import assert_refused, run_here
-from tutor import ROOT, generation
-from tutor.checkpoint import BUNDLED_MODEL
+from tutor import ROOT
+from tutor.engine import generation
+from tutor.engine.checkpoint import BUNDLED_MODEL
 
 RANDOM_MODEL = ROOT / "tests" / "golden" / "random"
 

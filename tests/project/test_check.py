@@ -20,8 +20,15 @@ from rich.console import Console
 from tests.project.commands import SECONDS as SECONDS_OF_A_CHILD
 from tests.project.commands import assert_refused, run_child, run_here, start_child
 from tests.project.tiers import partly
-from tutor import ROOT, stubs
-from tutor.course import (
+from tutor import ROOT
+from tutor.check.results import Result, Verdict
+from tutor.check.run import run_suites
+from tutor.check.sandbox import channel, process
+from tutor.check.sandbox.errors import DiedError, TimedOutError
+from tutor.check.sandbox.process import Clock, CodeProcess
+from tutor.check.sandbox.workbench import SECONDS, Workbench
+from tutor.course import stubs
+from tutor.course.registry import (
     BONUS,
     NUMBERS,
     file_name,
@@ -30,12 +37,6 @@ from tutor.course import (
     named,
     solution_source,
 )
-from tutor.grading import channel, process
-from tutor.grading.check import run_suites
-from tutor.grading.errors import DiedError, TimedOutError
-from tutor.grading.process import Clock, CodeProcess
-from tutor.grading.results import Result, Verdict
-from tutor.grading.workbench import SECONDS, Workbench
 
 ODD = "commands in odd situations"  # which a quick run leaves out
 

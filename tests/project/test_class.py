@@ -37,15 +37,15 @@ from tests.project.attacks import (
 from tests.project.commands import Finished, start_child
 from tests.project.hostile import FIRST, HONEST, RIGHT, THIRD, Write, repository
 from tests.project.suites import variants_of
-from tutor import stubs
-from tutor.classroom import grades
-from tutor.classroom.entries import spelled
-from tutor.classroom.grades import Grade
-from tutor.classroom.services import PRINTED
-from tutor.classroom.submissions import find
-from tutor.classroom.texts import file_name as result_name
-from tutor.course import CORE, file_name, find_numbers, load_step, solution_source
-from tutor.grading.isolation import find_bubblewrap
+from tutor.check.sandbox.isolation import find_bubblewrap
+from tutor.course import stubs
+from tutor.course.registry import CORE, file_name, find_numbers, load_step, solution_source
+from tutor.grade import grades
+from tutor.grade.formats.services import PRINTED
+from tutor.grade.formats.texts import file_name as result_name
+from tutor.grade.grades import Grade
+from tutor.grade.submissions.entries import spelled
+from tutor.grade.submissions.find import find
 
 pytestmark = pytest.mark.skipif(not find_bubblewrap()[0], reason="no user namespaces here")
 

@@ -14,9 +14,9 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.browsers import axe, browser
 from tests.project import grades as made
-from tutor.classroom.grades import CheckGrade, Grade, StepGrade, Verdict
-from tutor.classroom.report import render
-from tutor.course import BONUS, CORE, NUMBERS, load_step
+from tutor.course.registry import BONUS, CORE, NUMBERS, load_step
+from tutor.grade.grades import CheckGrade, Grade, StepGrade, Verdict
+from tutor.grade.report.page import render
 
 __all__ = ["axe", "browser"]
 

@@ -20,8 +20,9 @@ from tests.project.courses import (
 )
 from tests.project.terminals import in_terminal
 from tests.project.tiers import partly
-from tutor import interrupts, stubs
-from tutor.course import NUMBERS, load_step, solution_source
+from tutor.course import stubs
+from tutor.course.registry import NUMBERS, load_step, solution_source
+from tutor.terminal import interrupts
 
 OWN = "        query = self.c_attn(x)[:, :, :width]\n"
 THEIRS = (

@@ -13,8 +13,9 @@ import pytest
 from rich.console import Console
 
 from tests.project.commands import run_child
-from tutor import ROOT, compiling
-from tutor.checkpoint import BUNDLED_MODEL, TOKENIZER
+from tutor import ROOT
+from tutor.engine import compiling
+from tutor.engine.checkpoint import BUNDLED_MODEL, TOKENIZER
 from tutor.runtime import kernels, own
 
 ENGINE: dict[str, Any] = {"model": None, "tree": "steps"}

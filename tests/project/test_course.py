@@ -8,13 +8,14 @@ import pytest
 
 from tests.project import suites
 from tests.project.suites import run_suite, run_tests
-from tutor import ROOT, stubs
-from tutor.course import CORE, Step, all_steps, solution_source
-from tutor.grading.diagnosis import failure
-from tutor.grading.errors import NotStartedError
-from tutor.grading.results import Result, Verdict
-from tutor.grading.workbench import Workbench
-from tutor.stubs import functions, is_declaration
+from tutor import ROOT
+from tutor.check.diagnosis import failure
+from tutor.check.results import Result, Verdict
+from tutor.check.sandbox.errors import NotStartedError
+from tutor.check.sandbox.workbench import Workbench
+from tutor.course import stubs
+from tutor.course.registry import CORE, Step, all_steps, solution_source
+from tutor.course.stubs import functions, is_declaration
 
 STEPS = all_steps()
 

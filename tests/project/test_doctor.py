@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from tutor import ROOT, checkpoint, doctor
+from tutor import ROOT, doctor
 from tutor.cli import main
+from tutor.engine import checkpoint
 from tutor.runtime import kernels, own
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from tests.project.commands import SECONDS, run_child
 from tutor import ROOT, cli
-from tutor.course import Step, all_steps, solution_source
+from tutor.course.registry import Step, all_steps, solution_source
 
 pytestmark = pytest.mark.full("commands in odd situations")
 

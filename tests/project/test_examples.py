@@ -22,9 +22,10 @@ from tests.browsers import lacking
 from tests.project.commands import run_here
 from tests.project.schemas import SCHEMAS
 from tutor import ROOT
-from tutor.classroom import bundles, grades, marking, services
-from tutor.classroom.grades import Grade
-from tutor.course import file_name, load_step, solution_source
+from tutor.course.registry import file_name, load_step, solution_source
+from tutor.grade import bundles, grades, marking
+from tutor.grade.formats import services
+from tutor.grade.grades import Grade
 
 EXAMPLES = ROOT / "examples"
 WORKFLOWS = [*EXAMPLES.glob("*.yml"), *(ROOT / ".github" / "workflows").glob("*.yml")]

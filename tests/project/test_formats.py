@@ -27,11 +27,13 @@ from tests.project.grades import (
 )
 from tests.project.schemas import SCHEMAS
 from tutor import ROOT
-from tutor.classroom import formats, grades, services, texts
-from tutor.classroom.grades import Grade, Verdict
-from tutor.classroom.junit import junit
-from tutor.course import all_steps
+from tutor.course.registry import all_steps
 from tutor.errors import InputError
+from tutor.grade import grades
+from tutor.grade.formats import files as formats
+from tutor.grade.formats import services, texts
+from tutor.grade.formats.junit import junit
+from tutor.grade.grades import Grade, Verdict
 
 UNREACHED: list[Verdict] = ["not reached"] * 4
 MIXED = grade(

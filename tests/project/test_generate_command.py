@@ -12,7 +12,7 @@ import pytest
 
 from tests.project.commands import SECONDS, assert_refused, run_child, run_here, start_child
 from tutor import ROOT
-from tutor.generation import Engine
+from tutor.engine.generation import Engine
 from tutor.runtime import own
 
 STORY: dict[str, Any] = json.loads(

@@ -8,10 +8,10 @@ import pytest
 
 from tests.project import grades as made
 from tests.project.commands import assert_refused, run_child, run_here
-from tutor.classroom import grades
-from tutor.classroom.submissions import find
-from tutor.course import CORE, load_step, solution_source
+from tutor.course.registry import CORE, load_step, solution_source
 from tutor.errors import InputError
+from tutor.grade import grades
+from tutor.grade.submissions.find import find
 from tutor.runtime.own import CACHE_VARIABLE
 
 

@@ -8,9 +8,11 @@ import msgspec
 import pytest
 
 from tests.project.grades import grade, hostile, step, unreadable
-from tutor.classroom import formats, grades, texts
-from tutor.classroom.grades import Grade
 from tutor.errors import InputError
+from tutor.grade import grades
+from tutor.grade.formats import files as formats
+from tutor.grade.formats import texts
+from tutor.grade.grades import Grade
 
 
 def test_a_name_can_be_read_back_and_keeps_its_file(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from tests.project.commands import assert_refused, run_child
 from tests.project.courses import edit, keep_check, make_course, solve, step_file
-from tutor import stubs
-from tutor.course import NUMBERS, Check, load_step
+from tutor.course import stubs
+from tutor.course.registry import NUMBERS, Check, load_step
 
 pytestmark = pytest.mark.full("commands in odd situations")
 

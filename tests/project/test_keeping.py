@@ -12,7 +12,8 @@ import pytest
 
 from tests.project.commands import Finished, assert_refused, run_child
 from tests.project.courses import make_course, step_file
-from tutor import keeping, stubs
+from tutor.course import stubs
+from tutor.learn import reset as keeping
 
 OWN = b"# mine, caf\xe9\r\nx = 1"  # which is no UTF-8, and has no newline at its end
 STUB = stubs.derive(7).encode()

@@ -3,10 +3,10 @@
 import pytest
 
 from tests.project.suites import Memory, run_suite, variants_of
-from tutor.course import Mistake, Step, all_steps, solution_source
-from tutor.grading.diagnosis import failing_checks
-from tutor.grading.results import Verdict
-from tutor.grading.workbench import Workbench
+from tutor.check.diagnosis import failing_checks
+from tutor.check.results import Verdict
+from tutor.check.sandbox.workbench import Workbench
+from tutor.course.registry import Mistake, Step, all_steps, solution_source
 
 STEPS = all_steps()
 FEW = 2  # mistakes of each step, and variants, that a quick run tries
@@ -46,7 +46,7 @@ def test_a_mistake_is_refused_and_named(
     assert result.verdict in (Verdict.WRONG, Verdict.CRASHED)
     assert result.mistake is mistake, result.mistake and result.mistake.name
     recorded = failing_checks()[step.name][mistake.name]
-    hint = "changed, please run: uv run python -m tools.record_failures"
+    hint = "changed, please run: uv run python -m tools.course.record_failures"
     assert [outcome.check.name for outcome in result.failures] == recorded, hint
 
 
@@ -55,7 +55,7 @@ def test_only_registered_mistakes_are_recorded() -> None:
     assert {name: set(names) for name, names in failing_checks().items()} == registered
 
 
-@pytest.mark.filterwarnings("ignore::tutor.grading.expectations.AdviceWarning")
+@pytest.mark.filterwarnings("ignore::tutor.check.expectations.AdviceWarning")
 @pytest.mark.parametrize(("step", "name", "edits"), VARIANTS)
 def test_another_right_solution_is_accepted(
     step: Step, name: str, edits: list[list[str]], bench: Workbench

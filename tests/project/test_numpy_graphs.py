@@ -24,7 +24,7 @@ from solutions.bonus_03 import CachedModel
 from solutions.solution_01 import GPT2Config
 from solutions.solution_10 import MaxGPT2LMHeadModel
 from tests.project.helpers import tensor
-from tutor.quantization import pack
+from tutor.engine.quantization import pack
 from tutor.runtime.numpy_graphs import UnsupportedOpError, translate
 from tutor.runtime.numpy_programs import Model
 

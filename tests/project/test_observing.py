@@ -19,12 +19,14 @@ from tests.checkpoints import checkpoint, tied_weights
 from tests.project.helpers import tensor
 from tests.project.suites import variants_of
 from tests.samples import BATCH, LENGTH, OTHER, SMALL
-from tutor import ROOT, loading, shapes
-from tutor.course import NUMBERS, file_name, load_step, solution_source
+from tutor import ROOT
+from tutor.course.registry import NUMBERS, file_name, load_step, solution_source
+from tutor.engine import trees as loading
+from tutor.engine.generation import Engine
 from tutor.errors import InputError
-from tutor.generation import Engine
-from tutor.observing import around_calls, attention_weights, next_logits, softmax
-from tutor.tracing import Letters, Line, trace
+from tutor.show import shapes
+from tutor.show.observing import around_calls, attention_weights, next_logits, softmax
+from tutor.show.tracing import Letters, Line, trace
 
 TEXT = "The witch gave Hansel an apple, and Hansel ate the apple. " * 3  # more tokens than D
 TOLERANCE = 1e-5  # of a weight: float32 through six layers

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.browsers import lacking
-from tools.emulate import python_on
+from tools.kernels.emulate import python_on
 from tutor import ROOT
 from tutor.runtime import kernels, own
 
@@ -42,7 +42,7 @@ def run(cpu: str, cache: Path, *arguments: str) -> "subprocess.CompletedProcess[
 
 @pytest.mark.parametrize("cpu", CPUS)
 def test_kernels_of_the_pack_are_right_on_any_cpu(cpu: str, tmp_path: Path) -> None:
-    finished = run(cpu, tmp_path, "-m", "tools.test_kernel_pack", *FAMILIES)
+    finished = run(cpu, tmp_path, "-m", "tools.kernels.test_pack", *FAMILIES)
     assert finished.returncode == 0, finished.stderr
     assert not any(tmp_path.iterdir())
 

@@ -14,11 +14,12 @@ from max.experimental.tensor import Tensor
 from solutions.solution_01 import GPT2Config
 from tests.project.commands import assert_refused, run_child
 from tests.project.helpers import tensor
-from tutor import ROOT, loops
-from tutor.course import BONUS, NUMBERS, load_step, solution_source
+from tutor import ROOT
+from tutor.course.registry import BONUS, NUMBERS, load_step, solution_source
+from tutor.course.stubs import derive
+from tutor.engine import loops
+from tutor.engine.loops import CACHE, SAMPLING
 from tutor.errors import InputError
-from tutor.loops import CACHE, SAMPLING
-from tutor.stubs import derive
 
 STORY = json.loads((ROOT / "tests" / "golden" / "fairy-tales.json").read_text())["stories"][0]
 GENERATE = ("generate", STORY["prompt"], "--tree", "steps", "--greedy", "--max-new-tokens", "12")

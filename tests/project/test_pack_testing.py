@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tools import test_kernel_pack as tool
+from tools.kernels import test_pack as tool
 from tutor.runtime import kernels, numpy_kernels, trial
 
 # The tests of the course run natively with the others.

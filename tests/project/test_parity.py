@@ -1,4 +1,4 @@
-"""Logits, tokens and text are those of Hugging Face's own GPT-2, as tools/make_golden.py saw them.
+"""Logits, tokens and text are those of Hugging Face's own GPT-2, as tools/models/make_golden.py saw them.
 
 Nothing here needs PyTorch.
 """
@@ -18,9 +18,9 @@ from solutions.solution_11 import load_pretrained
 from solutions.solution_12 import LanguageModel, generate_tokens
 from tests.project.helpers import array, tensor
 from tutor import ROOT
-from tutor.checkpoint import BUNDLED_MODEL, check_folder
-from tutor.loading import Tokenizer
-from tutor.loops import CompiledModel
+from tutor.engine.checkpoint import BUNDLED_MODEL, check_folder
+from tutor.engine.loops import CompiledModel
+from tutor.engine.trees import Tokenizer
 
 GOLDEN = ROOT / "tests" / "golden"
 FOLDERS = {"fairy-tales": BUNDLED_MODEL, "random": GOLDEN / "random"}
@@ -62,7 +62,7 @@ def tokenizer() -> Tokenizer:
 
 
 def golden(name: str) -> dict[str, Any]:
-    """What was computed from which weights; see tools/make_golden.py."""
+    """What was computed from which weights; see tools/models/make_golden.py."""
     content: dict[str, Any] = json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))
     return content
 
@@ -79,7 +79,7 @@ def assert_logits(model: LanguageModel, name: str) -> None:
 def test_golden_files_are_of_these_weights(name: str) -> None:
     content = (FOLDERS[name] / "model.safetensors").read_bytes()
     found = hashlib.sha256(content).hexdigest()
-    assert golden(name)["model_sha256"] == found, "changed: run python tools/make_golden.py"
+    assert golden(name)["model_sha256"] == found, "changed: run python -m tools.models.make_golden"
 
 
 def test_logits_are_those_of_hugging_face(model: MaxGPT2LMHeadModel, name: str) -> None:

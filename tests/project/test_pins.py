@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from tools import pin_versions
+from tools.course import pin_versions
 from tutor import ROOT
 
 
@@ -99,7 +99,9 @@ def test_the_pins_are_all_that_uv_resolves_to(extras: tuple[str, ...]) -> None:
     own = required(read_project(pin_versions.unpinned(TEXT)), *extras)
     found = resolved(own, tomllib.loads(LOCK.read_text()))
     pinned = {(pin.name, version_of(pin)) for pin in required(PROJECT, *extras) if pin in PINS}
-    assert found == pinned, "changed, please run: uv run --frozen python tools/pin_versions.py"
+    assert found == pinned, (
+        "changed, please run: uv run --frozen python -m tools.course.pin_versions"
+    )
 
 
 def test_extras_and_further_versions_are_found_in_a_lock() -> None:
@@ -203,20 +205,20 @@ EXAMPLE = """\
 name = "x"
 dependencies = [
     "a>=0", # for this
-    # Pinned by tools/pin_versions.py:
+    # Pinned by tools/course/pin_versions.py:
     "a==0.5 ; sys_platform == 'linux'",
 ]
 
 [project.optional-dependencies]
 fast = [
     "b>=1",
-    # Pinned by tools/pin_versions.py:
+    # Pinned by tools/course/pin_versions.py:
     "b==1",
 ]
 faster = [
     "c",
     "x[fast]",
-    # Pinned by tools/pin_versions.py:
+    # Pinned by tools/course/pin_versions.py:
 ]
 
 [tool.x]

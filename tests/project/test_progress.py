@@ -21,9 +21,9 @@ from tests.project.courses import (
 from tests.project.terminals import in_terminal
 from tests.project.test_project import PIXI_TASKS, parse
 from tests.project.tiers import partly
-from tutor import progress
-from tutor.course import BONUS, CORE, NUMBERS, all_steps, load_step
-from tutor.progress import Standing
+from tutor.course.registry import BONUS, CORE, NUMBERS, all_steps, load_step
+from tutor.learn import progress
+from tutor.learn.progress import Standing
 
 HEAVY = {"max", "numpy", "pytest", "tokenizers", "transformers", "safetensors", "torch"}
 

@@ -17,7 +17,7 @@ import jsonschema
 import pytest
 
 from tutor import ROOT, cli
-from tutor.course import all_steps, find_number
+from tutor.course.registry import all_steps, find_number
 
 PIXI_SCHEMA = ROOT.parent / "shared" / "data" / "pixi_schema.json"
 README = (ROOT / "README.md").read_text()

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from solutions.bonus_03 import CachedModel
 from solutions.solution_11 import load_pretrained
 from tests.project.commands import assert_refused, run_here
-from tutor.checkpoint import BUNDLED_MODEL
-from tutor.quantization import BLOCK, pack, quantize
+from tutor.engine.checkpoint import BUNDLED_MODEL
+from tutor.engine.quantization import BLOCK, pack, quantize
 
 LARGEST_ERROR = 0.3  # of the largest logit; it is 0.16, and with the halves of a block swapped, 1
 Packed = NDArray[np.uint8]

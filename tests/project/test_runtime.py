@@ -47,6 +47,7 @@ def test_asyncio_leaves_our_interrupt_handler_alone() -> None:
     finished = run(
         "import asyncio, signal\n"
         "from tutor.runtime import trap_interrupts\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # `pytest &` ignores it
         "trap_interrupts()\n"
         "async def handler(): return signal.getsignal(signal.SIGINT)\n"
         "print(asyncio.run(handler()).__name__)\n"

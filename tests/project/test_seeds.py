@@ -12,10 +12,10 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from tutor.course import Step, all_steps, solution_source
-from tutor.grading import channel
-from tutor.grading.results import Result
-from tutor.grading.workbench import Workbench
+from tutor.check.results import Result
+from tutor.check.sandbox import channel
+from tutor.check.sandbox.workbench import Workbench
+from tutor.course.registry import Step, all_steps, solution_source
 
 pytestmark = pytest.mark.full("mistakes with another seed")
 

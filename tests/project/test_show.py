@@ -13,9 +13,11 @@ import pytest
 from tests.project.commands import SECONDS, assert_refused, run_child, run_here, start_child
 from tests.project.terminals import in_terminal
 from tests.project.tiers import partly
-from tutor import ROOT, loading, observing
-from tutor.course import NUMBERS, file_name, short_name, solution_source
-from tutor.generation import Engine
+from tutor import ROOT
+from tutor.course.registry import NUMBERS, file_name, short_name, solution_source
+from tutor.engine import trees as loading
+from tutor.engine.generation import Engine
+from tutor.show import observing
 
 SENTENCE = "The witch gave Hansel an apple."
 COMMANDS = {
@@ -311,7 +313,7 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_without_matplotlib_a_file_says_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("tutor.pictures.find_spec", lambda _: None)
+    monkeypatch.setattr("tutor.show.pictures.find_spec", lambda _: None)
     finished = run_here(*COMMANDS["shapes"], "--output", str(tmp_path / "shapes.png"))
     assert (finished.code, finished.out) == (3, "")
     assert re.fullmatch(r"tutor: matplotlib .* `uv sync` .*\n", finished.err)

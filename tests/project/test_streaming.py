@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from solutions.solution_01 import GPT2Config
+from tutor.engine.generation import Engine, Story
+from tutor.engine.loops import CACHE, Options
+from tutor.engine.trees import Tokenizer
 from tutor.errors import InputError
-from tutor.generation import Engine, Story
-from tutor.loading import Tokenizer
-from tutor.loops import CACHE, Options
 
 END = 256
 

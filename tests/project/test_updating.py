@@ -14,7 +14,7 @@ import pytest
 
 from tests.project.tiers import partly
 from tutor import ROOT
-from tutor.course import BONUS, NUMBERS, file_name, solution_source
+from tutor.course.registry import BONUS, NUMBERS, file_name, solution_source
 
 KIND = "updates of the course"
 CHAPTER = ROOT / "book" / "src" / "setup.md"
@@ -131,7 +131,7 @@ def publish(server: Clone) -> None:
     for number in UPDATED:
         new = stub(number).replace('"""', '"""Anew: ', 1).replace("# TODO: One", "# TODO: Another")
         server.path(number).write_text(new.replace("Source: ", "Read: "))
-    for name in ("solutions/solution_07.py", "tutor/course.py"):
+    for name in ("solutions/solution_07.py", "tutor/course/registry.py"):
         with (server.root / name).open("a") as file:
             file.write("# changed\n")
     (server.root / "steps" / "bonus_99.py").write_text("# a new step\n")
@@ -223,7 +223,7 @@ def test_an_update_stops_before_it_writes_over_a_change_elsewhere(learner: Clone
         learner.run(line)
     code, said = learner.run(merge)
     assert code != 0
-    assert "tutor/course.py" in said
+    assert "tutor/course/registry.py" in said
     assert learner.steps() == mine
     assert file.read_text() == "# mine\n"
 

@@ -19,8 +19,10 @@ from tests.project.commands import SECONDS, run_child, run_here, start_child
 from tests.project.courses import make_course, record_file, step_file
 from tests.project.terminals import Terminal, in_terminal
 from tests.project.tiers import partly
-from tutor import console, interrupts, progress, records, stubs, watch
-from tutor.course import BONUS, load_step, solution_source
+from tutor.course import stubs
+from tutor.course.registry import BONUS, load_step, solution_source
+from tutor.learn import progress, records, watch
+from tutor.terminal import console, interrupts
 
 KEYS = "n next h hint l list r rerun s solution q quit"
 AGAIN = "and again whenever steps/step_01.py is saved."

@@ -2,7 +2,7 @@
 
 A pack is a folder of compressed artifacts and a manifest with their digests. MAX loads an artifact
 from its bytes, whatever the CPU; nothing is unpacked or written. What is damaged is not used.
-`tools/build_kernel_pack.py` makes packs.
+`tools/kernels/build_pack.py` makes packs.
 """
 
 import functools

@@ -6,10 +6,10 @@ import lzma
 import os
 import platform
 import subprocess
-import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+from tutor import files
 from tutor.runtime import kernels
 
 CACHE_VARIABLE = "MODULAR_MAX_CACHE_DIR"
@@ -58,7 +58,7 @@ def read(artifact: str) -> bytes | None:
 
 def keep(artifact: str, content: bytes) -> None:
     """Keep an artifact. Raises OSError if there is no place for it."""
-    write_atomically(folder() / f"{artifact}{kernels.SUFFIX}", lzma.compress(content, preset=1))
+    files.write(folder() / f"{artifact}{kernels.SUFFIX}", lzma.compress(content, preset=1))
 
 
 def failure(artifact: str) -> str:
@@ -71,16 +71,4 @@ def failure(artifact: str) -> str:
 
 def keep_failure(artifact: str, why: str) -> None:
     """Keep why MAX could not compile it, so that it is not tried at every start."""
-    write_atomically(folder() / f"{artifact}{FAILED}", why.encode())
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all, whoever else writes it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as partial:
-        try:
-            partial.write(content)
-            partial.close()
-            Path(partial.name).replace(path)
-        finally:
-            Path(partial.name).unlink(missing_ok=True)
+    files.write(folder() / f"{artifact}{FAILED}", why.encode())

@@ -7,12 +7,12 @@ import contextlib
 import hashlib
 import os
 import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tutor import files
+from tutor.processes import command
 from tutor.runtime import kernels, own
 
 TESTED = {"linux-x86_64"}  # where all tests of the course run, with the pack
@@ -20,7 +20,7 @@ SECONDS = 120.0
 TOLERANCE = (
     1e-5  # of the largest number; a kernel that does not fit is far off, or ends the process
 )
-CODE = "import sys; sys.path.insert(0, sys.argv[1]); from tutor.runtime import trial; trial.main()"
+CODE = "from tutor.runtime import trial; trial.main()"
 
 
 def failure(pack: kernels.Pack) -> str:
@@ -33,7 +33,7 @@ def failure(pack: kernels.Pack) -> str:
     except OSError:
         found = run()
         with contextlib.suppress(OSError):  # then it is tried again next time
-            own.write_atomically(verdict, found.encode())
+            files.write(verdict, found.encode())
         return found
 
 
@@ -44,11 +44,10 @@ def digest(pack: kernels.Pack) -> str:
 
 def run() -> str:
     """Try the pack; what went wrong, or nothing."""
-    root = Path(__file__).resolve().parents[2]
     environment = os.environ | {kernels.VARIABLE: kernels.TRUSTED}
     try:
         done = subprocess.run(  # noqa: S603 (this very Python, on our own code)
-            [sys.executable, "-P", "-c", CODE, str(root)],
+            command(CODE),
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -1,4 +1,4 @@
-// Made by tools/export_widget_data.py from models/fairy-tales/.
+// Made by tools/book/export_widget_data.py from models/fairy-tales/.
 (window.courseData ??= {})["attention"] = {
 "tokens": ["The", " witch", " gave", " Hansel", " an", " apple", ",", " and", " Hansel", " ate", " the", " apple", "."],
 "layer": 3,

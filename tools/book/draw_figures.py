@@ -1,0 +1,43 @@
+"""Draw the pictures of the book, book/figures/*.svg.
+
+python -m tools.book.draw_figures            write them
+python -m tools.book.draw_figures --check    only tell which have changed; exit with 1 if any has
+"""
+
+from tools import derived
+from tools.figures import attention, engine, generation, layers, tables, whole
+from tutor import ROOT
+
+FIGURES = ROOT / "book" / "figures"
+PICTURES = (
+    whole.steps,
+    engine.compiled,
+    tables.config,
+    layers.mask,
+    layers.layer_norm,
+    layers.mlp,
+    layers.gelu,
+    tables.embedding,
+    tables.positions,
+    attention.attention,
+    attention.heads,
+    whole.block,
+    whole.model,
+    whole.head_shift,
+    whole.conv1d,
+    generation.temperature,
+    generation.sliding,
+    generation.top_p,
+    engine.batch,
+    engine.cache,
+)
+
+
+def main() -> None:
+    drawings = (picture() for picture in PICTURES)
+    files = ((FIGURES / f"{drawing.name}.svg", drawing.svg()) for drawing in drawings)
+    derived.update("Draw the pictures of the book.", files, found=FIGURES.glob("*.svg"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,223 @@
+"""Export what the book's widgets show: numbers of the bundled model, as the solutions compute them.
+
+python -m tools.book.export_widget_data            write book/src/data/ and book/fallbacks/
+python -m tools.book.export_widget_data --check    only tell which differ by more than rounding; exit 1
+
+The data of a widget are a script, since a page that is opened from a file can load nothing else.
+The fallbacks are tables for readers without scripts.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+from max.driver import CPU
+from max.dtype import DType
+from max.experimental import functional as F
+from max.experimental.tensor import Tensor
+from numpy.typing import NDArray
+
+from solutions.bonus_02 import Sampling, probabilities
+from solutions.solution_02 import causal_mask
+from solutions.solution_11 import load_pretrained
+from tools import derived
+from tools.book import widget_tables as tables
+from tutor import ROOT
+from tutor.engine.checkpoint import BUNDLED_MODEL, TOKENIZER
+from tutor.engine.trees import Tokenizer
+
+Array = NDArray[np.floating]
+
+BOOK = ROOT / "book"
+PROMPTS = (
+    "Once upon a time there was a",
+    "The king said to his",
+    "The king's daughter was as beautiful as the",
+    "He cut off the dragon's",
+)
+SENTENCE = "The witch gave Hansel an apple, and Hansel ate the apple."
+TOKEN = 11  # the last apple: the first query that is shown, and the vector that is followed
+LAYER, HEAD = 3, 0  # what is shown first: a head that looks for the verb
+SHOWN_TOKENS, SHOWN_NUMBERS = 12, 48  # as many as a phone has room for
+LOGIT_DIGITS, WEIGHT_DIGITS, VECTOR_DIGITS = 4, 4, 3
+
+# What the tables compare.
+TEMPERATURES = {f"{value}": Sampling(value) for value in (0.5, 1.0, 1.5)}
+CUTS = {"all": Sampling(), "top_k 10": Sampling(top_k=10), "top_p 0.9": Sampling(top_p=0.9)}
+
+# So many units of the last digit that is written may differ: float32 is not the same everywhere.
+TOLERANCE = 1.5
+
+
+class Source:
+    """The bundled model and its tokenizer."""
+
+    def __init__(self) -> None:
+        self.model = load_pretrained(BUNDLED_MODEL)
+        self.tokenizer = Tokenizer(BUNDLED_MODEL / TOKENIZER)
+
+    def tokens(self, text: str) -> list[str]:
+        return [self.tokenizer.decode([token]) for token in self.tokenizer.encode(text)]
+
+    def ids(self, text: str) -> Tensor:
+        return Tensor.from_dlpack(np.array([self.tokenizer.encode(text)], dtype=np.int64))
+
+    def logits(self, text: str) -> Array:
+        """The logits after the last token, [V]."""
+        return np.array(self.model(self.ids(text)).to_numpy()[0, -1])
+
+    def attention(self, text: str) -> list[Array]:
+        """The weights of each layer, [H, T, T]: what F.softmax returns in solution 07."""
+        weights: list[Array] = []
+        softmax = F.softmax
+
+        def record(scores: Tensor) -> Tensor:
+            result: Tensor = softmax(scores)
+            weights.append(np.array(result.to_numpy()[0]))
+            return result
+
+        with patch.object(F, "softmax", record):
+            self.model(self.ids(text))
+        return weights
+
+    def stages(self, text: str, position: int) -> list[list[Array]]:
+        """By block and stage, the vector of a position, [C]: the steps of solution 08."""
+        stack, ids = self.model.transformer, self.ids(text)
+        positions = Tensor.arange(ids.shape[1], dtype=DType.int64, device=ids.device)
+        x, blocks = stack.wte(ids) + stack.wpe(positions), []
+        for block in stack.h:
+            ln_1 = block.ln_1(x)
+            attn = block.attn(ln_1)
+            ln_2 = block.ln_2(x + attn)
+            mlp = block.mlp(ln_2)
+            stages = (x, ln_1, attn, x + attn, ln_2, mlp, x + attn + mlp)
+            blocks.append([np.array(stage.to_numpy()[0, position]) for stage in stages])
+            x = stages[-1]
+        return blocks
+
+
+def export(source: Source) -> dict[Path, str]:
+    """All files with their contents."""
+    logits = [source.logits(prompt) for prompt in PROMPTS]
+    attention, blocks = source.attention(SENTENCE), source.stages(SENTENCE, TOKEN)
+    tokens = source.tokens(SENTENCE)
+    data = {
+        "next-token": next_token_data(source, logits),
+        "attention": attention_data(tokens, attention),
+        "block": block_data(tokens[TOKEN], blocks),
+    }
+    fallbacks = {
+        "next-token": next_token_table(source, logits[0], "temperature", TEMPERATURES),
+        "sampling": next_token_table(source, logits[0], "what is cut", CUTS),
+        "causal-mask": "".join(mask_table(4, cached) for cached in (0, 2)),
+        "attention": tables.attention(LAYER, HEAD, attention[LAYER][HEAD], tokens),
+        "block": tables.block(LAYER, tokens[TOKEN], [describe(x) for x in blocks[LAYER]]),
+    }
+    scripts = {BOOK / "src" / "data" / f"{name}.js": script(name, data[name]) for name in data}
+    return scripts | {BOOK / "fallbacks" / f"{name}.html": text for name, text in fallbacks.items()}
+
+
+def next_token_data(source: Source, logits: list[Array]) -> dict[str, str]:
+    vocabulary = [source.tokenizer.decode([token]) for token in range(len(logits[0]))]
+    prompts = [
+        fields({"text": quote(prompt), "logits": numbers(row, LOGIT_DIGITS)})
+        for prompt, row in zip(PROMPTS, logits, strict=True)
+    ]
+    return {"vocabulary": quote(vocabulary), "prompts": lines(prompts)}
+
+
+def attention_data(tokens: list[str], attention: list[Array]) -> dict[str, str]:
+    """The weights by layer, head, query and key, without the keys that a query does not see."""
+    layers = []
+    for layer in attention:
+        heads = [[numbers(row[: i + 1], WEIGHT_DIGITS) for i, row in enumerate(h)] for h in layer]
+        layers.append(lines(f"[{','.join(head)}]" for head in heads))
+    first = {"layer": f"{LAYER}", "head": f"{HEAD}", "query": f"{TOKEN}"}
+    return {"tokens": quote(tokens), **first, "weights": lines(layers)}
+
+
+def block_data(token: str, blocks: list[list[Array]]) -> dict[str, str]:
+    """The first numbers of each vector; norm, mean and spread of all of them."""
+    stages = []
+    for block in blocks:
+        entries = []
+        for vector in block:
+            values = {name: f"{x:.{VECTOR_DIGITS}f}" for name, x in describe(vector).items()}
+            values["numbers"] = numbers(vector[:SHOWN_NUMBERS], VECTOR_DIGITS)
+            entries.append(fields(values))
+        stages.append(lines(entries))
+    first = {"token": quote(token), "width": f"{len(blocks[0][0])}", "layer": f"{LAYER}"}
+    return {**first, "blocks": lines(stages)}
+
+
+def describe(vector: Array) -> dict[str, float]:
+    wide = vector.astype(np.float64)
+    return {"norm": float(np.linalg.norm(wide)), "mean": wide.mean(), "spread": wide.std()}
+
+
+def next_token_table(
+    source: Source, logits: Array, by: str, settings: Mapping[str, Sampling]
+) -> str:
+    columns = {name: probabilities(logits[None], choice)[0] for name, choice in settings.items()}
+    likeliest = np.argsort(-logits)[:SHOWN_TOKENS].tolist()
+    tokens = {token: source.tokenizer.decode([token]) for token in likeliest}
+    return tables.next_tokens(PROMPTS[0], by, columns, tokens)
+
+
+def mask_table(length: int, cached: int) -> str:
+    mask = causal_mask(length, cached, dtype=DType.float32, device=CPU())
+    return tables.mask(mask.to_numpy(), cached)
+
+
+def script(name: str, data: Mapping[str, str]) -> str:
+    """JSON, put where the widget of that name finds it."""
+    content = ",\n".join(f"{quote(field)}: {value}" for field, value in data.items())
+    return (
+        f"// Made by tools/book/export_widget_data.py from {BUNDLED_MODEL.relative_to(ROOT)}/.\n"
+        f'(window.courseData ??= {{}})["{name}"] = {{\n{content}\n}};\n'
+    )
+
+
+def fields(values: Mapping[str, str]) -> str:
+    return f"{{{', '.join(f'{quote(name)}: {value}' for name, value in values.items())}}}"
+
+
+def lines(entries: Iterable[str]) -> str:
+    content = ",\n".join(entries)
+    return f"[\n{content}\n]"
+
+
+def numbers(values: Array, digits: int) -> str:
+    rounded = np.round(values.astype(np.float64), digits) + 0.0  # no -0
+    return f"[{','.join(f'{value:.{digits}f}' for value in rounded)}]"
+
+
+def quote(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def same(old: str, new: str) -> bool:
+    """Whether two files are equal but for the last digits of their decimal fractions."""
+    fraction = r"[−-]?\d+\.\d+"
+    if re.split(fraction, old) != re.split(fraction, new):
+        return False
+    return all(map(agree, re.findall(fraction, old), re.findall(fraction, new)))
+
+
+def agree(one: str, other: str) -> bool:
+    digits = len(one.partition(".")[2])
+    difference = float(one.replace("−", "-")) - float(other.replace("−", "-"))
+    return digits == len(other.partition(".")[2]) and abs(difference) <= TOLERANCE * 10**-digits
+
+
+def main() -> None:
+    found = (*(BOOK / "src" / "data").glob("*"), *(BOOK / "fallbacks").glob("*"))
+    files = export(Source()).items()
+    derived.update("Export what the book's widgets show.", files, found=found, same=same)
+
+
+if __name__ == "__main__":
+    main()

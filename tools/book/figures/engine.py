@@ -1,0 +1,111 @@
+"""Pictures of what makes generation fast: compiling, batches, and the KV cache."""
+
+from solutions.bonus_02 import left_pad, positions_and_mask
+from tools.book.figures.drawing import Drawing
+from tools.figures import bundled
+
+
+def compiled() -> Drawing:
+    operations = "matmul", "add", "gelu"
+    drawing = Drawing(
+        "compile",
+        "Eager and compiled: how often Python and MAX talk",
+        f"""Two lanes, Python and MAX. Eager, every call goes from Python to MAX and back once for
+        each operation: {", ".join(operations)}. Compiled, Python describes the whole graph once,
+        MAX compiles it once, and every call is one way there and one way back.""",
+    )
+    python, device, width = 100, 236, 96
+    edge = device - width / 2
+
+    def lanes(y: float, title: str, height: float) -> None:
+        drawing.text(0, y + 9, title, "strong", align="start")
+        for x, name in ((python, "Python"), (device, "MAX")):
+            drawing.text(x, y + 9, name)
+            drawing.line((x, y + 22), (x, y + 22 + height), style="muted dashed")
+
+    def trip(y: float, words: str, height: float = 22, style: str = "stream") -> None:
+        """From Python to MAX, to do something there, and back."""
+        drawing.arrow((python, y + 6), (edge, y + 6))
+        drawing.arrow((edge, y + height - 6), (python, y + height - 6))
+        drawing.box(edge, y, width, height, style="page")
+        drawing.box(edge, y, width, height, words, style)
+
+    lanes(0, "eager", 102)
+    drawing.beside(72, 30, 116, "each call", side=-1)
+    for place, operation in enumerate(operations):
+        trip(30 + place * 32, f"`{operation}`")
+
+    lanes(150, "compiled", 134)
+    drawing.beside(72, 180, 224, "once", side=-1)
+    trip(180, "compile\nthe graph", 44, "query")
+    drawing.beside(72, 234, 298, "each call", side=-1)
+    trip(234, "\n".join(f"`{operation}`" for operation in operations), 64)
+    return drawing
+
+
+def batch() -> Drawing:
+    prompts = "Once upon a time", "The wolf", "There was a"
+    ids, starts = left_pad([bundled.encode(prompt).tolist() for prompt in prompts])
+    length = ids.shape[1]
+    positions, _ = positions_and_mask(starts, length, length)
+    following = [bundled.word(bundled.go_on(prompt, 1)[-1]) for prompt in prompts]
+    drawing = Drawing(
+        "batch",
+        "Three prompts of different lengths, padded on the left",
+        f"""A row for each prompt: {", ".join(prompts)}. Padding fills the shorter ones from the
+        left, so that all end in column {length - 1}. They start in columns
+        {", ".join(map(str, starts))}, and each counts its positions from there. The next tokens
+        all go into one new column: {", ".join(following)}.""",
+    )
+    left, width, height, y = 44, 54, 26, 26
+    after = left + length * width + 4
+    drawing.text(18, 8, "`start`", "muted")
+    drawing.over(after + 2, after + width - 2, 18, "next", "query")
+    for row, start in enumerate(starts.tolist()):
+        words = [""] * start + [bundled.word(token) for token in ids[row, start:]]
+        styles = ["absent"] * start + ["stream"] * (length - start)
+        counted = [""] * start + [str(position) for position in positions[row, start:]]
+        drawing.text(18, y + height / 2, f"`{start}`", "muted")
+        drawing.cells(left, y, [words], width, styles, height=height)
+        drawing.cells(after, y, [[following[row]]], width, "query", height=height)
+        drawing.across(left, y + height + 10, counted, width, "mono muted")
+        y += 58
+    drawing.text(left, y, "below each token: its position", "muted", align="start")
+    return drawing
+
+
+def cache() -> Drawing:
+    prompt, turns = "Once upon a", 3
+    ids = bundled.go_on(prompt, turns - 1)
+    words = [bundled.word(token) for token in ids]
+    lengths = range(len(ids) - turns + 1, len(ids) + 1)
+    drawing = Drawing(
+        "cache",
+        "The KV cache grows by a column a token",
+        f"""Three turns. The first reads the prompt, {lengths[0]} tokens, and computes a query, a
+        key and a value for each. The next two read one token each: they compute its query, key and
+        value, and take the other keys and values from the cache. In all {len(ids)} columns are
+        computed; without a cache {sum(lengths)}.""",
+    )
+    left, width, y, known = 62, 51, 0, 0
+    for turn, length in enumerate(lengths):
+        new = length - known
+        drawing.text(0, y + 13, f"turn {turn + 1}", "strong", align="start")
+        styles = ["absent"] * known + ["stream"] * new
+        drawing.cells(left, y, [words[:length]], width, styles, height=26)
+        for row, (name, style) in enumerate(
+            (("queries", "query"), ("keys", "key"), ("values", "value"))
+        ):
+            level = y + 32 + row * 20
+            drawing.text(left - 8, level + 10, name, style, align="end")
+            if known and style != "query":
+                drawing.cells(left, level, [[""] * known], width, style, height=20)
+            start = left + known * width
+            drawing.cells(start, level, [[""] * new], width, f"{style} full", height=20)
+        known = length
+        y += 108
+    drawing.sample(left, y, "key full", "computed")
+    drawing.sample(left + 96, y, "key", "from the cache")
+    summary = f"{len(ids)} columns computed; {sum(lengths)} without a cache"
+    drawing.text(left, y + 30, summary, align="start")
+    return drawing

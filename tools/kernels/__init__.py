@@ -1,0 +1,1 @@
+"""Kernel packs: built, tested, and run on other CPUs."""

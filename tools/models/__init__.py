@@ -1,0 +1,1 @@
+"""The bundled model, and what its tests are compared with."""

@@ -1,0 +1,165 @@
+"""Write what Hugging Face's own GPT-2 computes, for tests/test_parity.py to compare ours with.
+
+    python -m tools.models.make_golden
+
+Needs the `train` extra. Run it after every change of the bundled model. Golden are two models:
+the bundled one, and one with random weights, which is written beside its golden files.
+"""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
+
+from tutor import ROOT
+from tutor.engine.checkpoint import BUNDLED_MODEL
+
+GOLDEN = ROOT / "tests" / "golden"
+
+STORIES = 3  # of each model
+NEW_TOKENS = 40  # that the bundled model adds to each prompt
+RANDOM_NEW_TOKENS = 8  # with them a random prompt fills the context
+# Rounding moves a logit by 1e-5; a greedy choice by less than this margin could depend on it.
+MARGIN = 1e-3
+
+# More than needed: a prompt is passed over when its story ends early or hangs on a near tie.
+PROMPTS = (
+    "Once upon a time",
+    "The king's youngest daughter had",
+    "“Who is there?” asked the witch, and opened the door of her little house",
+    "In a dark forest lived a poor wood-cutter with his wife and his two children.",
+    "The fox said to the wolf:",
+    "There was once a princess who",
+    "When the soldier came to the castle at night, he saw a light in the window.",
+    "The old woman gave him a golden ring and said,",
+)
+
+# No two sizes agree; n_inner is not 4 * n_embd; epsilon is large enough to be seen; own head.
+RANDOM_CONFIG = GPT2Config(
+    vocab_size=97,
+    n_positions=32,
+    n_embd=40,
+    n_layer=3,
+    n_head=5,
+    n_inner=72,
+    layer_norm_epsilon=0.02,
+    tie_word_embeddings=False,
+    bos_token_id=None,
+    eos_token_id=None,
+)
+
+
+@dataclass
+class Story:
+    """A prompt and the likeliest tokens after it; as text, too, where there is a tokenizer."""
+
+    prompt_ids: list[int]
+    new_ids: list[int]
+    prompt: str = ""
+    text: str = ""
+
+
+def main() -> None:
+    transformers.utils.logging.disable_progress_bar()
+    random_folder = GOLDEN / "random"
+    write_random_model(random_folder)
+    with torch.inference_mode():
+        write_golden(BUNDLED_MODEL, bundled_stories())
+        write_golden(random_folder, random_stories(random_folder))
+
+
+def write_random_model(folder: Path) -> None:
+    """A folder as Hugging Face writes it, float16, its logits far from flat."""
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(RANDOM_CONFIG)
+    for name, parameter in model.named_parameters():
+        is_norm = ".ln_" in name and name.endswith("weight")
+        torch.nn.init.normal_(parameter, mean=float(is_norm), std=0.3)
+    model.half().save_pretrained(folder)
+    (folder / "generation_config.json").unlink()
+
+
+def load(folder: Path) -> GPT2LMHeadModel:
+    return GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32).eval()
+
+
+def bundled_stories() -> Iterator[Story]:
+    model, tokenizer = load(BUNDLED_MODEL), AutoTokenizer.from_pretrained(BUNDLED_MODEL)
+    for prompt in PROMPTS:
+        story = tell(model, tokenizer.encode(prompt), NEW_TOKENS)
+        story.prompt, story.text = prompt, tokenizer.decode(story.prompt_ids + story.new_ids)
+        if model.config.eos_token_id in story.new_ids:
+            print(f"passed over, as it ends early: {prompt}")
+        elif is_decisive(model, story):
+            yield story
+        else:
+            print(f"passed over, as it hangs on a near tie: {prompt}")
+
+
+def random_stories(folder: Path) -> Iterator[Story]:
+    """Prompts of one length, so that they can also be told as a batch."""
+    model, rng = load(folder), np.random.default_rng(0)
+    length = model.config.n_positions - RANDOM_NEW_TOKENS
+    while True:
+        prompt_ids = rng.integers(model.config.vocab_size, size=length).tolist()
+        story = tell(model, prompt_ids, RANDOM_NEW_TOKENS)
+        if is_decisive(model, story):
+            yield story
+
+
+def tell(model: GPT2LMHeadModel, prompt_ids: list[int], count: int) -> Story:
+    """Go on greedily, each time from all tokens so far."""
+    ids = list(prompt_ids)
+    for _ in range(count):
+        ids.append(int(logits(model, ids)[-1].argmax()))
+    return Story(prompt_ids, ids[len(prompt_ids) :])
+
+
+def is_decisive(model: GPT2LMHeadModel, story: Story) -> bool:
+    """Whether every greedy choice was made by more than the margin."""
+    scores = logits(model, story.prompt_ids + story.new_ids)[len(story.prompt_ids) - 1 : -1]
+    best, second = np.sort(scores, axis=-1)[:, :-3:-1].T
+    return bool((best - second).min() > MARGIN)
+
+
+def logits(model: GPT2LMHeadModel, ids: list[int]) -> np.ndarray:
+    """Shape: T ids -> [T, V]."""
+    scores: np.ndarray = model(torch.tensor([ids])).logits[0].numpy()
+    return scores
+
+
+def write_golden(folder: Path, stories: Iterator[Story]) -> None:
+    """Write stories as JSON, and the logits at the last positions of their prompts as .npz.
+
+    The shortest prompts have logits at every position, the others at the last one.
+    """
+    chosen = list(itertools.islice(stories, STORIES))
+    if len(chosen) < STORIES:
+        raise SystemExit(f"{folder.name}: too few decisive prompts; add some to this tool")
+    model, kept = load(folder), []
+    shortest = min(len(story.prompt_ids) for story in chosen)
+    for story in chosen:
+        scores = logits(model, story.prompt_ids)
+        kept.append(scores if len(scores) == shortest else scores[-1:])
+    np.savez(GOLDEN / f"{folder.name}.npz", *kept)
+    golden = {
+        "model_sha256": hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest(),
+        "transformers": transformers.__version__,
+        "torch": torch.__version__.split("+")[0],
+        "stories": [asdict(story) for story in chosen],
+    }
+    text = json.dumps(golden, indent=1, ensure_ascii=False)
+    (GOLDEN / f"{folder.name}.json").write_text(f"{text}\n", encoding="utf-8")
+    spread = np.concatenate(kept).std(axis=-1).mean()
+    print(f"{folder.name}: {len(chosen)} stories, standard deviation of a logit {spread:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What the checks can ask of the code under check, carried out in its process."""

@@ -1,0 +1,554 @@
+"""What a check of a bonus step can ask of the code under check, as in `probes`."""
+
+import contextlib
+import itertools
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from types import ModuleType
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from max.driver import CPU, Buffer
+from max.dtype import DType
+from max.experimental import functional as F
+from max.experimental.compilation import CompiledCallable, StagedGraph, stage
+from max.experimental.executor import default_executor, set_default_executor
+from max.experimental.nn import Linear, Module
+from max.experimental.sharding import TensorLayout
+from max.experimental.tensor import Tensor, TensorType, default_dtype
+from max.graph import BufferType, DeviceRef, Dim
+
+from tutor.check.probes.base import (
+    Array,
+    Letters,
+    ScriptedModel,
+    array,
+    as_tensor,
+    call,
+    course_config,
+    load,
+    make,
+    other_step,
+    public,
+    settings,
+    shapes,
+    tensor,
+)
+from tutor.check.sandbox.channel import Config
+from tutor.check.sandbox.errors import ContractError
+from tutor.runtime.numpy_graphs import UnsupportedOpError, translate
+
+# Bonus 01
+
+# Of the inputs of each head.
+TYPES: dict[str, list[tuple[DType, list[str]]]] = {
+    "GPT2GreedyHead": [(DType.int64, ["batch", "length"])],
+    "GPT2SamplingHead": [(DType.int64, ["batch", "length"]), (DType.float32, [])],
+    "GPT2BatchHead": [
+        (DType.int64, ["batch", "length"]),
+        (DType.int64, ["batch", "length"]),
+        (DType.float32, ["batch", "length", "length"]),
+    ],
+}
+
+
+def gpt2(step: ModuleType, config: Config) -> Any:
+    """The model of step 10."""
+    return make(other_step(step, "step_10"), "MaxGPT2LMHeadModel", [config], {})
+
+
+def run_head(
+    step: ModuleType, name: str, config: Config, *inputs: list[Array], weights: dict[str, Array]
+) -> list[Array]:
+    """What one head on a model with these weights makes of several inputs."""
+    model = gpt2(step, config)
+    load(model, weights)
+    with F.lazy():
+        head = public(step, name)(model)
+    return [array(call(head, *map(tensor, given)), f"{name}.forward") for given in inputs]
+
+
+def trace_head(step: ModuleType, name: str, config: Config, dtype: str) -> dict[str, Any]:
+    """A head in a graph, over a model of this dtype: what it returns, and its widest tensors.
+
+    These are as wide as the vocabulary and as long as the text, and not in the transformer.
+    """
+    with default_dtype(DType[dtype]):
+        model = gpt2(step, config)
+        with F.lazy():
+            head = public(step, name)(model)
+        types = [TensorType(*given, device=CPU()) for given in TYPES[name]]
+        traced = head.trace(*types)
+        within = shapes_in(model.transformer.trace(types[0]))
+    sizes = {"length", str(config.vocab_size)}
+    wide = {shape for shape in shapes_in(traced) if sizes <= set(re.findall(r"\w+", shape))}
+    return {"gives": [layout(each) for each in traced.out_layouts], "wide": sorted(wide - within)}
+
+
+def shapes_in(graph: StagedGraph[..., Any]) -> set[str]:
+    """The shapes of all tensors in a graph."""
+    return set(re.findall(r"!mo\.tensor<(\[.*?\]),", str(graph)))
+
+
+def layout(found: TensorLayout, names: dict[str, str] | None = None) -> list[Any]:
+    """The dtype and the shape of a tensor in a graph; a symbol in it has its name, or another."""
+    shape = [str(size) for size in found.shape]
+    return [
+        found.dtype.name,
+        [int(size) if size.isdecimal() else (names or {}).get(size, size) for size in shape],
+    ]
+
+
+def compile_heads(step: ModuleType, config: Config) -> dict[str, Any]:
+    """How many graphs compile_heads compiles, and what each head that it returns takes and gives.
+
+    Nothing is compiled: what has been traced until then says enough. The sizes of the ids are
+    called batch and length, whatever symbols they have.
+    """
+    model = gpt2(step, config)
+    load(model, {name: np.zeros(shape) for name, shape in shapes(model).items()})
+    graphs: list[StagedGraph[..., Any]] = []
+    called: list[StagedGraph[..., Any]] = []
+
+    def keep(compiled: Any, staged: StagedGraph[..., Any], *_: object, **__: object) -> None:
+        compiled.staged = staged
+        graphs.append(staged)
+
+    def answer(compiled: Any, *_: object, **__: object) -> Tensor:
+        called.append(compiled.staged)
+        return tensor(np.zeros(1))
+
+    ids = tensor(np.zeros((2, 3), np.int64))
+    with (
+        mock.patch.object(CompiledCallable, "__init__", keep),
+        mock.patch.object(CompiledCallable, "__call__", answer),
+    ):
+        returned = public(step, "compile_heads")(model)
+        if not isinstance(returned, tuple | list) or len(returned) != 2:
+            raise ContractError("compile_heads has to return the sampling head and the greedy head")
+        returned[0](ids, tensor(np.ones(())))
+        returned[1](ids)
+    if len(called) != 2:
+        raise ContractError("a head that compile_heads returns is not compiled")
+    return {"graphs": len(graphs), "sampling": signature(called[0]), "greedy": signature(called[1])}
+
+
+def signature(
+    graph: StagedGraph[..., Any], sizes: Sequence[str] = ("batch", "length"), of: int = 0
+) -> dict[str, list[Any]]:
+    """What a graph takes and gives, where the sizes of one input are called so."""
+    names: dict[str, str] = {}
+    for size, name in zip(graph.in_layouts[of].shape, sizes, strict=False):
+        names.setdefault(str(size), name)
+    return {
+        "takes": [layout(each, names) for each in graph.in_layouts],
+        "gives": [layout(each, names) for each in graph.out_layouts],
+    }
+
+
+def gumbel_sample(step: ModuleType, log_probs: Array, seed: int, *, calls: int = 1) -> list[Array]:
+    """What calls with one generator draw; the numbers can only be read, as those of a tensor."""
+    rng, given = np.random.default_rng(seed), log_probs.astype(np.float32)
+    given.flags.writeable = False
+    drawn = [public(step, "gumbel_sample")(given, rng) for _ in range(calls)]
+    for ids in drawn:
+        if not isinstance(ids, np.ndarray):
+            raise ContractError(f"gumbel_sample returned {type(ids).__name__}, not a NumPy array")
+    return drawn
+
+
+class ScriptedHeads:
+    """Stand-ins for the compiled heads, which look up the logits for the last token."""
+
+    def __init__(self, step: ModuleType, logits: Array) -> None:
+        self.model = ScriptedModel(step, logits)
+        self.asked: list[str] = []
+        self.temperatures: list[float] = []
+
+    def greedy(self, input_ids: Tensor) -> Tensor:
+        self.asked.append("greedy")
+        return tensor(self._last(input_ids).argmax(axis=-1))
+
+    def sampler(self, input_ids: Tensor, temperature: object) -> Tensor:
+        self.asked.append("sampling")
+        if not isinstance(temperature, Tensor):
+            found = type(temperature).__name__
+            raise ContractError(
+                f"the sampling head was given a temperature of {found}, not a Tensor"
+            )
+        value = array(temperature, "the code")
+        if value.shape or value.dtype != np.float32:
+            found = f"{value.dtype} {list(value.shape)}"
+            raise ContractError(
+                f"the sampling head was given a temperature of {found}, not float32 []"
+            )
+        self.temperatures.append(round(float(value), 6))
+        scaled = self._last(input_ids).astype(np.float64) / value
+        shifted = scaled - scaled.max(axis=-1, keepdims=True)
+        return tensor(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+
+    def _last(self, input_ids: Tensor) -> Array:
+        return self.model(input_ids).to_numpy()[:, -1]  # [B, T, V] -> [B, V]
+
+
+class Refusal:
+    """In place of what executes eager operations: it names the first one, and does not."""
+
+    def execute(self, graph: Any, inputs: object) -> Any:  # noqa: ARG002
+        ops = re.findall(r"= (?:\w+\.)*(\w+)[( ]", str(graph._mlir_op))
+        name = next((op for op in ops if op != "constant"), "a constant")
+        raise ContractError(f"generate_text runs an eager operation, {name}, beside the heads")
+
+
+def write_text(
+    step: ModuleType,
+    prompt: str,
+    *arguments: Any,
+    logits: Array,
+    alphabet: str,
+    eager: bool = True,
+    **options: Any,
+) -> dict[str, Any]:
+    """The text that generate_text makes with scripted heads, and what these were asked."""
+    heads, write = ScriptedHeads(step, logits), public(step, "generate_text")
+    given = heads.sampler, heads.greedy, Letters(alphabet), prompt, *arguments
+    if eager:
+        text = write(*given, **options)
+    else:
+        with set_default_executor(Refusal()):
+            text = write(*given, **options)
+    if not isinstance(text, str):
+        raise ContractError(f"generate_text returned {type(text).__name__}, not a str")
+    return {
+        "text": text,
+        "asked": heads.asked,
+        "seen": heads.model.seen,
+        "temperatures": heads.temperatures,
+    }
+
+
+# Bonus 02
+
+MOST_COLUMNS = 100  # of tokens that are taken from one stream
+
+
+def numpy_array(value: object, what: str) -> Array:
+    """What the code under check returned, if it is a NumPy array."""
+    if not isinstance(value, np.ndarray):
+        raise ContractError(f"{what} is {type(value).__name__}, not a NumPy array")
+    return value
+
+
+def two_arrays(value: object, what: str) -> list[Array]:
+    """What the code under check returned, if it is two NumPy arrays."""
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise ContractError(f"{what} has to return two arrays")
+    return [numpy_array(each, f"what {what} returned") for each in value]
+
+
+def read_only(values: Array, kind: type[np.generic]) -> Array:
+    """A copy that can only be read, as the numbers of a tensor."""
+    copy = values.astype(kind)
+    copy.flags.writeable = False
+    return copy
+
+
+def sampling(step: ModuleType, **options: Any) -> dict[str, Any]:
+    """The fields of a Sampling."""
+    made = public(step, "Sampling")(**options)
+    return {name: getattr(made, name) for name in ("temperature", "top_k", "top_p")}
+
+
+def probabilities(step: ModuleType, logits: Array, **options: Any) -> Array:
+    """What each token is drawn with."""
+    given, how = read_only(logits, np.float32), public(step, "Sampling")(**options)
+    return numpy_array(public(step, "probabilities")(given, how), "what probabilities returned")
+
+
+def choose(
+    step: ModuleType, logits: Array, seeds: list[int], *, calls: int = 1, **options: Any
+) -> list[Array]:
+    """What calls draw, with a generator for each row that goes on from call to call."""
+    given, how = read_only(logits, np.float32), public(step, "Sampling")(**options)
+    rngs = [np.random.default_rng(seed) for seed in seeds]
+    drawn = [public(step, "choose")(given, how, rngs) for _ in range(calls)]
+    return [numpy_array(ids, "what choose returned") for ids in drawn]
+
+
+def left_pad(step: ModuleType, prompts: list[list[int]]) -> list[Array]:
+    """The padded prompts, and where they start."""
+    return two_arrays(public(step, "left_pad")(prompts), "left_pad")
+
+
+def positions_and_mask(step: ModuleType, start: Array, length: int, new: int) -> list[Array]:
+    """The positions of the new columns, and what these see."""
+    made = public(step, "positions_and_mask")(read_only(start, np.int64), length, new)
+    return two_arrays(made, "positions_and_mask")
+
+
+def slide(step: ModuleType, input_ids: Array, start: Array, n_positions: int) -> list[Array]:
+    """The ids that are seen, and where each row starts in them."""
+    given = read_only(input_ids, np.int64), read_only(start, np.int64)
+    return two_arrays(public(step, "slide")(*given, n_positions), "slide")
+
+
+def batch_model(
+    step: ModuleType, config: Config, *inputs: list[Array], weights: dict[str, Array]
+) -> dict[str, Any]:
+    """What BatchModel carries and compiles, and its logits for several ids and starts.
+
+    Nothing is compiled: a head that computes by itself answers for the graph.
+    """
+    model = gpt2(step, config)
+    load(model, weights)
+    graphs: list[StagedGraph[..., Any]] = []
+
+    def keep(_: Any, staged: StagedGraph[..., Any], *__: object, **___: object) -> None:
+        graphs.append(staged)
+
+    def answer(_: Any, *given: Any) -> Any:
+        expected = [each.dtype for each in graphs[-1].in_layouts]
+        found = [each.dtype if isinstance(each, Tensor) else type(each) for each in given]
+        if found != expected:
+            names = [str(getattr(each, "name", each)) for each in found]
+            raise ContractError(f"the compiled head was given {', '.join(names)}")
+        with F.lazy():
+            head = public(step, "GPT2BatchHead")(model)
+        return call(head, *given)
+
+    with (
+        mock.patch.object(CompiledCallable, "__init__", keep),
+        mock.patch.object(CompiledCallable, "__call__", answer),
+    ):
+        made = public(step, "BatchModel")(model)
+        logits = [
+            numpy_array(made(part_of_wider(ids), start), "what a BatchModel returned")
+            for ids, start in inputs
+        ]
+    return {
+        "config": settings(made),
+        "graphs": [signature(graph) for graph in graphs],
+        "logits": [np.array(each) for each in logits],
+    }
+
+
+def part_of_wider(input_ids: Array) -> Array:
+    """The same ids as columns of a wider array, as slide leaves them."""
+    return np.pad(input_ids, [(0, 0), (1, 0)])[:, 1:]
+
+
+class ScriptedBatch:
+    """A stand-in for BatchModel: logits by the last token of each row, and a record of the rows."""
+
+    def __init__(self, step: ModuleType, logits: Array, n_positions: int) -> None:
+        sizes = Config(len(logits), n_positions, n_embd=1, n_layer=1, n_head=1)
+        self.config = course_config(step, sizes)
+        self.logits = read_only(logits, np.float32)
+        self.seen: list[list[list[int]]] = []
+
+    def __call__(self, input_ids: object, start: object, /) -> Array:
+        ids, starts = (numpy_array(each, "what the model was given") for each in (input_ids, start))
+        given = f"{ids.dtype} {list(ids.shape)} and {starts.dtype} {list(starts.shape)}"
+        if (
+            ids.ndim != 2
+            or starts.shape != ids.shape[:1]
+            or {ids.dtype, starts.dtype} != {np.dtype(np.int64)}
+        ):
+            raise ContractError(f"the model was given {given}, not int64 [B, T] and int64 [B]")
+        if not ((starts >= 0) & (starts < ids.shape[1])).all():
+            raise ContractError(f"the model was given starts {starts.tolist()} in {given}")
+        self.seen.append([row[first:].tolist() for row, first in zip(ids, starts, strict=True)])
+        return read_only(self.logits[ids[:, -1]], np.float32)  # [B, T] -> [B, V]
+
+
+def generate_rows(
+    step: ModuleType,
+    name: str,
+    prompts: list[list[int]],
+    *arguments: Any,
+    logits: Array,
+    n_positions: int = 16,
+    sampling: dict[str, Any] | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """What stream_tokens or generate_batch makes with a scripted model, and what that was asked.
+
+    Of a stream, `asked` says how often the model had been asked when each column came.
+    """
+    model, given = ScriptedBatch(step, logits, n_positions), [list(prompt) for prompt in prompts]
+    if sampling is not None:
+        options["sampling"] = public(step, "Sampling")(**sampling)
+    made, asked = public(step, name)(model, given, *arguments, **options), []
+    if name == "stream_tokens":
+        columns = []
+        for next_ids in itertools.islice(made, MOST_COLUMNS):
+            columns.append(np.array(numpy_array(next_ids, "what stream_tokens yielded")))
+            asked.append(len(model.seen))
+        made = columns
+    return {"made": made, "asked": asked, "seen": model.seen, "prompts": given}
+
+
+# Bonus 03
+
+
+def interpret(
+    function: Callable[..., object],
+    what: str,
+    inputs: Sequence[Buffer],
+    caches: Sequence[Buffer] = (),
+) -> Tensor:
+    """What a function makes of its inputs in a graph, where it can write to the caches.
+
+    The graph is traced for these very sizes, and interpreted: compiling it would take a minute.
+    """
+    types: list[TensorType | BufferType] = [
+        *(TensorType(each.dtype, each.shape, CPU()) for each in inputs),
+        *(BufferType(each.dtype, each.shape, DeviceRef.CPU()) for each in caches),
+    ]
+    staged = stage(lambda *given: as_tensor(function(*given), what))(*types)
+    (result,) = default_executor().execute(staged.graph, [*inputs, *caches])
+    return Tensor(storage=result)
+
+
+def buffer(values: Array) -> Buffer:
+    """A copy of an array, as a graph takes it."""
+    return tensor(values).driver_tensor
+
+
+def linear(step: ModuleType, x: Array, weights: dict[str, Array]) -> Array:
+    """What linear makes of x with a layer of these weights."""
+    with F.lazy():
+        layer = Linear(*reversed(weights["weight"].shape))
+    load(layer, weights)
+    return array(interpret(partial(public(step, "linear"), layer), "linear", [buffer(x)]), "linear")
+
+
+def remember(step: ModuleType, cache: Array, new: Array, length: int) -> dict[str, Array]:
+    """What remember returns, and the cache afterwards."""
+
+    def write(new: Tensor, cache: Tensor) -> object:
+        return public(step, "remember")(cache, new, Dim(length))
+
+    written = buffer(cache)
+    columns = interpret(write, "remember", [buffer(new)], [written])
+    return {"columns": array(columns, "remember"), "cache": np.array(written.to_numpy())}
+
+
+def run_cached_head(
+    step: ModuleType,
+    config: Config,
+    calls: list[list[Array]],
+    *,
+    cache: Array,
+    weights: dict[str, Array],
+) -> list[Array]:
+    """What the head makes of ids, positions and mask of each call; all caches begin as this one."""
+    model = gpt2(step, config)
+    load(model, weights)
+    head, name = public(step, "GPT2CachedHead")(model), "GPT2CachedHead.forward"
+    caches = [buffer(cache) for _ in range(2 * config.n_layer)]
+    return [array(interpret(head, name, [*map(buffer, given)], caches), name) for given in calls]
+
+
+def trace_cached_head(step: ModuleType, config: Config, dtype: str) -> list[Any]:
+    """What the head gives in a graph whose lengths are symbols, over a model of this dtype."""
+    with default_dtype(DType[dtype]):
+        model = gpt2(step, config)
+        with F.lazy():
+            head = public(step, "GPT2CachedHead")(model)
+    tokens = TensorType(DType.int64, ["batch", "new"], device=CPU())
+    mask = TensorType(DType.float32, ["batch", "new", "length"], device=CPU())
+    sizes = config.n_head, config.n_positions, config.n_embd // config.n_head
+    cache = BufferType(DType[dtype], ["batch", *sizes], DeviceRef.CPU())
+    traced = head.trace(tokens, tokens, mask, *[cache] * 2 * config.n_layer)
+    return [layout(each) for each in traced.out_layouts]
+
+
+class TracedHead(CompiledCallable[..., Any]):
+    """In place of a compiled head: it takes the same, and notes how many columns are new.
+
+    NumPy runs the graph; where it cannot, the head is traced and interpreted for each size.
+    """
+
+    def __init__(self, head: Any, *types: TensorType | BufferType) -> None:
+        self.head, self.staged = head, head.trace(*types)
+        self.in_layouts, self.in_tree = self.staged.in_layouts, self.staged.in_tree
+        self.out_layouts, self.out_tree = self.staged.out_layouts, self.staged.out_tree
+        self.shown: list[int] = []
+        weights = {name: value.driver_tensor for name, value in head.parameters}
+        self.run: Callable[..., list[Buffer]] = self.interpret
+        with contextlib.suppress(UnsupportedOpError):
+            self.run = translate(self.staged.graph).bind(weights)
+
+    def interpret(self, *buffers: Buffer) -> list[Buffer]:
+        inputs, caches = buffers[:3], buffers[3:]
+        return [interpret(self.head, "GPT2CachedHead.forward", inputs, caches).driver_tensor]
+
+    def execute_raw(self, *buffers: Buffer) -> list[Buffer]:
+        self.shown.append(buffers[0].shape[-1])
+        return self.run(*buffers)
+
+
+class RecordedModel:
+    """A CachedModel with a traced head, and what came of its calls."""
+
+    def __init__(self, step: ModuleType, config: Config, weights: dict[str, Array]) -> None:
+        self.heads: list[TracedHead] = []
+        self.logits: list[Array] = []
+        model = gpt2(step, config)
+        load(model, weights)
+
+        def traced(head: Any, *types: Any, **_: object) -> TracedHead:
+            self.heads.append(TracedHead(head, *types))
+            return self.heads[-1]
+
+        with mock.patch.object(Module, "compile", traced):
+            self.model = public(step, "CachedModel")(model)
+        self.config = self.model.config
+
+    def __call__(self, input_ids: Array, start: Array, /) -> Array:
+        logits = numpy_array(self.model(input_ids, start), "what a CachedModel returned")
+        self.logits.append(np.array(logits))
+        return logits
+
+    def record(self) -> dict[str, Any]:
+        """The logits of each call, and how many new columns the head was shown."""
+        shown = [count for head in self.heads for count in head.shown]
+        return {"logits": self.logits, "shown": shown}
+
+
+def compile_cached_model(step: ModuleType, config: Config) -> list[dict[str, Any]]:
+    """What the graphs that CachedModel compiles take and give."""
+    weights = {name: np.zeros(shape) for name, shape in shapes(gpt2(step, config)).items()}
+    heads = RecordedModel(step, config, weights).heads
+    return [signature(head.staged, ("batch", "new", "length"), of=2) for head in heads]
+
+
+def ask_cached_model(
+    step: ModuleType, config: Config, calls: list[list[Array]], *, weights: dict[str, Array]
+) -> dict[str, Any]:
+    """What comes of ids and starts for one CachedModel, and these arrays after each call.
+
+    Those of the same shape come in the same array, which changes in between.
+    """
+    model, after = RecordedModel(step, config, weights), []
+    kept: dict[tuple[int, ...], Array] = {}
+    for arrays in calls:
+        given = [kept.setdefault(values.shape, values.copy()) for values in arrays]
+        for place, values in zip(given, arrays, strict=True):
+            place[...] = values
+        model(*given)
+        after.append([values.copy() for values in given])
+    return {**model.record(), "after": after}
+
+
+def generate_by_cached_model(
+    step: ModuleType, config: Config, *arguments: Any, weights: dict[str, Array]
+) -> dict[str, Any]:
+    """The greedy tokens that generate_batch of bonus 02 makes with a CachedModel, and its calls."""
+    model, batches = RecordedModel(step, config, weights), other_step(step, "engine_03")
+    greedy, seeds = public(batches, "Sampling")(temperature=0), range(len(arguments[0]))
+    ids = public(batches, "generate_batch")(model, *arguments, greedy, seeds=seeds)
+    return {**model.record(), "ids": ids}

@@ -1,0 +1,1 @@
+"""The process of the code under check, and what keeps it apart."""

@@ -1,1 +1,0 @@
-"""Grading many: submissions, what each of them earned, and the files that others read."""

@@ -1,0 +1,114 @@
+"""The text of a step: whether it is finished, and which other steps it uses."""
+
+import ast
+import contextlib
+import functools
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tutor import ROOT
+from tutor.course.names import NAMES, Name, in_order
+from tutor.course.tracks import TRACKS
+
+BY_MODULE = {name.module(tree): name for name in NAMES for tree in ("steps", "solutions")}
+PLACEHOLDER = rf"raise NotImplementedError\('({'|'.join(track.word for track in TRACKS)}) \d\d: "
+
+
+def reference(name: Name, tree: str = "solutions") -> str:
+    """The reference of a step as text, importing from the tree that it is to be part of."""
+    source = (ROOT / name.file("solutions")).read_text(encoding="utf-8")
+    modules = {each.module("solutions"): each.module(tree) for each in NAMES}
+    return re.sub(r"\bsolutions\.\w+", lambda found: modules.get(found[0], found[0]), source)
+
+
+@functools.cache
+def needs(name: Name) -> tuple[Name, ...]:
+    """The other steps that the reference of a step uses, all the way down, in their order."""
+    return tuple(in_order(follow(name, lambda each: imported(reference(each))) - {name}))
+
+
+def used(name: Name, root: Path = ROOT) -> dict[Name, bytes]:
+    """The text of a learner's step, and of all that it or its reference uses; b"" if not there."""
+    texts: dict[Name, bytes] = {}
+
+    def uses(each: Name) -> set[Name]:
+        texts[each] = b""
+        with contextlib.suppress(OSError):  # it may be on its way, as when an editor replaces it
+            texts[each] = (root / each.file("steps")).read_bytes()
+        return {*needs(each), *imported(texts[each].decode(errors="replace"))}
+
+    return {each: texts[each] for each in in_order(follow(name, uses))}
+
+
+def follow(name: Name, uses: Callable[[Name], set[Name]]) -> set[Name]:
+    """A step, what it uses, what that uses, and so on."""
+    waiting, found = {name}, set[Name]()
+    while waiting:
+        each = waiting.pop()
+        found.add(each)
+        waiting |= uses(each) - found
+    return found
+
+
+def imported(text: str) -> set[Name]:
+    """The steps that a text imports."""
+    modules = re.findall(r"^from ((?:steps|solutions)\.\w+) import", text, re.MULTILINE)
+    return {BY_MODULE[module] for module in modules if module in BY_MODULE}
+
+
+def stand_ins(name: Name, tree: str, root: Path = ROOT) -> dict[Name, str]:
+    """The steps that a step uses and for which the reference has to stand in, and why."""
+    if tree == "solutions":
+        return {}
+    found = {each: unfinished(root / each.file(tree)) for each in used(name, root) if each != name}
+    return {each: why for each, why in found.items() if why}
+
+
+def digests(name: Name, root: Path = ROOT) -> dict[str, str]:
+    """A digest of each text that the verdict on a learner's step rests on, by its name.
+
+    That is the suite, the step, and those that it uses, or their references as long as these stand
+    in for them.
+    """
+    texts = {"suite": b"".join((ROOT / file).read_bytes() for file in (name.suite, name.registry))}
+    replaced = stand_ins(name, "steps", root)
+    for each, text in used(name, root).items():
+        texts[each.name] = reference(each).encode() if each in replaced else text
+    return {each: hashlib.sha256(text).hexdigest() for each, text in texts.items()}
+
+
+def unfinished(file: Path) -> str | None:
+    """What keeps a step from being used by others, if anything.
+
+    A private helper that is still a stub does not: the learner may have no need of it.
+    """
+    try:
+        tree = ast.parse(file.read_bytes())
+    except FileNotFoundError:
+        return "not there"
+    except (SyntaxError, ValueError) as error:
+        line = f"line {error.lineno}: " if isinstance(error, SyntaxError) else ""
+        return f"not to be parsed, {line}{error.args[0]}"
+    for name, function in functions(tree):
+        private = re.search(r"(^|\.)_(?!_)", name)
+        if not private and any(map(is_placeholder, ast.walk(function))):
+            return "not finished"
+    return None
+
+
+def functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
+    """The functions of a module and the methods of its classes, with their full names."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            yield node.name, node
+        elif isinstance(node, ast.ClassDef):
+            for item in node.body:
+                if isinstance(item, ast.FunctionDef):
+                    yield f"{node.name}.{item.name}", item
+
+
+def is_placeholder(node: ast.AST) -> bool:
+    """Whether this is the line that ends the body of a function in a stub."""
+    return isinstance(node, ast.Raise) and bool(re.match(PLACEHOLDER, ast.unparse(node)))

@@ -1,0 +1,1 @@
+"""The engine that writes text with the code of either tree."""

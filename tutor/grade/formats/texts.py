@@ -1,0 +1,69 @@
+"""What learners wrote or named, made fit for the files and tables of others."""
+
+import hashlib
+import re
+import unicodedata
+
+from tutor.course.verdicts import Verdict
+from tutor.grade.grades import CheckGrade, StepGrade
+
+MARK = " […]"  # ends what was cut short
+MOST_IN_CELL = 32_000  # characters; Excel takes 32,767
+MOST_IN_NAME = 40  # characters of up to four bytes; a file name may have 255 bytes
+FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]|[\t\r\n]")
+PLAIN = re.compile(r"(?!.*-[0-9a-f]{10}$)[a-z0-9_.-]+")  # and does not look like one with a digest
+RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # in Windows
+SIGNS = (
+    {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n\r"}
+    | {code: f"\\u{code:x}" for code in range(0xD800, 0xE000)}
+    | dict.fromkeys([*range(0x80, 0xA0), 0xFFFE, 0xFFFF], "\ufffd")
+    | {0x7F: "\u2421"}
+)
+
+
+def printable(text: str) -> str:
+    """The text, with signs in place of what XML forbids, UTF-8 lacks, or a terminal obeys."""
+    return text.translate(SIGNS)
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, or as much of its beginning as keeps it within so many characters."""
+    return text if len(text) <= most else text[: most - len(MARK)] + MARK
+
+
+def fitted(text: str, most: int) -> str:
+    """The text, or as much of its beginning as keeps it within so many bytes of UTF-8."""
+    encoded = text.encode()
+    if len(encoded) <= most:
+        return text
+    return encoded[: most - len(MARK.encode())].decode(errors="ignore") + MARK
+
+
+def cell(text: str) -> str:
+    """The text for a table; an apostrophe keeps a spreadsheet from computing it."""
+    text = shortened(printable(text), MOST_IN_CELL)
+    return f"'{text}" if FORMULA.match(text) else text
+
+
+def file_name(learner: str) -> str:
+    """A learner's name as that of a file, without suffix; no two learners get the same one.
+
+    Unless it is kept as it is, a digest tells it from names that look alike, or that differ only in
+    capitals, which are all one to some file systems.
+    """
+    text = unicodedata.normalize("NFC", printable(learner))
+    stem = re.sub(r"[^\w.-]+", "-", text)[:MOST_IN_NAME].strip(".-") or "learner"
+    if stem == learner and PLAIN.fullmatch(stem) and not RESERVED.match(stem):
+        return stem
+    digest = hashlib.sha256(learner.encode(errors="backslashreplace")).hexdigest()
+    return f"{'_' * bool(RESERVED.match(stem))}{stem}-{digest[:10]}"
+
+
+def feedback(step: StepGrade, check: CheckGrade) -> str:
+    """Why a check failed, and for the first one that did, what the mistake is; empty if none."""
+    silent = "" if check.verdict == Verdict.PASSED else f"{check.verdict}."
+    parts = [check.explanation.rstrip() or silent]
+    if check is step.first_failure:
+        parts += [f"It comes from {' and '.join(step.culprits)}."] * bool(step.culprits)
+        parts += [f"Mistake: {step.mistake}"] * bool(step.mistake)
+    return printable("\n".join(filter(None, parts)))

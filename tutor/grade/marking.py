@@ -1,0 +1,210 @@
+"""Grades one submission, in a process of its own."""
+
+import hashlib
+import io
+import os
+import sys
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest import mock
+from urllib.parse import quote, unquote_to_bytes
+
+import msgspec
+from rich.console import Console
+
+from tutor import ROOT
+from tutor.check.sandbox import seal
+from tutor.check.sandbox.isolation import Isolation
+from tutor.course.registry import Check, Step, find_step
+from tutor.course.verdicts import Verdict
+from tutor.errors import InputError
+from tutor.grade import grades, imports
+from tutor.grade.formats.texts import file_name, printable, shortened
+from tutor.grade.grades import CheckGrade, Dependencies, Grade, StepGrade
+from tutor.grade.submissions.entries import UnreadableError
+from tutor.grade.submissions.find import Source, Submission, read
+
+if TYPE_CHECKING:
+    from tutor.check.results import Outcome, Result
+
+SEED_VARIABLE = "TUTOR_SEED"  # which the suites draw their inputs from
+MOST_TEXT = 8000  # characters of an explanation
+
+# What decides a grade, beside the submission and the code that grades.
+RULES = ("tests/*.py", "solutions/*.py", "steps/__init__.py", "tutor/exercises/**/*")
+CODE = ("tutor.check.suite", "tutor.check.sandbox.worker", "tutor.grade.marking")
+
+
+class Order(msgspec.Struct, frozen=True):
+    """How submissions are graded."""
+
+    steps: list[str]  # by name
+    dependencies: Dependencies
+    seed: int
+    seconds: int  # that a step and all its checks may take
+    isolation: Isolation
+    folder: Path  # where a file is written for each of them
+
+
+class Task(msgspec.Struct, frozen=True):
+    """What this process is asked for."""
+
+    order: Order
+    source: Source
+
+    @property
+    def file(self) -> Path:
+        """Where the grade goes."""
+        return self.order.folder / f"{file_name(self.source.learner)}.json"
+
+
+def main() -> None:
+    """Grade what standard input asks for, unless the grade is there already."""
+    seal.close()
+    task = unpack(sys.stdin.buffer.read())
+    os.environ[SEED_VARIABLE] = str(task.order.seed)
+    try:
+        submission, problem = read(task.source), ""
+    except UnreadableError as error:
+        submission, problem = Submission({}, []), f"It was not graded: {error}."
+    start = blank(task, submission, problem)
+    if not (task.file.exists() and is_same(task.file, start)):
+        grades.save(grade(task, submission, start), task.file)
+
+
+def pack(task: Task) -> bytes:
+    """A task as it is handed to this process."""
+    return msgspec.json.encode(task, enc_hook=lambda path: quote(os.fsencode(path)))
+
+
+def unpack(message: bytes) -> Task:
+    """The task in a message."""
+
+    def decode(kind: type[Path], quoted: str) -> Path:  # whose name need not be UTF-8
+        return kind(os.fsdecode(unquote_to_bytes(quoted)))
+
+    return msgspec.json.decode(message, type=Task, dec_hook=decode)
+
+
+def blank(task: Task, submission: Submission, problem: str) -> Grade:
+    """The grade of a submission before it is checked."""
+    order = task.order
+    left_out = " ".join(f"{each}; it was left out." for each in submission.left_out)
+    return Grade(
+        format=grades.FORMAT,
+        learner=task.source.learner,
+        problem=problem or left_out,
+        submission=submission.digest,
+        course=course_digest(),
+        seed=order.seed,
+        dependencies=order.dependencies,
+        isolation=order.isolation.name,
+        limits=f"{order.seconds} seconds a step; {order.isolation.limits}",
+        started=datetime.now().astimezone().isoformat(timespec="seconds"),
+        seconds=0.0,
+        steps=[blank_step(find_step(name), Verdict.NOT_STARTED) for name in order.steps],
+    )
+
+
+def course_digest() -> str:
+    """SHA-256 of all that decides a grade, beside the submission."""
+    total = hashlib.sha256()
+    rules = {file for pattern in RULES for file in ROOT.glob(pattern) if file.is_file()}
+    for file in sorted(rules | set(imports.files(*CODE))):
+        total.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
+    return total.hexdigest()
+
+
+def is_same(file: Path, start: Grade) -> bool:
+    """Whether a file holds the grade that would be found out again."""
+    try:
+        found = grades.load(file)
+    except InputError:
+        return False
+    broken = any(step.verdict == Verdict.BROKEN for step in found.steps)
+    own = {"started": "", "seconds": 0.0, "steps": []}
+    same = msgspec.structs.replace(found, **own) == msgspec.structs.replace(start, **own)
+    return same and not broken and [s.step for s in found.steps] == [s.step for s in start.steps]
+
+
+def grade(task: Task, submission: Submission, start: Grade) -> Grade:
+    """Check the steps of a submission on a copy of its own; an empty one has none to check."""
+    begin = time.monotonic()
+    results = check(submission, task.order) if submission.files else []
+    found = {result.step.name: step_grade(result) for result in results}
+    steps = [found.get(each.step, each) for each in start.steps]
+    return msgspec.structs.replace(start, steps=steps, seconds=time.monotonic() - begin)
+
+
+def check(submission: Submission, order: Order) -> list["Result"]:
+    """Run the suites on a submission."""
+    from tutor.check.run import run_suites
+    from tutor.check.sandbox.workbench import Workbench
+
+    with tempfile.TemporaryDirectory(prefix="tutor-") as name:
+        course, given = Path(name).resolve() / "course", Path(name).resolve() / "given"
+        submission.lay_out(course)
+        given.mkdir()
+        bench = Workbench(
+            "steps",
+            root=course,
+            seconds=order.seconds,
+            announce=lambda _: None,
+            isolation=order.isolation,
+            by_itself=order.dependencies == "reference",
+        )
+        # What suites write for the code to read goes where the code can see it.
+        with mock.patch.object(tempfile, "tempdir", str(given)):
+            bench.start()
+            try:
+                return run_suites(
+                    list(map(find_step, order.steps)), bench, Console(file=io.StringIO())
+                )
+            finally:
+                bench.close()
+
+
+def step_grade(result: "Result") -> StepGrade:
+    """A step's result as it is kept."""
+    checks = [
+        check_grade(result, check, result.outcomes.get(check.name)) for check in result.step.checks
+    ]
+    return msgspec.structs.replace(
+        blank_step(result.step, Verdict.NOT_STARTED),
+        verdict=result.verdict,
+        mistake=result.mistake.says if result.mistake else "",
+        references=[step.name for step in result.replaced],
+        culprits=[step.name for step in result.culprits],
+        advice=list(map(printable, result.advice)),
+        checks=checks,
+    )
+
+
+def check_grade(result: "Result", check: Check, outcome: "Outcome | None") -> CheckGrade:
+    """A check's outcome as it is kept."""
+    from tutor.check import report
+
+    if outcome is None:
+        return blank_check(check, Verdict.NOT_REACHED)
+    text = report.plain(report.explain(result, outcome)) if outcome.error else ""
+    return msgspec.structs.replace(
+        blank_check(check, Verdict.NOT_REACHED),
+        verdict=outcome.verdict,
+        points=outcome.points,
+        seconds=outcome.seconds,
+        explanation=printable(shortened(text, MOST_TEXT)),
+    )
+
+
+def blank_step(step: Step, verdict: Verdict) -> StepGrade:
+    """A step of which nothing is known yet."""
+    checks = [blank_check(check, verdict) for check in step.checks]
+    return StepGrade(step.name, step.title, verdict, "", [], [], [], checks)
+
+
+def blank_check(check: Check, verdict: Verdict) -> CheckGrade:
+    """A check of which nothing is known yet."""
+    return CheckGrade(check.name, check.title, verdict, 0, check.points, 0.0, "")

@@ -1,0 +1,1 @@
+"""What learners hand in: folders, archives and repositories."""

@@ -1,0 +1,1 @@
+"""The learner's day: `tutor`, `progress`, `hint`, `solution`, `reset` and `watch`."""

@@ -1,0 +1,232 @@
+"""The shapes on the way through each step, as the code of either tree makes them."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from tutor import runtime
+from tutor.course.registry import Step, step_that
+from tutor.course.tracks import ENGINE
+from tutor.engine import checkpoint, trees
+from tutor.engine.generation import Engine
+from tutor.engine.loops import as_tensor
+from tutor.engine.start import start_engine
+from tutor.errors import InputError, reason
+from tutor.show.tracing import Letters, Line, shorten, trace
+
+# What the fields of a GPT2Config are called in shapes, or what else they are.
+MEANINGS = {
+    "vocab_size": "V",
+    "n_positions": "the longest T",
+    "n_embd": "C",
+    "n_layer": "blocks in a row",
+    "n_head": "H",
+    "n_inner": "L",
+    "layer_norm_epsilon": "in each norm",
+}
+MASKS = ((4, 0), (2, 3))  # the lengths of those that are shown: of a prompt, and after a cache
+WIDEST_NUMBER = 5  # of a mask, with the space before it
+# The modules of each step, and what they are given.
+MODULES: dict[str, dict[str, list[str]]] = {
+    "step_03": {"LayerNorm": ["x"]},
+    "step_04": {"GPT2MLP": ["x"]},
+    "step_05": {"GPT2Embeddings": ["ids"]},
+    "step_06": {"GPT2PositionEmbeddings": ["positions"]},
+    "step_07": {"GPT2MultiHeadAttention": ["x"]},
+    "step_08": {"GPT2Block": ["x"]},
+    "step_09": {"MaxGPT2Model": ["ids"]},
+    "step_10": {"MaxGPT2LMHeadModel": ["ids"]},
+    "engine_01": {"GPT2SamplingHead": ["ids", "temperature"], "GPT2GreedyHead": ["ids"]},
+    "engine_03": {"GPT2BatchHead": ["ids", "ids", "mask"]},
+    "engine_04": {"GPT2CachedHead": ["new ids", "new ids", "mask of new", "caches"]},
+}
+PROMPT, NEW_TOKENS = "Once upon a time", 3  # what goes through the loop of step 12
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table of a step's shapes: its heads, its lines, and whose sizes have which letters."""
+
+    head: tuple[str, str, str]
+    lines: list[Line]
+    letters: Letters
+    whose: str
+
+
+def of_step(step: Step, model: str | None, tree: str) -> Sheet:
+    """The shapes of a step, for GPT-2 small or another model.
+
+    Weights are loaded for the steps that use them, and then those of the bundled model.
+    """
+    runtime.activate()
+    if {"loads", "generates"} & {*step.roles}:
+        engine = start_engine(model, tree=tree)
+        whose = f", as in {model or checkpoint.BUNDLED_MODEL.name}"
+        if "generates" in step.roles:
+            head = ("call", "ids → what comes of them", "text")
+            return Sheet(head, of_loop(tree, engine), Letters.of(engine.config), whose)
+        weights = load_file(checkpoint.find_model(model) / checkpoint.WEIGHTS)
+        head = ("tensor in the file", "there → in the model", "")
+        return Sheet(head, of_checkpoint(tree, engine, weights), Letters.of(engine.config), whose)
+    config, whose = sizes_of(tree, model), f", as in {model or 'GPT-2 small'}"
+    letters = Letters.of(config)
+    if "sizes" in step.roles:
+        return Sheet(("field", "size", "letter"), of_config(config), letters, whose[2:])
+    if "masks" in step.roles:
+        return Sheet(("mask", "shape", "numbers"), of_mask(tree), letters, "")
+    head = ("module or operation", "in → out", "weights")
+    return Sheet(head, of_modules(tree, step, config, letters), letters, whose)
+
+
+def sizes_of(tree: str, model: str | None) -> Any:
+    """The GPT2Config of a tree, with the sizes of GPT-2 small or of a model."""
+    config = trees.load_step(tree, step_that("sizes")).GPT2Config
+    if not model:
+        with trees.learners_code(tree):
+            return config()
+    folder = checkpoint.find_model(model)
+    checkpoint.check_folder(folder)
+    entries = checkpoint.read_config(folder / checkpoint.CONFIG)
+    try:
+        with trees.learners_code(tree):
+            names = [each.name for each in dataclasses.fields(config)]
+            return config(**{name: entries[name] for name in names if name in entries})
+    except ValueError as error:
+        raise InputError(f"{folder} has sizes that cannot be: {reason(error)}") from None
+
+
+def of_config(config: Any) -> list[Line]:
+    """The sizes of step 01, which all shapes are made of."""
+    entries = [(each.name, getattr(config, each.name)) for each in dataclasses.fields(config)]
+    lines = [Line(name, shapes=str(size), weights=MEANINGS.get(name, "")) for name, size in entries]
+    head_dim = config.n_embd // config.n_head
+    return [*lines, Line("n_embd / n_head", shapes=str(head_dim), weights="D")]
+
+
+def of_mask(tree: str) -> list[Line]:
+    """The mask of step 02 for lengths that are known later, and for two that are."""
+    from max.driver import CPU
+    from max.dtype import DType
+    from max.experimental.compilation import stage
+    from max.experimental.tensor import Tensor, TensorType
+
+    causal_mask = trees.load_step(tree, step_that("masks")).causal_mask
+    options = {"dtype": DType.float32, "device": CPU()}
+
+    def mask(new: Tensor, cached: Tensor) -> Any:
+        return causal_mask(new.shape[0], cached.shape[0], **options)
+
+    with trees.learners_code(tree):
+        new, cached = (TensorType(DType.float32, [name], device=CPU()) for name in ("T", "P"))
+        (known_later,) = stage(mask)(new, cached).out_layouts
+        masks = [causal_mask(*lengths, **options).to_numpy() for lengths in MASKS]
+    lines = [Line("causal_mask(T, P)", shapes=f"[{', '.join(map(str, known_later.shape))}]")]
+    for lengths, numbers in zip(MASKS, masks, strict=True):
+        rows = ["".join(f"{number:{WIDEST_NUMBER}.0f}" for number in row) for row in numbers]
+        name = f"causal_mask{lengths}"
+        lines.append(Line(name, shapes=str(list(numbers.shape)), weights=rows[0]))
+        lines += [Line("", weights=row) for row in rows[1:]]
+    return lines
+
+
+def of_modules(tree: str, step: Step, config: Any, letters: Letters) -> list[Line]:
+    """The modules of a step, traced with letters for the sizes of their inputs."""
+    from max.experimental import functional as F
+
+    code, types = trees.load_step(tree, step), input_types(config)
+    lines = []
+    with trees.learners_code(tree):
+        for name, inputs in MODULES[step.name].items():
+            with F.lazy():  # so that no weights are drawn
+                module = getattr(code, name)(*arguments(tree, step, config))
+            lines.append(trace(module, [each for key in inputs for each in types[key]], letters))
+    return lines
+
+
+def arguments(tree: str, step: Step, config: Any) -> list[Any]:
+    """What the modules of a step are made from."""
+    if step.track == ENGINE:
+        return [trees.load_step(tree, step_that("model")).MaxGPT2LMHeadModel(config)]
+    own = {"step_03": [config.n_embd], "step_04": [config.n_inner, config]}
+    return own.get(step.name, [config])
+
+
+def input_types(config: Any) -> dict[str, list[Any]]:
+    """What modules are given, with letters in place of sizes that are known later."""
+    from max.driver import CPU
+    from max.dtype import DType
+    from max.experimental.tensor import TensorType
+    from max.graph import BufferType, DeviceRef
+
+    def of(dtype: DType, *shape: int | str) -> list[Any]:
+        return [TensorType(dtype, shape, device=CPU())]
+
+    cache = ["B", config.n_head, config.n_positions, config.n_embd // config.n_head]
+    return {
+        "ids": of(DType.int64, "B", "T"),
+        "positions": of(DType.int64, "T"),
+        "x": of(DType.float32, "B", "T", config.n_embd),
+        "temperature": of(DType.float32),
+        "mask": of(DType.float32, "B", "T", "T"),
+        "new ids": of(DType.int64, "B", "N"),
+        "mask of new": of(DType.float32, "B", "N", "T"),
+        "caches": [BufferType(DType.float32, cache, DeviceRef.CPU())] * 2 * config.n_layer,
+    }
+
+
+def of_checkpoint(tree: str, engine: Engine, weights: Mapping[str, Any]) -> list[Line]:
+    """The tensors of a checkpoint as they are in its file, and as step 11 converts them."""
+    letters = Letters.of(engine.config)
+    with trees.learners_code(tree):
+        convert = trees.load_step(tree, step_that("loads")).convert_state_dict
+        converted = dict(convert(weights, engine.config))
+    lines = []
+    for name, before in sorted(weights.items()):
+        own = next((each for each in (name, f"transformer.{name}") if each in converted), None)
+        after = converted.pop(own) if own else None
+        shape = "left out" if after is None else letters.name(after.shape)
+        remark = "transposed" if is_transposed(before, after) else ""
+        lines.append(Line(name, "", f"{letters.name(before.shape)} → {shape}", remark))
+    # What is left has no name in the file: the head, which has the weights of wte.
+    for name, after in converted.items():
+        source = next(
+            (f"as {each}" for each in weights if np.array_equal(weights[each], after)), ""
+        )
+        lines.append(Line(name, "", f"→ {letters.name(after.shape)}", source))
+    return shorten(lines)
+
+
+def is_transposed(before: Any, after: Any) -> bool:
+    """Whether a weight was transposed, which the shape of a square one does not tell."""
+    return np.array_equal(before.T, after) and not np.array_equal(before, after)
+
+
+def of_loop(tree: str, engine: Engine) -> list[Line]:
+    """The ids on their way through the loop of step 12, and the tokens that it makes."""
+    letters, ids = Letters({"V": engine.config.vocab_size}), engine.story(PROMPT).prompt_ids
+    calls = []
+
+    class Watched:
+        """The model, and what it is asked."""
+
+        config = engine.config
+
+        def __call__(self, input_ids: Any, /) -> Any:
+            logits = engine.model(input_ids)
+            calls.append(f"{letters.name(input_ids.shape)} → {letters.name(logits.shape)}")
+            return logits
+
+    with trees.learners_code(tree):
+        generate = trees.load_step(tree, step_that("generates")).generate_tokens
+        output = generate(Watched(), as_tensor([ids]), NEW_TOKENS, do_sample=False)
+        made = [engine.tokenizer.decode([token]) for token in output.to_numpy()[0, len(ids) :]]
+    lines = [
+        Line("model", "", shapes, f"then comes {token!r}")
+        for shapes, token in zip(calls, made, strict=False)
+    ]
+    shapes = f"{[1, len(ids)]} → {letters.name(output.shape)}"
+    return [Line("generate_tokens", "", shapes, repr(PROMPT), lines)]

@@ -1,0 +1,1 @@
+"""The terminal: what is printed, which keys are pressed, and how a command ends."""
