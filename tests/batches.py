@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from tests import oracle
 from tests.samples import random_tokens, shuffled, sizes
-from tutor.check.sandbox.channel import Config
+from tutor.check.sizes import Config
 
 # In each row no two tokens are as likely, and no sum of the likeliest is near a top_p of the suite.
 LOGITS = np.array(

@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 
 from tests import oracle
 from tests.samples import SMALL, parameter_shapes, random_weights
-from tutor.check.sandbox.channel import Config
+from tutor.check.sizes import Config
 
 State = dict[str, NDArray[Any]]
 

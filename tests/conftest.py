@@ -7,7 +7,7 @@ import pytest
 
 from tutor.check.sandbox.workbench import Workbench
 from tutor.check.suite import Suites
-from tutor.course.registry import TREES
+from tutor.course.names import TREES
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -13,7 +13,7 @@ from typing import TypedDict, TypeVar
 import numpy as np
 
 from tests.oracle import Array, Tokens
-from tutor.check.sandbox.channel import Config
+from tutor.check.sizes import Config
 
 Value = TypeVar("Value")
 

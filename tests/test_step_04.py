@@ -16,7 +16,7 @@ from tests.samples import (
     varied,
 )
 from tutor.check.expectations import expect_close, expect_equal, expect_parameters
-from tutor.check.sandbox.channel import Config
+from tutor.check.sizes import Config
 from tutor.check.sandbox.workbench import Workbench
 
 NAME = "GPT2MLP"
@@ -72,6 +72,6 @@ def test_large_input(step: Workbench) -> None:
 
 
 def test_symbolic_lengths(step: Workbench) -> None:
-    shape = ["batch", "length", OTHER.n_embd]
+    shape: list[int | str] = ["batch", "length", OTHER.n_embd]
     traced = step.trace(NAME, OTHER.inner, OTHER, dtype="float32", shape=shape)
     expect_equal("the shape in a graph", traced, [str(size) for size in shape])

@@ -2,7 +2,7 @@
 
 from tests.samples import BATCH, CONFIGS, LENGTH, OTHER, random_tokens, random_weights
 from tutor.check.expectations import expect_close, expect_equal, expect_parameters
-from tutor.check.sandbox.channel import Config
+from tutor.check.sizes import Config
 from tutor.check.sandbox.workbench import Workbench
 
 NAME = "GPT2Embeddings"

@@ -5,7 +5,7 @@ import numpy as np
 from tests import oracle
 from tests.samples import CONFIGS, OTHER, random_weights
 from tutor.check.expectations import expect_close, expect_equal, expect_parameters
-from tutor.check.sandbox.channel import Config
+from tutor.check.sizes import Config
 from tutor.check.sandbox.workbench import Workbench
 
 NAME = "GPT2PositionEmbeddings"

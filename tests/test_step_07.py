@@ -16,7 +16,7 @@ from tests.samples import (
     random_weights,
 )
 from tutor.check.expectations import expect_close, expect_equal, expect_moved, expect_parameters
-from tutor.check.sandbox.channel import Config
+from tutor.check.sizes import Config
 from tutor.check.sandbox.workbench import Workbench
 
 NAME = "GPT2MultiHeadAttention"
@@ -93,6 +93,6 @@ def test_large_scores(step: Workbench) -> None:
 
 
 def test_symbolic_lengths(step: Workbench) -> None:
-    shape = ["batch", "length", OTHER.n_embd]
+    shape: list[int | str] = ["batch", "length", OTHER.n_embd]
     traced = step.trace(NAME, OTHER, dtype="float32", shape=shape)
     expect_equal("the shape in a graph", traced, [str(size) for size in shape])

@@ -13,7 +13,7 @@ from tests.samples import (
     random_weights,
 )
 from tutor.check.expectations import expect_close, expect_equal, expect_parameters
-from tutor.check.sandbox.channel import Config
+from tutor.check.sizes import Config
 from tutor.check.sandbox.workbench import Workbench
 
 NAME = "GPT2Block"
@@ -73,6 +73,6 @@ def test_epsilon(step: Workbench) -> None:
 
 
 def test_symbolic_lengths(step: Workbench) -> None:
-    shape = ["batch", "length", OTHER.n_embd]
+    shape: list[int | str] = ["batch", "length", OTHER.n_embd]
     traced = step.trace(NAME, OTHER, dtype="float32", shape=shape)
     expect_equal("the shape in a graph", traced, [str(size) for size in shape])

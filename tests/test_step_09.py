@@ -17,7 +17,7 @@ from tests.samples import (
     sizes,
 )
 from tutor.check.expectations import AdviceWarning, expect_close, expect_equal, expect_parameters
-from tutor.check.sandbox.channel import Config
+from tutor.check.sizes import Config
 from tutor.check.sandbox.workbench import Workbench
 
 NAME = "MaxGPT2Model"

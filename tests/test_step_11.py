@@ -32,7 +32,7 @@ from tutor.check.expectations import (
     expect_refusal,
     expect_refusals,
 )
-from tutor.check.sandbox.channel import Config
+from tutor.check.sizes import Config
 from tutor.check.sandbox.workbench import Workbench
 
 SMALL, OTHER = [replace(config, n_layer=1) for config in CONFIGS]

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tutor import ROOT
-from tutor.course import stubs
-from tutor.course.registry import NUMBERS, file_name, load_step, solution_source, step_name
-from tutor.learn import records
+from tutor.course import sources, stubs
+from tutor.course.registry import all_steps, find_step
 
 
 def make_course(folder: Path) -> Path:
@@ -20,42 +19,44 @@ def make_course(folder: Path) -> Path:
         shutil.copytree(ROOT / name, root / name, ignore=left_out)
     (root / "steps").mkdir()
     shutil.copy(ROOT / "steps" / "__init__.py", root / "steps")
-    for number in NUMBERS:
-        step_file(root, number).write_text(stubs.derive(number))
+    for step in all_steps():
+        (root / step.file("steps")).write_text(stubs.derive(step))
     return root
 
 
-def step_file(root: Path, number: int) -> Path:
-    return root / file_name("steps", number)
+def step_file(root: Path, name: str) -> Path:
+    """The file of a step, which is named as in a command: 7, e2."""
+    return root / find_step(name).file("steps")
 
 
-def record_file(root: Path, number: int) -> Path:
-    return root / ".tutor" / f"{step_name(number)}.json"
+def record_file(root: Path, name: str) -> Path:
+    return root / ".tutor" / f"{find_step(name).name}.json"
 
 
-def solve(root: Path, *numbers: int) -> None:
+def solve(root: Path, *names: str) -> None:
     """Put the references in place of these steps."""
-    for number in numbers:
-        source = stubs.with_header(solution_source(number, "steps"), number)
-        step_file(root, number).write_text(source)
+    for step in map(find_step, names):
+        source = stubs.with_header(sources.reference(step, "steps"), step)
+        (root / step.file("steps")).write_text(source)
 
 
-def edit(root: Path, number: int) -> None:
+def edit(root: Path, name: str) -> None:
     """Change a step, though not what it does."""
-    with step_file(root, number).open("a") as file:
+    with step_file(root, name).open("a") as file:
         file.write("# edited\n")
 
 
-def keep_check(root: Path, number: int, failed: Collection[str] = (), **entries: Any) -> None:
+def keep_check(root: Path, name: str, failed: Collection[str] = (), **entries: Any) -> None:
     """Leave what a check leaves behind in which these checks of the step failed."""
-    names = [check.name for check in load_step(number).checks]
-    assert set(failed) <= set(names)
+    step = find_step(name)
+    checks = [check.name for check in step.checks]
+    assert set(failed) <= set(checks)
     record: dict[str, Any] = {
-        "checks": {name: "wrong" if name in failed else "passed" for name in names},
+        "checks": {check: "wrong" if check in failed else "passed" for check in checks},
         "mistake": None,
         "culprits": [],
         "verdict": "wrong" if failed else "passed",
-        "files": records.digests(number, root),
+        "files": sources.digests(step, root),
     }
-    record_file(root, number).parent.mkdir(exist_ok=True)
-    record_file(root, number).write_text(json.dumps(record | entries))
+    record_file(root, name).parent.mkdir(exist_ok=True)
+    record_file(root, name).write_text(json.dumps(record | entries))

@@ -50,7 +50,7 @@ def run_tests(
 ) -> None:
     """Check a text in place of a solution; stop at the first failure, if only that matters."""
     tests = tests or tests_of(result.step)
-    bench.select(result.step.number, source=source)
+    bench.select(result.step, source=source)
     for check in result.step.checks:
         error = failure(tests[check.name], bench)
         result.outcomes[check.name] = Outcome(check, error, 0.0)

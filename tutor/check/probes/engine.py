@@ -1,4 +1,4 @@
-"""What a check of a bonus step can ask of the code under check, as in `probes`."""
+"""The probes of the engine track."""
 
 import contextlib
 import itertools
@@ -22,8 +22,6 @@ from max.graph import BufferType, DeviceRef, Dim
 
 from tutor.check.probes.base import (
     Array,
-    Letters,
-    ScriptedModel,
     array,
     as_tensor,
     call,
@@ -32,15 +30,13 @@ from tutor.check.probes.base import (
     make,
     other_step,
     public,
-    settings,
     shapes,
     tensor,
 )
-from tutor.check.sandbox.channel import Config
+from tutor.check.probes.steps import Letters, ScriptedModel, StepProbes, settings
 from tutor.check.sandbox.errors import ContractError
+from tutor.check.sizes import Config
 from tutor.runtime.numpy_graphs import UnsupportedOpError, translate
-
-# Bonus 01
 
 # Of the inputs of each head.
 TYPES: dict[str, list[tuple[DType, list[str]]]] = {
@@ -59,34 +55,6 @@ def gpt2(step: ModuleType, config: Config) -> Any:
     return make(other_step(step, "step_10"), "MaxGPT2LMHeadModel", [config], {})
 
 
-def run_head(
-    step: ModuleType, name: str, config: Config, *inputs: list[Array], weights: dict[str, Array]
-) -> list[Array]:
-    """What one head on a model with these weights makes of several inputs."""
-    model = gpt2(step, config)
-    load(model, weights)
-    with F.lazy():
-        head = public(step, name)(model)
-    return [array(call(head, *map(tensor, given)), f"{name}.forward") for given in inputs]
-
-
-def trace_head(step: ModuleType, name: str, config: Config, dtype: str) -> dict[str, Any]:
-    """A head in a graph, over a model of this dtype: what it returns, and its widest tensors.
-
-    These are as wide as the vocabulary and as long as the text, and not in the transformer.
-    """
-    with default_dtype(DType[dtype]):
-        model = gpt2(step, config)
-        with F.lazy():
-            head = public(step, name)(model)
-        types = [TensorType(*given, device=CPU()) for given in TYPES[name]]
-        traced = head.trace(*types)
-        within = shapes_in(model.transformer.trace(types[0]))
-    sizes = {"length", str(config.vocab_size)}
-    wide = {shape for shape in shapes_in(traced) if sizes <= set(re.findall(r"\w+", shape))}
-    return {"gives": [layout(each) for each in traced.out_layouts], "wide": sorted(wide - within)}
-
-
 def shapes_in(graph: StagedGraph[..., Any]) -> set[str]:
     """The shapes of all tensors in a graph."""
     return set(re.findall(r"!mo\.tensor<(\[.*?\]),", str(graph)))
@@ -101,40 +69,6 @@ def layout(found: TensorLayout, names: dict[str, str] | None = None) -> list[Any
     ]
 
 
-def compile_heads(step: ModuleType, config: Config) -> dict[str, Any]:
-    """How many graphs compile_heads compiles, and what each head that it returns takes and gives.
-
-    Nothing is compiled: what has been traced until then says enough. The sizes of the ids are
-    called batch and length, whatever symbols they have.
-    """
-    model = gpt2(step, config)
-    load(model, {name: np.zeros(shape) for name, shape in shapes(model).items()})
-    graphs: list[StagedGraph[..., Any]] = []
-    called: list[StagedGraph[..., Any]] = []
-
-    def keep(compiled: Any, staged: StagedGraph[..., Any], *_: object, **__: object) -> None:
-        compiled.staged = staged
-        graphs.append(staged)
-
-    def answer(compiled: Any, *_: object, **__: object) -> Tensor:
-        called.append(compiled.staged)
-        return tensor(np.zeros(1))
-
-    ids = tensor(np.zeros((2, 3), np.int64))
-    with (
-        mock.patch.object(CompiledCallable, "__init__", keep),
-        mock.patch.object(CompiledCallable, "__call__", answer),
-    ):
-        returned = public(step, "compile_heads")(model)
-        if not isinstance(returned, tuple | list) or len(returned) != 2:
-            raise ContractError("compile_heads has to return the sampling head and the greedy head")
-        returned[0](ids, tensor(np.ones(())))
-        returned[1](ids)
-    if len(called) != 2:
-        raise ContractError("a head that compile_heads returns is not compiled")
-    return {"graphs": len(graphs), "sampling": signature(called[0]), "greedy": signature(called[1])}
-
-
 def signature(
     graph: StagedGraph[..., Any], sizes: Sequence[str] = ("batch", "length"), of: int = 0
 ) -> dict[str, list[Any]]:
@@ -146,17 +80,6 @@ def signature(
         "takes": [layout(each, names) for each in graph.in_layouts],
         "gives": [layout(each, names) for each in graph.out_layouts],
     }
-
-
-def gumbel_sample(step: ModuleType, log_probs: Array, seed: int, *, calls: int = 1) -> list[Array]:
-    """What calls with one generator draw; the numbers can only be read, as those of a tensor."""
-    rng, given = np.random.default_rng(seed), log_probs.astype(np.float32)
-    given.flags.writeable = False
-    drawn = [public(step, "gumbel_sample")(given, rng) for _ in range(calls)]
-    for ids in drawn:
-        if not isinstance(ids, np.ndarray):
-            raise ContractError(f"gumbel_sample returned {type(ids).__name__}, not a NumPy array")
-    return drawn
 
 
 class ScriptedHeads:
@@ -202,35 +125,6 @@ class Refusal:
         raise ContractError(f"generate_text runs an eager operation, {name}, beside the heads")
 
 
-def write_text(
-    step: ModuleType,
-    prompt: str,
-    *arguments: Any,
-    logits: Array,
-    alphabet: str,
-    eager: bool = True,
-    **options: Any,
-) -> dict[str, Any]:
-    """The text that generate_text makes with scripted heads, and what these were asked."""
-    heads, write = ScriptedHeads(step, logits), public(step, "generate_text")
-    given = heads.sampler, heads.greedy, Letters(alphabet), prompt, *arguments
-    if eager:
-        text = write(*given, **options)
-    else:
-        with set_default_executor(Refusal()):
-            text = write(*given, **options)
-    if not isinstance(text, str):
-        raise ContractError(f"generate_text returned {type(text).__name__}, not a str")
-    return {
-        "text": text,
-        "asked": heads.asked,
-        "seen": heads.model.seen,
-        "temperatures": heads.temperatures,
-    }
-
-
-# Bonus 02
-
 MOST_COLUMNS = 100  # of tokens that are taken from one stream
 
 
@@ -253,85 +147,6 @@ def read_only(values: Array, kind: type[np.generic]) -> Array:
     copy = values.astype(kind)
     copy.flags.writeable = False
     return copy
-
-
-def sampling(step: ModuleType, **options: Any) -> dict[str, Any]:
-    """The fields of a Sampling."""
-    made = public(step, "Sampling")(**options)
-    return {name: getattr(made, name) for name in ("temperature", "top_k", "top_p")}
-
-
-def probabilities(step: ModuleType, logits: Array, **options: Any) -> Array:
-    """What each token is drawn with."""
-    given, how = read_only(logits, np.float32), public(step, "Sampling")(**options)
-    return numpy_array(public(step, "probabilities")(given, how), "what probabilities returned")
-
-
-def choose(
-    step: ModuleType, logits: Array, seeds: list[int], *, calls: int = 1, **options: Any
-) -> list[Array]:
-    """What calls draw, with a generator for each row that goes on from call to call."""
-    given, how = read_only(logits, np.float32), public(step, "Sampling")(**options)
-    rngs = [np.random.default_rng(seed) for seed in seeds]
-    drawn = [public(step, "choose")(given, how, rngs) for _ in range(calls)]
-    return [numpy_array(ids, "what choose returned") for ids in drawn]
-
-
-def left_pad(step: ModuleType, prompts: list[list[int]]) -> list[Array]:
-    """The padded prompts, and where they start."""
-    return two_arrays(public(step, "left_pad")(prompts), "left_pad")
-
-
-def positions_and_mask(step: ModuleType, start: Array, length: int, new: int) -> list[Array]:
-    """The positions of the new columns, and what these see."""
-    made = public(step, "positions_and_mask")(read_only(start, np.int64), length, new)
-    return two_arrays(made, "positions_and_mask")
-
-
-def slide(step: ModuleType, input_ids: Array, start: Array, n_positions: int) -> list[Array]:
-    """The ids that are seen, and where each row starts in them."""
-    given = read_only(input_ids, np.int64), read_only(start, np.int64)
-    return two_arrays(public(step, "slide")(*given, n_positions), "slide")
-
-
-def batch_model(
-    step: ModuleType, config: Config, *inputs: list[Array], weights: dict[str, Array]
-) -> dict[str, Any]:
-    """What BatchModel carries and compiles, and its logits for several ids and starts.
-
-    Nothing is compiled: a head that computes by itself answers for the graph.
-    """
-    model = gpt2(step, config)
-    load(model, weights)
-    graphs: list[StagedGraph[..., Any]] = []
-
-    def keep(_: Any, staged: StagedGraph[..., Any], *__: object, **___: object) -> None:
-        graphs.append(staged)
-
-    def answer(_: Any, *given: Any) -> Any:
-        expected = [each.dtype for each in graphs[-1].in_layouts]
-        found = [each.dtype if isinstance(each, Tensor) else type(each) for each in given]
-        if found != expected:
-            names = [str(getattr(each, "name", each)) for each in found]
-            raise ContractError(f"the compiled head was given {', '.join(names)}")
-        with F.lazy():
-            head = public(step, "GPT2BatchHead")(model)
-        return call(head, *given)
-
-    with (
-        mock.patch.object(CompiledCallable, "__init__", keep),
-        mock.patch.object(CompiledCallable, "__call__", answer),
-    ):
-        made = public(step, "BatchModel")(model)
-        logits = [
-            numpy_array(made(part_of_wider(ids), start), "what a BatchModel returned")
-            for ids, start in inputs
-        ]
-    return {
-        "config": settings(made),
-        "graphs": [signature(graph) for graph in graphs],
-        "logits": [np.array(each) for each in logits],
-    }
 
 
 def part_of_wider(input_ids: Array) -> Array:
@@ -363,36 +178,6 @@ class ScriptedBatch:
         return read_only(self.logits[ids[:, -1]], np.float32)  # [B, T] -> [B, V]
 
 
-def generate_rows(
-    step: ModuleType,
-    name: str,
-    prompts: list[list[int]],
-    *arguments: Any,
-    logits: Array,
-    n_positions: int = 16,
-    sampling: dict[str, Any] | None = None,
-    **options: Any,
-) -> dict[str, Any]:
-    """What stream_tokens or generate_batch makes with a scripted model, and what that was asked.
-
-    Of a stream, `asked` says how often the model had been asked when each column came.
-    """
-    model, given = ScriptedBatch(step, logits, n_positions), [list(prompt) for prompt in prompts]
-    if sampling is not None:
-        options["sampling"] = public(step, "Sampling")(**sampling)
-    made, asked = public(step, name)(model, given, *arguments, **options), []
-    if name == "stream_tokens":
-        columns = []
-        for next_ids in itertools.islice(made, MOST_COLUMNS):
-            columns.append(np.array(numpy_array(next_ids, "what stream_tokens yielded")))
-            asked.append(len(model.seen))
-        made = columns
-    return {"made": made, "asked": asked, "seen": model.seen, "prompts": given}
-
-
-# Bonus 03
-
-
 def interpret(
     function: Callable[..., object],
     what: str,
@@ -415,55 +200,6 @@ def interpret(
 def buffer(values: Array) -> Buffer:
     """A copy of an array, as a graph takes it."""
     return tensor(values).driver_tensor
-
-
-def linear(step: ModuleType, x: Array, weights: dict[str, Array]) -> Array:
-    """What linear makes of x with a layer of these weights."""
-    with F.lazy():
-        layer = Linear(*reversed(weights["weight"].shape))
-    load(layer, weights)
-    return array(interpret(partial(public(step, "linear"), layer), "linear", [buffer(x)]), "linear")
-
-
-def remember(step: ModuleType, cache: Array, new: Array, length: int) -> dict[str, Array]:
-    """What remember returns, and the cache afterwards."""
-
-    def write(new: Tensor, cache: Tensor) -> object:
-        return public(step, "remember")(cache, new, Dim(length))
-
-    written = buffer(cache)
-    columns = interpret(write, "remember", [buffer(new)], [written])
-    return {"columns": array(columns, "remember"), "cache": np.array(written.to_numpy())}
-
-
-def run_cached_head(
-    step: ModuleType,
-    config: Config,
-    calls: list[list[Array]],
-    *,
-    cache: Array,
-    weights: dict[str, Array],
-) -> list[Array]:
-    """What the head makes of ids, positions and mask of each call; all caches begin as this one."""
-    model = gpt2(step, config)
-    load(model, weights)
-    head, name = public(step, "GPT2CachedHead")(model), "GPT2CachedHead.forward"
-    caches = [buffer(cache) for _ in range(2 * config.n_layer)]
-    return [array(interpret(head, name, [*map(buffer, given)], caches), name) for given in calls]
-
-
-def trace_cached_head(step: ModuleType, config: Config, dtype: str) -> list[Any]:
-    """What the head gives in a graph whose lengths are symbols, over a model of this dtype."""
-    with default_dtype(DType[dtype]):
-        model = gpt2(step, config)
-        with F.lazy():
-            head = public(step, "GPT2CachedHead")(model)
-    tokens = TensorType(DType.int64, ["batch", "new"], device=CPU())
-    mask = TensorType(DType.float32, ["batch", "new", "length"], device=CPU())
-    sizes = config.n_head, config.n_positions, config.n_embd // config.n_head
-    cache = BufferType(DType[dtype], ["batch", *sizes], DeviceRef.CPU())
-    traced = head.trace(tokens, tokens, mask, *[cache] * 2 * config.n_layer)
-    return [layout(each) for each in traced.out_layouts]
 
 
 class TracedHead(CompiledCallable[..., Any]):
@@ -519,36 +255,298 @@ class RecordedModel:
         return {"logits": self.logits, "shown": shown}
 
 
-def compile_cached_model(step: ModuleType, config: Config) -> list[dict[str, Any]]:
-    """What the graphs that CachedModel compiles take and give."""
-    weights = {name: np.zeros(shape) for name, shape in shapes(gpt2(step, config)).items()}
-    heads = RecordedModel(step, config, weights).heads
-    return [signature(head.staged, ("batch", "new", "length"), of=2) for head in heads]
+class EngineProbes(StepProbes):
+    """What a check of any step can ask of it, those of the engine track among them."""
 
+    def run_head(
+        self, name: str, config: Config, *inputs: list[Array], weights: dict[str, Array]
+    ) -> list[Array]:
+        """What one head on a model with these weights makes of several inputs."""
+        model = gpt2(self.step, config)
+        load(model, weights)
+        with F.lazy():
+            head = public(self.step, name)(model)
+        return [array(call(head, *map(tensor, given)), f"{name}.forward") for given in inputs]
 
-def ask_cached_model(
-    step: ModuleType, config: Config, calls: list[list[Array]], *, weights: dict[str, Array]
-) -> dict[str, Any]:
-    """What comes of ids and starts for one CachedModel, and these arrays after each call.
+    def trace_head(self, name: str, config: Config, dtype: str) -> dict[str, Any]:
+        """A head in a graph, over a model of this dtype: what it returns, and its widest tensors.
 
-    Those of the same shape come in the same array, which changes in between.
-    """
-    model, after = RecordedModel(step, config, weights), []
-    kept: dict[tuple[int, ...], Array] = {}
-    for arrays in calls:
-        given = [kept.setdefault(values.shape, values.copy()) for values in arrays]
-        for place, values in zip(given, arrays, strict=True):
-            place[...] = values
-        model(*given)
-        after.append([values.copy() for values in given])
-    return {**model.record(), "after": after}
+        These are as wide as the vocabulary and as long as the text, and not in the transformer.
+        """
+        with default_dtype(DType[dtype]):
+            model = gpt2(self.step, config)
+            with F.lazy():
+                head = public(self.step, name)(model)
+            types = [TensorType(*given, device=CPU()) for given in TYPES[name]]
+            traced = head.trace(*types)
+            within = shapes_in(model.transformer.trace(types[0]))
+        sizes = {"length", str(config.vocab_size)}
+        wide = {shape for shape in shapes_in(traced) if sizes <= set(re.findall(r"\w+", shape))}
+        return {
+            "gives": [layout(each) for each in traced.out_layouts],
+            "wide": sorted(wide - within),
+        }
 
+    def compile_heads(self, config: Config) -> dict[str, Any]:
+        """How many graphs compile_heads compiles, and what each head that it returns does.
 
-def generate_by_cached_model(
-    step: ModuleType, config: Config, *arguments: Any, weights: dict[str, Array]
-) -> dict[str, Any]:
-    """The greedy tokens that generate_batch of bonus 02 makes with a CachedModel, and its calls."""
-    model, batches = RecordedModel(step, config, weights), other_step(step, "engine_03")
-    greedy, seeds = public(batches, "Sampling")(temperature=0), range(len(arguments[0]))
-    ids = public(batches, "generate_batch")(model, *arguments, greedy, seeds=seeds)
-    return {**model.record(), "ids": ids}
+        Nothing is compiled: what has been traced until then says enough. The sizes of the ids are
+        called batch and length, whatever symbols they have.
+        """
+        model = gpt2(self.step, config)
+        load(model, {name: np.zeros(shape) for name, shape in shapes(model).items()})
+        graphs: list[StagedGraph[..., Any]] = []
+        called: list[StagedGraph[..., Any]] = []
+
+        def keep(compiled: Any, staged: StagedGraph[..., Any], *_: object, **__: object) -> None:
+            compiled.staged = staged
+            graphs.append(staged)
+
+        def answer(compiled: Any, *_: object, **__: object) -> Tensor:
+            called.append(compiled.staged)
+            return tensor(np.zeros(1))
+
+        ids = tensor(np.zeros((2, 3), np.int64))
+        with (
+            mock.patch.object(CompiledCallable, "__init__", keep),
+            mock.patch.object(CompiledCallable, "__call__", answer),
+        ):
+            returned = public(self.step, "compile_heads")(model)
+            if not isinstance(returned, tuple | list) or len(returned) != 2:
+                raise ContractError(
+                    "compile_heads has to return the sampling head and the greedy head"
+                )
+            returned[0](ids, tensor(np.ones(())))
+            returned[1](ids)
+        if len(called) != 2:
+            raise ContractError("a head that compile_heads returns is not compiled")
+        return {
+            "graphs": len(graphs),
+            "sampling": signature(called[0]),
+            "greedy": signature(called[1]),
+        }
+
+    def gumbel_sample(self, log_probs: Array, seed: int, *, calls: int = 1) -> list[Array]:
+        """What calls with one generator draw; the numbers are read-only, as those of a tensor."""
+        rng, given = np.random.default_rng(seed), log_probs.astype(np.float32)
+        given.flags.writeable = False
+        drawn = [public(self.step, "gumbel_sample")(given, rng) for _ in range(calls)]
+        for ids in drawn:
+            if not isinstance(ids, np.ndarray):
+                raise ContractError(
+                    f"gumbel_sample returned {type(ids).__name__}, not a NumPy array"
+                )
+        return drawn
+
+    def write_text(
+        self,
+        prompt: str,
+        *arguments: Any,
+        logits: Array,
+        alphabet: str,
+        eager: bool = True,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """The text that generate_text makes with scripted heads, and what these were asked."""
+        heads, write = ScriptedHeads(self.step, logits), public(self.step, "generate_text")
+        given = heads.sampler, heads.greedy, Letters(alphabet), prompt, *arguments
+        if eager:
+            text = write(*given, **options)
+        else:
+            with set_default_executor(Refusal()):
+                text = write(*given, **options)
+        if not isinstance(text, str):
+            raise ContractError(f"generate_text returned {type(text).__name__}, not a str")
+        return {
+            "text": text,
+            "asked": heads.asked,
+            "seen": heads.model.seen,
+            "temperatures": heads.temperatures,
+        }
+
+    def sampling(self, **options: Any) -> dict[str, Any]:
+        """The fields of a Sampling."""
+        made = public(self.step, "Sampling")(**options)
+        return {name: getattr(made, name) for name in ("temperature", "top_k", "top_p")}
+
+    def probabilities(self, logits: Array, **options: Any) -> Array:
+        """What each token is drawn with."""
+        given, how = read_only(logits, np.float32), public(self.step, "Sampling")(**options)
+        return numpy_array(
+            public(self.step, "probabilities")(given, how), "what probabilities returned"
+        )
+
+    def choose(
+        self, logits: Array, seeds: list[int], *, calls: int = 1, **options: Any
+    ) -> list[Array]:
+        """What calls draw, with a generator for each row that goes on from call to call."""
+        given, how = read_only(logits, np.float32), public(self.step, "Sampling")(**options)
+        rngs = [np.random.default_rng(seed) for seed in seeds]
+        drawn = [public(self.step, "choose")(given, how, rngs) for _ in range(calls)]
+        return [numpy_array(ids, "what choose returned") for ids in drawn]
+
+    def left_pad(self, prompts: list[list[int]]) -> list[Array]:
+        """The padded prompts, and where they start."""
+        return two_arrays(public(self.step, "left_pad")(prompts), "left_pad")
+
+    def positions_and_mask(self, start: Array, length: int, new: int) -> list[Array]:
+        """The positions of the new columns, and what these see."""
+        made = public(self.step, "positions_and_mask")(read_only(start, np.int64), length, new)
+        return two_arrays(made, "positions_and_mask")
+
+    def slide(self, input_ids: Array, start: Array, n_positions: int) -> list[Array]:
+        """The ids that are seen, and where each row starts in them."""
+        given = read_only(input_ids, np.int64), read_only(start, np.int64)
+        return two_arrays(public(self.step, "slide")(*given, n_positions), "slide")
+
+    def batch_model(
+        self, config: Config, *inputs: list[Array], weights: dict[str, Array]
+    ) -> dict[str, Any]:
+        """What BatchModel carries and compiles, and its logits for several ids and starts.
+
+        Nothing is compiled: a head that computes by itself answers for the graph.
+        """
+        model = gpt2(self.step, config)
+        load(model, weights)
+        graphs: list[StagedGraph[..., Any]] = []
+
+        def keep(_: Any, staged: StagedGraph[..., Any], *__: object, **___: object) -> None:
+            graphs.append(staged)
+
+        def answer(_: Any, *given: Any) -> Any:
+            expected = [each.dtype for each in graphs[-1].in_layouts]
+            found = [each.dtype if isinstance(each, Tensor) else type(each) for each in given]
+            if found != expected:
+                names = [str(getattr(each, "name", each)) for each in found]
+                raise ContractError(f"the compiled head was given {', '.join(names)}")
+            with F.lazy():
+                head = public(self.step, "GPT2BatchHead")(model)
+            return call(head, *given)
+
+        with (
+            mock.patch.object(CompiledCallable, "__init__", keep),
+            mock.patch.object(CompiledCallable, "__call__", answer),
+        ):
+            made = public(self.step, "BatchModel")(model)
+            logits = [
+                numpy_array(made(part_of_wider(ids), start), "what a BatchModel returned")
+                for ids, start in inputs
+            ]
+        return {
+            "config": settings(made),
+            "graphs": [signature(graph) for graph in graphs],
+            "logits": [np.array(each) for each in logits],
+        }
+
+    def generate_rows(
+        self,
+        name: str,
+        prompts: list[list[int]],
+        *arguments: Any,
+        logits: Array,
+        n_positions: int = 16,
+        sampling: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """What stream_tokens or generate_batch makes with a scripted model, and what that was asked.
+
+        Of a stream, `asked` says how often the model had been asked when each column came.
+        """
+        model, given = (
+            ScriptedBatch(self.step, logits, n_positions),
+            [list(prompt) for prompt in prompts],
+        )
+        if sampling is not None:
+            options["sampling"] = public(self.step, "Sampling")(**sampling)
+        made, asked = public(self.step, name)(model, given, *arguments, **options), []
+        if name == "stream_tokens":
+            columns = []
+            for next_ids in itertools.islice(made, MOST_COLUMNS):
+                columns.append(np.array(numpy_array(next_ids, "what stream_tokens yielded")))
+                asked.append(len(model.seen))
+            made = columns
+        return {"made": made, "asked": asked, "seen": model.seen, "prompts": given}
+
+    def linear(self, x: Array, weights: dict[str, Array]) -> Array:
+        """What linear makes of x with a layer of these weights."""
+        with F.lazy():
+            layer = Linear(*reversed(weights["weight"].shape))
+        load(layer, weights)
+        return array(
+            interpret(partial(public(self.step, "linear"), layer), "linear", [buffer(x)]), "linear"
+        )
+
+    def remember(self, cache: Array, new: Array, length: int) -> dict[str, Array]:
+        """What remember returns, and the cache afterwards."""
+
+        def write(new: Tensor, cache: Tensor) -> object:
+            return public(self.step, "remember")(cache, new, Dim(length))
+
+        written = buffer(cache)
+        columns = interpret(write, "remember", [buffer(new)], [written])
+        return {"columns": array(columns, "remember"), "cache": np.array(written.to_numpy())}
+
+    def run_cached_head(
+        self,
+        config: Config,
+        calls: list[list[Array]],
+        *,
+        cache: Array,
+        weights: dict[str, Array],
+    ) -> list[Array]:
+        """What the head makes of ids, positions and mask of each call; all caches begin as this one."""
+        model = gpt2(self.step, config)
+        load(model, weights)
+        head, name = public(self.step, "GPT2CachedHead")(model), "GPT2CachedHead.forward"
+        caches = [buffer(cache) for _ in range(2 * config.n_layer)]
+        return [
+            array(interpret(head, name, [*map(buffer, given)], caches), name) for given in calls
+        ]
+
+    def trace_cached_head(self, config: Config, dtype: str) -> list[Any]:
+        """What the head gives in a graph whose lengths are symbols, over a model of this dtype."""
+        with default_dtype(DType[dtype]):
+            model = gpt2(self.step, config)
+            with F.lazy():
+                head = public(self.step, "GPT2CachedHead")(model)
+        tokens = TensorType(DType.int64, ["batch", "new"], device=CPU())
+        mask = TensorType(DType.float32, ["batch", "new", "length"], device=CPU())
+        sizes = config.n_head, config.n_positions, config.n_embd // config.n_head
+        cache = BufferType(DType[dtype], ["batch", *sizes], DeviceRef.CPU())
+        traced = head.trace(tokens, tokens, mask, *[cache] * 2 * config.n_layer)
+        return [layout(each) for each in traced.out_layouts]
+
+    def compile_cached_model(self, config: Config) -> list[dict[str, Any]]:
+        """What the graphs that CachedModel compiles take and give."""
+        weights = {name: np.zeros(shape) for name, shape in shapes(gpt2(self.step, config)).items()}
+        heads = RecordedModel(self.step, config, weights).heads
+        return [signature(head.staged, ("batch", "new", "length"), of=2) for head in heads]
+
+    def ask_cached_model(
+        self, config: Config, calls: list[list[Array]], *, weights: dict[str, Array]
+    ) -> dict[str, Any]:
+        """What comes of ids and starts for one CachedModel, and these arrays after each call.
+
+        Those of the same shape come in the same array, which changes in between.
+        """
+        model, after = RecordedModel(self.step, config, weights), []
+        kept: dict[tuple[int, ...], Array] = {}
+        for arrays in calls:
+            given = [kept.setdefault(values.shape, values.copy()) for values in arrays]
+            for place, values in zip(given, arrays, strict=True):
+                place[...] = values
+            model(*given)
+            after.append([values.copy() for values in given])
+        return {**model.record(), "after": after}
+
+    def generate_by_cached_model(
+        self, config: Config, *arguments: Any, weights: dict[str, Array]
+    ) -> dict[str, Any]:
+        """The greedy tokens that generate_batch of bonus 02 makes with a CachedModel, and its calls."""
+        model, batches = (
+            RecordedModel(self.step, config, weights),
+            other_step(self.step, "engine_03"),
+        )
+        greedy, seeds = public(batches, "Sampling")(temperature=0), range(len(arguments[0]))
+        ids = public(batches, "generate_batch")(model, *arguments, greedy, seeds=seeds)
+        return {**model.record(), "ids": ids}

@@ -3,32 +3,16 @@
 import base64
 import io
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tutor.check.sizes import Config
+
 LARGEST = 2**24  # bytes of a message; the largest that a check needs has 1.4 million
-
-
-@dataclass(frozen=True)
-class Config:
-    """The sizes of a model; in the other process they become the GPT2Config of the course."""
-
-    vocab_size: int
-    n_positions: int
-    n_embd: int
-    n_layer: int
-    n_head: int
-    n_inner: int | None = None
-    layer_norm_epsilon: float = 1e-5
-
-    @property
-    def inner(self) -> int:
-        """The width inside the MLP."""
-        return self.n_inner or 4 * self.n_embd
 
 
 def pack(message: dict[str, Any]) -> bytes:

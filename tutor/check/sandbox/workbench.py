@@ -1,8 +1,9 @@
 """The code under check, as a suite sees it: one step of a tree, and what can be asked of it."""
 
+import functools
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tutor import ROOT
 from tutor.check.sandbox.errors import DiedError, NotStartedError
@@ -13,12 +14,17 @@ from tutor.course.names import Name, named
 from tutor.course.registry import Step, load_step
 from tutor.errors import EnvironmentBrokenError
 
+if TYPE_CHECKING:
+    from tutor.check.probes.engine import EngineProbes as Probes
+else:
+    Probes = object  # they are in the other process, with MAX
+
 SECONDS = 60.0  # that a step and all its checks may take
 COMPILING = 300.0  # seconds that MAX may compile for all steps of code that is not trusted
 
 
-class Workbench:
-    """Runs the steps of one tree in a process of their own; each probe is a method.
+class Workbench(Probes):
+    """Runs the steps of one tree in a process of their own; each of the probes is a method.
 
     With `by_itself`, every step runs on the references of the others. A probe raises
     CodeError if the code under check does. When that has ended its process, the next probe starts
@@ -84,18 +90,20 @@ class Workbench:
         """What the code has printed since this was asked before."""
         return self._process.output() if self._process else ""
 
-    def __getattr__(self, probe: str) -> Callable[..., Any]:
-        if probe.startswith("_"):
-            raise AttributeError(probe)
+    if not TYPE_CHECKING:
 
-        def ask(*arguments: Any, **options: Any) -> Any:
-            process = self.start()
-            if not self._is_loaded:
-                self._load(process)
-            request = {"do": "probe", "name": probe, "arguments": arguments, "options": options}
-            return process.ask(request, self._clock)
+        def __getattr__(self, probe: str) -> Callable[..., Any]:
+            if probe.startswith("_"):
+                raise AttributeError(probe)
+            return functools.partial(self._ask, probe)
 
-        return ask
+    def _ask(self, probe: str, /, *arguments: Any, **options: Any) -> Any:
+        """What a probe answers."""
+        process = self.start()
+        if not self._is_loaded:
+            self._load(process)
+        request = {"do": "probe", "name": probe, "arguments": arguments, "options": options}
+        return process.ask(request, self._clock)
 
     def _load(self, process: CodeProcess) -> None:
         step = named(self._step["step"])

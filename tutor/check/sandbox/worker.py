@@ -86,13 +86,10 @@ class Worker:
     """Loads steps and carries out probes, as it is asked."""
 
     def __init__(self, connection: Connection, root: Path, tree: str) -> None:
-        from tutor.check.probes import base as probes
-        from tutor.check.probes import (  # they bring MAX, before there is a clock
-            engine as bonus_probes,
-        )
+        from tutor.check.probes.engine import EngineProbes  # and with it MAX, before a clock runs
 
         self.connection = connection
-        self.probes = bonus_probes, probes
+        self.probes = EngineProbes
         self.finder = TreeFinder(root, tree)
         self.step: ModuleType | None = None
         self.name = names.NAMES[0]
@@ -153,8 +150,8 @@ class Worker:
 
     def probe(self, name: str, arguments: list[Any], options: dict[str, Any]) -> Any:
         """Carry out one of the probes on the step."""
-        place = next(place for place in self.probes if hasattr(place, name))
-        return getattr(place, name)(self.step, *arguments, **options)
+        assert self.step
+        return getattr(self.probes(self.step), name)(*arguments, **options)
 
     def describe(self, error: BaseException) -> dict[str, Any]:
         """An exception in plain values: its types, its message, and where in the tree it arose."""
