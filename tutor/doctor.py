@@ -13,7 +13,7 @@ from pathlib import Path
 from tutor.check.sandbox.isolation import find_bubblewrap
 from tutor.engine import checkpoint
 from tutor.errors import EnvironmentBrokenError, InputError
-from tutor.runtime import kernels, own
+from tutor.runtime import choice, kernels, own
 
 NEEDED_PYTHON = (3, 11)
 NEEDED_MAX = "26.7."
@@ -46,7 +46,7 @@ def compile_kernels() -> None:
     from tutor.engine import compiling
 
     console = Console(stderr=True, highlight=False)
-    if kernels.choose_pack().pack:
+    if choice.choose_pack().pack:
         console.print(
             "The course's compiled kernels fit this machine; there is nothing to compile."
         )
@@ -86,15 +86,15 @@ def kernel_pack() -> Finding:
         return Finding("Kernels", "none without MAX", ok=False)
     except kernels.DamagedPackError as error:
         return Finding("Kernels", f"{error}. {kernels.RESTORE}", ok=False)
-    choice = kernels.choose_pack()
-    if choice.pack:
-        manifest = choice.pack.manifest
+    chosen = choice.choose_pack()
+    if chosen.pack:
+        manifest = chosen.pack.manifest
         text = f"MAX's, compiled for {manifest.target}; {len(manifest.files)} files intact"
         return Finding("Kernels", text)
     if own.read(own.OPERATIONS):
-        text = f"compiled on this machine; NumPy computes the rest: {choice.why}"
+        text = f"compiled on this machine; NumPy computes the rest: {chosen.why}"
     else:
-        text = f"NumPy computes: {choice.why}; `tutor doctor --compile` compiles MAX's own"
+        text = f"NumPy computes: {chosen.why}; `tutor doctor --compile` compiles MAX's own"
     return Finding("Kernels", text)
 
 

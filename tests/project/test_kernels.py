@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from tutor import ROOT
-from tutor.runtime import kernels, own, trial
+from tutor.runtime import choice, kernels, own, trial
 
 PACK = kernels.find_pack()
 needs_pack = pytest.mark.skipif(PACK is None, reason="no kernel pack fits this machine")
@@ -136,10 +136,10 @@ def test_numpy_stands_in_for_a_damaged_family_and_that_is_told(packs: Path, tmp_
 @pytest.mark.parametrize("content", ['{"max": "26', "{}", "[]", '{"max": 1}'])
 def test_a_damaged_manifest_means_numpy_and_is_told(packs: Path, content: str) -> None:
     (packs / kernels.this_platform() / kernels.MANIFEST).write_text(content)
-    choice = kernels.choose_pack()
-    assert choice.pack is None
-    assert choice.is_fault
-    assert "manifest.json is damaged" in choice.why
+    chosen = choice.choose_pack()
+    assert chosen.pack is None
+    assert chosen.is_fault
+    assert "manifest.json is damaged" in chosen.why
 
 
 @needs_pack
@@ -151,7 +151,7 @@ def test_a_pack_is_bound_to_the_cpu_and_the_version(monkeypatch: pytest.MonkeyPa
             assert kernels.find_pack() is None
     monkeypatch.setattr(kernels, "version", lambda _: "26.8.0")
     assert kernels.find_pack() is None
-    assert kernels.choose_pack().why.endswith("with MAX 26.8.0")
+    assert choice.choose_pack().why.endswith("with MAX 26.8.0")
 
 
 def test_packs_are_small_and_come_with_the_licence_of_max() -> None:
@@ -193,13 +193,13 @@ def test_a_pack_is_tried_once_where_it_was_not_tested(
     monkeypatch.setattr(trial, "TESTED", set())
     monkeypatch.setattr(trial, "CODE", code)
     monkeypatch.setattr(trial, "SECONDS", 1.0 if "sleep" in code else 60.0)
-    choice = kernels.choose_pack()
-    assert (choice.pack is None) == choice.is_fault == bool(said)
-    assert said in choice.why
+    chosen = choice.choose_pack()
+    assert (chosen.pack is None) == chosen.is_fault == bool(said)
+    assert said in chosen.why
     monkeypatch.setattr(trial, "CODE", "raise SystemExit('tried again')")
-    assert kernels.choose_pack() == choice
+    assert choice.choose_pack() == chosen
     monkeypatch.setenv(kernels.VARIABLE, kernels.TRUSTED)
-    assert kernels.choose_pack() == kernels.Choice(kernels.find_pack())
+    assert choice.choose_pack() == choice.Choice(kernels.find_pack())
 
 
 @pytest.mark.full("comparisons of NumPy with MAX")

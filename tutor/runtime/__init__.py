@@ -43,15 +43,15 @@ def activate(announce: Announce | None = None) -> None:
         os.environ.setdefault("MOJO_PYTHON_LIBRARY", "")
     keep_mojo_from_building()
 
-    from tutor.runtime import eager, graphs, kernels, softmax
+    from tutor.runtime import choice, eager, graphs, kernels, softmax
 
-    choice = kernels.choose_pack()
-    if choice.is_fault:
-        warn(choice.why)
-    if choice.pack is None:
+    chosen = choice.choose_pack()
+    if chosen.is_fault:
+        warn(chosen.why)
+    if chosen.pack is None:
         warn(NUMPY_COMPUTES)
-    may_compile = bool(choice.pack) or os.environ.get(kernels.VARIABLE) == kernels.COMPILE
-    means = kernels.Means(choice.pack, may_compile, compiling, warn)
+    may_compile = bool(chosen.pack) or os.environ.get(kernels.VARIABLE) == kernels.COMPILE
+    means = kernels.Means(chosen.pack, may_compile, compiling, warn)
     eager.serve(means)
     graphs.serve(means)
     softmax.keep_softmax_apart()

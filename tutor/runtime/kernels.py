@@ -9,7 +9,6 @@ import functools
 import hashlib
 import io
 import lzma
-import os
 import platform
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -132,15 +131,6 @@ class Means:
     warn: Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Choice:
-    """The pack that serves here; or none, and why NumPy stands in for MAX's kernels."""
-
-    pack: Pack | None
-    why: str = ""
-    is_fault: bool = False  # of the pack or of this machine
-
-
 def find_pack(name: str = "") -> Pack | None:
     """The pack for this platform, CPU and version of MAX, or None if there is none.
 
@@ -156,26 +146,6 @@ def find_pack(name: str = "") -> Pack | None:
     if manifest.max != version("max") or not cpu_flags() >= CPU_FLAGS.get(manifest.target, set()):
         return None
     return Pack(folder, manifest)
-
-
-def choose_pack() -> Choice:
-    """What computes here, as far as that is known before MAX starts."""
-    from tutor.runtime import trial
-
-    wish = os.environ.get(VARIABLE)
-    if wish == NUMPY:
-        return Choice(None, f"{VARIABLE}={NUMPY} is set")
-    try:
-        pack = find_pack()
-    except DamagedPackError as error:
-        return Choice(None, f"{error}. {RESTORE}", is_fault=True)
-    if pack is None:
-        return Choice(
-            None, f"there are no compiled kernels for {this_platform()} with MAX {version('max')}"
-        )
-    if wish != TRUSTED and (failure := trial.failure(pack)):
-        return Choice(None, failure, is_fault=True)
-    return Choice(pack)
 
 
 def this_platform() -> str:

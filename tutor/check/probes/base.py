@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import os
 import sys
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 from unittest import mock
@@ -80,7 +81,7 @@ def shapes(module: object) -> dict[str, list[int]]:
     return {name: [int(size) for size in value.shape] for name, value in module.parameters}
 
 
-def load(module: Any, weights: dict[str, Array]) -> None:
+def load(module: Any, weights: Mapping[str, Array]) -> None:
     """Give a module its weights."""
     found = shapes(module)
     wrong = [name for name in (*weights, *found) if name not in weights or name not in found]

@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -230,7 +230,7 @@ class TracedHead(CompiledCallable[..., Any]):
 class RecordedModel:
     """A CachedModel with a traced head, and what came of its calls."""
 
-    def __init__(self, step: ModuleType, config: Config, weights: dict[str, Array]) -> None:
+    def __init__(self, step: ModuleType, config: Config, weights: Mapping[str, Array]) -> None:
         self.heads: list[TracedHead] = []
         self.logits: list[Array] = []
         model = gpt2(step, config)
@@ -259,7 +259,7 @@ class EngineProbes(StepProbes):
     """What a check of any step can ask of it, those of the engine track among them."""
 
     def run_head(
-        self, name: str, config: Config, *inputs: list[Array], weights: dict[str, Array]
+        self, name: str, config: Config, *inputs: list[Array], weights: Mapping[str, Array]
     ) -> list[Array]:
         """What one head on a model with these weights makes of several inputs."""
         model = gpt2(self.step, config)
@@ -400,7 +400,7 @@ class EngineProbes(StepProbes):
         return two_arrays(public(self.step, "slide")(*given, n_positions), "slide")
 
     def batch_model(
-        self, config: Config, *inputs: list[Array], weights: dict[str, Array]
+        self, config: Config, *inputs: list[Array], weights: Mapping[str, Array]
     ) -> dict[str, Any]:
         """What BatchModel carries and compiles, and its logits for several ids and starts.
 
@@ -467,7 +467,7 @@ class EngineProbes(StepProbes):
             made = columns
         return {"made": made, "asked": asked, "seen": model.seen, "prompts": given}
 
-    def linear(self, x: Array, weights: dict[str, Array]) -> Array:
+    def linear(self, x: Array, weights: Mapping[str, Array]) -> Array:
         """What linear makes of x with a layer of these weights."""
         with F.lazy():
             layer = Linear(*reversed(weights["weight"].shape))
@@ -492,7 +492,7 @@ class EngineProbes(StepProbes):
         calls: list[list[Array]],
         *,
         cache: Array,
-        weights: dict[str, Array],
+        weights: Mapping[str, Array],
     ) -> list[Array]:
         """What the head makes of ids, positions and mask of each call; all caches begin as this one."""
         model = gpt2(self.step, config)
@@ -523,7 +523,7 @@ class EngineProbes(StepProbes):
         return [signature(head.staged, ("batch", "new", "length"), of=2) for head in heads]
 
     def ask_cached_model(
-        self, config: Config, calls: list[list[Array]], *, weights: dict[str, Array]
+        self, config: Config, calls: list[list[Array]], *, weights: Mapping[str, Array]
     ) -> dict[str, Any]:
         """What comes of ids and starts for one CachedModel, and these arrays after each call.
 
@@ -540,7 +540,7 @@ class EngineProbes(StepProbes):
         return {**model.record(), "after": after}
 
     def generate_by_cached_model(
-        self, config: Config, *arguments: Any, weights: dict[str, Array]
+        self, config: Config, *arguments: Any, weights: Mapping[str, Array]
     ) -> dict[str, Any]:
         """The greedy tokens that generate_batch of bonus 02 makes with a CachedModel, and its calls."""
         model, batches = (

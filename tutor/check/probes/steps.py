@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import operator
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -187,7 +188,7 @@ class StepProbes:
         self,
         name: str,
         *arguments: Any,
-        weights: dict[str, Array],
+        weights: Mapping[str, Array],
         x: Array,
         **options: Any,
     ) -> Array:
@@ -197,7 +198,7 @@ class StepProbes:
         return array(call(module, tensor(x)), f"{name}.forward")
 
     def trace(
-        self, name: str, *arguments: Any, dtype: str, shape: list[int | str], **options: Any
+        self, name: str, *arguments: Any, dtype: str, shape: Sequence[int | str], **options: Any
     ) -> list[str]:
         """The shape that a module has in a graph, whose input has names for lengths."""
         module = make(self.step, name, arguments, options)
@@ -309,7 +310,7 @@ class StepProbes:
         return text
 
     def generate_by_own_model(
-        self, config: Config, tokens: Array, *arguments: Any, weights: dict[str, Array]
+        self, config: Config, tokens: Array, *arguments: Any, weights: Mapping[str, Array]
     ) -> Array:
         """What generate_tokens makes of a prompt with the model of step 10 and these weights."""
         model = make(other_step(self.step, "step_10"), "MaxGPT2LMHeadModel", [config], {})

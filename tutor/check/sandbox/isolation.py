@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tutor import ROOT
 from tutor.check.sandbox import seal
-from tutor.runtime import kernels, own
+from tutor.runtime import choice, kernels, own
 
 SYSTEM = (  # where programs and libraries lie, and how these are found
     *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store"),
@@ -86,7 +86,7 @@ class Isolation:
             "LANG": "C.UTF-8",
             "PATH": "/usr/bin:/bin",
             own.CACHE_VARIABLE: f"{own_home}/kernels",
-            kernels.VARIABLE: kernels.TRUSTED if kernels.choose_pack().pack else kernels.NUMPY,
+            kernels.VARIABLE: kernels.TRUSTED if choice.choose_pack().pack else kernels.NUMPY,
         }
 
     def make_home(self, home: Path) -> None:
