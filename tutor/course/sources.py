@@ -5,7 +5,7 @@ import contextlib
 import functools
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 
 from tutor import ROOT
@@ -42,7 +42,7 @@ def used(name: Name, root: Path = ROOT) -> dict[Name, bytes]:
     return {each: texts[each] for each in in_order(follow(name, uses))}
 
 
-def follow(name: Name, uses: Callable[[Name], set[Name]]) -> set[Name]:
+def follow(name: Name, uses: Callable[[Name], Set[Name]]) -> set[Name]:
     """A step, what it uses, what that uses, and so on."""
     waiting, found = {name}, set[Name]()
     while waiting:
@@ -52,10 +52,22 @@ def follow(name: Name, uses: Callable[[Name], set[Name]]) -> set[Name]:
     return found
 
 
-def imported(text: str) -> set[Name]:
-    """The steps that a text imports."""
-    modules = re.findall(r"^from ((?:steps|solutions)\.\w+) import", text, re.MULTILINE)
-    return {BY_MODULE[module] for module in modules if module in BY_MODULE}
+@functools.cache
+def imported(text: str) -> frozenset[Name]:
+    """The steps that a text imports, in whatever way; none if it cannot be parsed."""
+    try:
+        nodes = list(ast.walk(ast.parse(text)))
+    except (SyntaxError, ValueError, RecursionError):
+        return frozenset()
+    modules: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            # A step is a module of its package: from . import step_01 is from steps import step_01.
+            package = ".".join(filter(None, ("steps" * node.level, node.module)))
+            modules |= {package, *(f"{package}.{alias.name}" for alias in node.names)}
+    return frozenset(BY_MODULE[module] for module in modules & BY_MODULE.keys())
 
 
 def stand_ins(name: Name, tree: str, root: Path = ROOT) -> dict[Name, str]:
