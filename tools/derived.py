@@ -36,7 +36,9 @@ def update(
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(texts[file], encoding="utf-8")
     if only_check and (outdated or changed):
-        raise SystemExit(f"changed, please run: uv run --extra dev python {sys.argv[0]}")
+        tool = Path(sys.argv[0]).resolve().relative_to(ROOT).with_suffix("")
+        module = ".".join(tool.parts)
+        raise SystemExit(f"changed, please run: uv run --extra dev python -m {module}")
 
 
 def has(file: Path, text: str, same: Callable[[str, str], bool]) -> bool:

@@ -1,7 +1,8 @@
 """Export what the book's widgets show: numbers of the bundled model, as the solutions compute them.
 
 python -m tools.book.export_widget_data            write book/src/data/ and book/fallbacks/
-python -m tools.book.export_widget_data --check    only tell which differ by more than rounding; exit 1
+python -m tools.book.export_widget_data --check    only tell which differ by more than rounding,
+                                                   and exit with 1 if any does
 
 The data of a widget are a script, since a page that is opened from a file can load nothing else.
 The fallbacks are tables for readers without scripts.
@@ -20,14 +21,14 @@ from max.experimental import functional as F
 from max.experimental.tensor import Tensor
 from numpy.typing import NDArray
 
-from solutions.bonus_02 import Sampling, probabilities
+from solutions.engine_02 import Sampling, probabilities
 from solutions.solution_02 import causal_mask
 from solutions.solution_11 import load_pretrained
 from tools import derived
 from tools.book import widget_tables as tables
 from tutor import ROOT
 from tutor.engine.checkpoint import BUNDLED_MODEL, TOKENIZER
-from tutor.engine.trees import Tokenizer
+from tutor.engine.tokenizer import Tokenizer
 
 Array = NDArray[np.floating]
 

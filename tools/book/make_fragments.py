@@ -19,7 +19,9 @@ from tools import derived
 from tutor import ROOT
 from tutor.check.run import run_suites
 from tutor.check.sandbox.workbench import Workbench
-from tutor.course.registry import CORE, Step, all_steps, solution_source
+from tutor.course import sources
+from tutor.course.registry import Step, all_steps
+from tutor.course.tracks import STEPS
 
 BOOK = ROOT / "book"
 FOLDERS = ("equations", "facts", "mistakes", "transcripts")
@@ -27,10 +29,10 @@ FOLDERS = ("equations", "facts", "mistakes", "transcripts")
 
 def facts(step: Step) -> str:
     """What a learner asks before beginning, as a list."""
-    points = "points" if step.number in CORE else "bonus points"
+    where = "" if step.track == STEPS else f" in the {step.track.name} track"
     return f"""\
 - **You write** `{step.file("steps")}`.
-- **Checks:** {len(step.checks)}, for {step.points} {points}.
+- **Checks:** {len(step.checks)}, for {step.points} points{where}.
 - **Time:** about {step.minutes} minutes. **Difficulty:** {step.difficulty}.
 """
 
@@ -56,7 +58,7 @@ def learner() -> Iterator[Workbench]:
         (folder / "steps").mkdir()
         shutil.copy(ROOT / "steps" / "__init__.py", folder / "steps")
         for step in all_steps():
-            write(folder, step, solution_source(step.number, "steps"))
+            write(folder, step, sources.reference(step, "steps"))
         bench = Workbench("steps", root=folder)
         try:
             yield bench
@@ -71,9 +73,9 @@ def write(folder: Path, step: Step, text: str) -> None:
 def transcript(step: Step, bench: Workbench) -> str:
     """What `tutor check` prints, at 80 columns, for a learner who made the example's mistake."""
     [mistake] = [mistake for mistake in step.mistakes if mistake.name == step.example]
-    right, printed = solution_source(step.number, "steps"), io.StringIO()
+    right, printed = sources.reference(step, "steps"), io.StringIO()
     write(bench.root, step, mistake.apply(right))
-    run_suites([step.number], bench, Console(file=printed, width=80, highlight=False))
+    run_suites([step], bench, Console(file=printed, width=80, highlight=False))
     write(bench.root, step, right)
     return "".join(f"{line.rstrip()}\n" for line in printed.getvalue().splitlines())
 

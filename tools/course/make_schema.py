@@ -1,7 +1,7 @@
 """Derive the JSON Schema of a grade's file from the classes that it is made of.
 
 python -m tools.course.make_schema            write it
-python -m tools.course.make_schema --check    only tell whether it has changed; exit with 1 if it has
+python -m tools.course.make_schema --check    only tell whether it has changed; if so, exit with 1
 """
 
 from tools import derived

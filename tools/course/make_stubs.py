@@ -6,13 +6,12 @@ python -m tools.course.make_stubs --check    only tell which have changed; exit 
 
 from tools import derived
 from tutor import ROOT
-from tutor.course import registry as course
 from tutor.course import stubs
+from tutor.course.registry import all_steps
 
 
 def main() -> None:
-    steps = course.all_steps()
-    files = ((ROOT / step.file("steps"), stubs.derive(step.number)) for step in steps)
+    files = ((ROOT / step.file("steps"), stubs.derive(step)) for step in all_steps())
     derived.update("Derive the stubs in steps/ from the solutions.", files)
 
 

@@ -1,6 +1,6 @@
 """Pin all that the course installs, in pyproject.toml, which uv, pip and pixi read alike.
 
-python -m tools.course.pin_versions             pin what is new, drop what is gone, and keep the other pins
+python -m tools.course.pin_versions             pin what is new, drop what is gone, keep the rest
 python -m tools.course.pin_versions --upgrade   pin the newest versions that go together
 """
 
@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from tutor import ROOT
 
 FILE = ROOT / "pyproject.toml"
-PINS = re.compile(r'(    # Pinned by tools/pin_versions\.py:\n)((?:    ".*",\n)*)')
+PINS = re.compile(r'(    # Pinned by tools/course/pin_versions\.py:\n)((?:    ".*",\n)*)')
 EXPORT = ("export", "--frozen", "--no-hashes", "--no-header", "--no-annotate", "--no-emit-project")
 
 

@@ -25,7 +25,7 @@ import msgspec
 import numpy as np
 from rich.progress import track
 
-from tutor import ROOT, runtime
+from tutor import ROOT, files, runtime
 from tutor.engine.checkpoint import BUNDLED_MODEL
 from tutor.runtime import eager, graphs, kernels, own
 
@@ -149,7 +149,7 @@ def compile_graphs(folder: Path, target: str) -> dict[str, str]:
 
 def export(compiled: Any, file: Path) -> None:
     """Write an artifact whole or not at all."""
-    own.write_atomically(file, graphs.export(compiled))
+    files.write(file, graphs.export(compiled))
 
 
 def sizes() -> Iterator[tuple[str, Callable[[], Any]]]:
@@ -182,7 +182,7 @@ def sizes() -> Iterator[tuple[str, Callable[[], Any]]]:
 
 
 def compile_quantized(model: Any) -> None:
-    from solutions.bonus_03 import CachedModel
+    from solutions.engine_04 import CachedModel
     from tutor.engine.quantization import quantize
 
     quantize(model)
@@ -196,19 +196,19 @@ def compile_whole(model: Any) -> None:
 
 
 def compile_heads(model: Any) -> None:
-    from solutions import bonus_01
+    from solutions import engine_01
 
-    bonus_01.compile_heads(model)
+    engine_01.compile_heads(model)
 
 
 def compile_batch(model: Any) -> None:
-    from solutions.bonus_02 import BatchModel
+    from solutions.engine_03 import BatchModel
 
     BatchModel(model)
 
 
 def compile_cached(model: Any) -> None:
-    from solutions.bonus_03 import CachedModel
+    from solutions.engine_04 import CachedModel
 
     CachedModel(model)
 
@@ -231,15 +231,15 @@ MODELS: dict[str, Callable[[Any], None]] = {
 
 def write_pack(folder: Path, compiled: dict[str, str], target: str, output: Path) -> int:
     """Write files and manifest; the same artifacts make the same bytes."""
-    files: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
     artifacts: dict[str, kernels.Place] = {}
     for name in (kernels.USUAL, *kernels.FAMILIES, *compiled.values()):
         file = name.partition("-")[0]  # a family has a file, and so have all graphs of a model
-        before, content = files.get(file, b""), (folder / f"{name}.mef").read_bytes()
+        before, content = contents.get(file, b""), (folder / f"{name}.mef").read_bytes()
         artifacts[name] = kernels.Place(file, len(before), len(content))
-        files[file] = before + content
+        contents[file] = before + content
     with ThreadPoolExecutor() as pool:
-        packed = dict(zip(files, pool.map(compress, files.values()), strict=True))
+        packed = dict(zip(contents, pool.map(compress, contents.values()), strict=True))
     output.mkdir(parents=True, exist_ok=True)
     for old in output.iterdir():
         old.unlink()

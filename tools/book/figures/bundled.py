@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from solutions.solution_10 import MaxGPT2LMHeadModel
 from solutions.solution_11 import load_pretrained
 from tutor.engine.checkpoint import BUNDLED_MODEL
-from tutor.engine.trees import Tokenizer, load_tokenizer
+from tutor.engine.tokenizer import Tokenizer, load_tokenizer
 
 
 @functools.cache

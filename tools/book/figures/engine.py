@@ -1,8 +1,8 @@
 """Pictures of what makes generation fast: compiling, batches, and the KV cache."""
 
-from solutions.bonus_02 import left_pad, positions_and_mask
+from solutions.engine_03 import left_pad, positions_and_mask
+from tools.book.figures import bundled
 from tools.book.figures.drawing import Drawing
-from tools.figures import bundled
 
 
 def compiled() -> Drawing:

@@ -1,10 +1,10 @@
-"""Pictures of how text is generated: step 12, and sampling in bonus 02."""
+"""Pictures of how text is generated: step 12, and sampling in engine 02."""
 
 import numpy as np
 
-from solutions.bonus_02 import Sampling, probabilities
+from solutions.engine_02 import Sampling, probabilities
+from tools.book.figures import bundled
 from tools.book.figures.drawing import WIDTH, Drawing
-from tools.figures import bundled
 
 SURE, UNSURE = "Once upon a time", "The king had a beautiful"
 

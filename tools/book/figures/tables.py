@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from solutions.solution_01 import GPT2Config
 from solutions.solution_10 import MaxGPT2LMHeadModel
+from tools.book.figures import bundled
 from tools.book.figures.drawing import ROW, WIDTH, Drawing, number
-from tools.figures import bundled
 
 TEXT = "day and night and"  # one token twice
 CELL = 48  # width of a cell with a number of a table

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tools.book.figures import bundled
 from tools.book.figures.drawing import ROW, WIDTH, Box, Drawing
-from tools.figures import bundled
-from tutor.course import registry as course
+from tutor.course.registry import find_step
 
 
 def steps() -> Drawing:
@@ -20,25 +20,25 @@ def steps() -> Drawing:
         """,
     )
 
-    def step(number: int, x: float, y: float, right: float, bottom: float, style: str) -> Box:
+    def step(name: str, x: float, y: float, right: float, bottom: float, style: str) -> Box:
         box = drawing.box(x, y, right - x, bottom - y, style=style)
-        title = f"`{number:02}` {course.load_step(number).title}"
-        drawing.text(x + 8, y + 14, title, align="start")
+        found = find_step(name)
+        drawing.text(x + 8, y + 14, f"`{found.number:02}` {found.title}", align="start")
         return box
 
     right = WIDTH - 1
-    step(12, 1, 0, right, 330, "soft")
-    step(10, 9, 28, right - 8, 322, "page")
-    step(9, 17, 56, right - 16, 314, "soft")
-    step(5, 25, 84, right - 24, 110, "page")
-    step(6, 25, 116, right - 24, 142, "page")
-    step(8, 25, 148, right - 24, 306, "page")
-    step(3, 33, 176, right - 32, 202, "stream")
-    step(7, 33, 208, right - 32, 266, "stream")
-    step(2, 41, 234, right - 40, 260, "page")
-    step(4, 33, 272, right - 32, 298, "stream")
-    sizes = step(1, 1, 356, 156, 382, "query")
-    weights = step(11, 164, 356, right, 382, "query")
+    step("12", 1, 0, right, 330, "soft")
+    step("10", 9, 28, right - 8, 322, "page")
+    step("9", 17, 56, right - 16, 314, "soft")
+    step("5", 25, 84, right - 24, 110, "page")
+    step("6", 25, 116, right - 24, 142, "page")
+    step("8", 25, 148, right - 24, 306, "page")
+    step("3", 33, 176, right - 32, 202, "stream")
+    step("7", 33, 208, right - 32, 266, "stream")
+    step("2", 41, 234, right - 40, 260, "page")
+    step("4", 33, 272, right - 32, 298, "stream")
+    sizes = step("1", 1, 356, 156, 382, "query")
+    weights = step("11", 164, 356, right, 382, "query")
     for box, words in ((sizes, "the sizes"), (weights, "the weights")):
         x, y = box.top
         drawing.arrow((x, y), (x, 330), style="query")
