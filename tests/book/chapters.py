@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from tutor import ROOT
-from tutor.course import registry as course
+from tutor.course.names import find_name
+from tutor.course.tracks import TRACKS
 
 BOOK = ROOT / "book"
 CHAPTERS = sorted(path for path in (BOOK / "src").glob("*.md") if path.stem != "SUMMARY")
@@ -35,17 +36,17 @@ UNREAD = re.compile(
 )
 NUMBER = r"(?<![\w.,/-])(?P<number>[-−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e-?\d+)?)(?!\w|-\w)"
 NUMBER_OR_SOURCE = re.compile(NUMBER + r"|<!--=(?P<source>.*?)-->", re.DOTALL)
-NAME = re.compile(r"(?:steps?|bonus|python|max) $", re.IGNORECASE)
+WORDS = "|".join(track.word for track in TRACKS)
+NAME = re.compile(rf"(?:(?:{WORDS})s?|python|max) $", re.IGNORECASE)
 
 
 def names_in(chapter: Path) -> dict[str, Any]:
     """What the sources of a chapter's numbers may use."""
     from solutions.solution_01 import GPT2Config
 
-    names: dict[str, Any] = vars(math) | {"np": np, "course": course, "gpt2": GPT2Config()}
+    names: dict[str, Any] = vars(math) | {"np": np, "gpt2": GPT2Config()}
     names["bundled"] = json.loads((ROOT / "models/fairy-tales/config.json").read_text())
-    if number := course.find_number(chapter.stem):
-        names["step"] = course.load_step(number)
+    if find_name(chapter.stem):
         transcript = (BOOK / "transcripts" / f"{chapter.stem}.txt").read_text()
         shown = re.findall(r"^    (expected|got) +([-\d.e]+)(?!\S)", transcript, re.MULTILINE)
         names |= {name: float(value) for name, value in shown}

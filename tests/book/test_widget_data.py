@@ -13,11 +13,11 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from solutions.bonus_02 import Sampling, probabilities
+from solutions.engine_02 import Sampling, probabilities
 from tests import oracle
 from tutor import ROOT
 from tutor.engine.checkpoint import BUNDLED_MODEL, read_config
-from tutor.engine.trees import Tokenizer
+from tutor.engine.tokenizer import Tokenizer
 
 BOOK = ROOT / "book"
 DATA, FALLBACKS = BOOK / "src" / "data", BOOK / "fallbacks"
