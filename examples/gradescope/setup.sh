@@ -25,4 +25,4 @@ cd "$course"
 .venv/bin/python -m tutor check 1 --tree solutions
 
 # What the code under check has no business with; `run_autograder` closes /autograder.
-chmod -R go-rwx solutions tests tutor/{exercises,classroom}
+chmod -R go-rwx solutions tests tutor/{exercises,grade}
