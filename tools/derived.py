@@ -36,9 +36,9 @@ def update(
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(texts[file], encoding="utf-8")
     if only_check and (outdated or changed):
-        tool = Path(sys.argv[0]).resolve().relative_to(ROOT).with_suffix("")
-        module = ".".join(tool.parts)
-        raise SystemExit(f"changed, please run: uv run --extra dev python -m {module}")
+        spec = sys.modules["__main__"].__spec__  # python -m leaves the name of the module there
+        tool = spec.name if spec else sys.argv[0]
+        raise SystemExit(f"changed, please run: uv run --extra dev python -m {tool}")
 
 
 def has(file: Path, text: str, same: Callable[[str, str], bool]) -> bool:
