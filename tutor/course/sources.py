@@ -13,7 +13,7 @@ from tutor.course.names import NAMES, Name, in_order
 from tutor.course.tracks import TRACKS
 
 BY_MODULE = {name.module(tree): name for name in NAMES for tree in ("steps", "solutions")}
-PLACEHOLDER = rf"raise NotImplementedError\('({'|'.join(track.word for track in TRACKS)}) \d\d: "
+PLACEHOLDER = rf"({'|'.join(track.word for track in TRACKS)}) \d\d: "
 
 
 def reference(name: Name, tree: str = "solutions") -> str:
@@ -57,7 +57,7 @@ def imported(text: str) -> frozenset[Name]:
     """The steps that a text imports, in whatever way; none if it cannot be parsed."""
     try:
         nodes = list(ast.walk(ast.parse(text)))
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return frozenset()
     modules: set[str] = set()
     for node in nodes:
@@ -103,6 +103,8 @@ def unfinished(file: Path) -> str | None:
     except (SyntaxError, ValueError) as error:
         line = f"line {error.lineno}: " if isinstance(error, SyntaxError) else ""
         return f"not to be parsed, {line}{error.args[0]}"
+    except (RecursionError, MemoryError):
+        return "not to be parsed, nested too deeply"
     for name, function in functions(tree):
         private = re.search(r"(^|\.)_(?!_)", name)
         if not private and any(map(is_placeholder, ast.walk(function))):
@@ -123,4 +125,11 @@ def functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
 
 def is_placeholder(node: ast.AST) -> bool:
     """Whether this is the line that ends the body of a function in a stub."""
-    return isinstance(node, ast.Raise) and bool(re.match(PLACEHOLDER, ast.unparse(node)))
+    match node:
+        case ast.Raise(
+            exc=ast.Call(
+                func=ast.Name(id="NotImplementedError"), args=[ast.Constant(value=str(words))]
+            )
+        ):
+            return bool(re.match(PLACEHOLDER, words))
+    return False
