@@ -44,7 +44,7 @@ def _pack(value: object) -> object:
         if value.dtype.char not in NUMBERS:
             raise TypeError(f"an array of {value.dtype} cannot be sent")
         native = np.ascontiguousarray(value, value.dtype.newbyteorder("="))
-        data = base64.b64encode(native).decode()
+        data = base64.b64encode(native.tobytes()).decode()
         return {"array": data, "dtype": value.dtype.char, "shape": value.shape}
     if isinstance(value, np.generic):
         return value.item()
