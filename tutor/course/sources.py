@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 
 from tutor import ROOT
-from tutor.course.names import NAMES, Name, in_order
+from tutor.course.names import NAMES, Name, in_order, named
 from tutor.course.tracks import TRACKS
 
+# Beside what its solution imports: the suite of step 12 runs it on the model of step 10.
+OBSERVED_WITH = {named("step_12"): {named("step_10")}}
 BY_MODULE = {name.module(tree): name for name in NAMES for tree in ("steps", "solutions")}
 PLACEHOLDER = rf"({'|'.join(track.word for track in TRACKS)}) \d\d: "
 
@@ -25,8 +27,12 @@ def reference(name: Name, tree: str = "solutions") -> str:
 
 @functools.cache
 def needs(name: Name) -> tuple[Name, ...]:
-    """The other steps that the reference of a step uses, all the way down, in their order."""
-    return tuple(in_order(follow(name, lambda each: imported(reference(each))) - {name}))
+    """The other steps that the reference of a step, or its suite, uses, all the way down."""
+
+    def uses(each: Name) -> Set[Name]:
+        return imported(reference(each)) | OBSERVED_WITH.get(each, set())
+
+    return tuple(in_order(follow(name, uses) - {name}))
 
 
 def used(name: Name, root: Path = ROOT) -> dict[Name, bytes]:
