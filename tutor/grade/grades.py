@@ -87,7 +87,7 @@ class Grade(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str, Meta(description="Why the submission could not be read, or what of it was left out.")
     ]
     submission: Annotated[str, Meta(description="SHA-256 of the steps that were graded.")]
-    course: Annotated[str, Meta(description="SHA-256 of the suites, solutions and exercises.")]
+    course: Annotated[str, Meta(description="SHA-256 of all of the course that decides a grade.")]
     seed: Annotated[int, Meta(ge=0, description="Of the random inputs; --seed repeats it.")]
     dependencies: Annotated[Dependencies, Meta(description="Whose other steps each step ran on.")]
     isolation: Annotated[str, Meta(description="What kept the code under check apart.")]

@@ -1,0 +1,49 @@
+"""How one submission is graded: on whose steps, and what counts."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.project.commands import run_child
+from tutor.course import sources
+from tutor.course.registry import find_step
+from tutor.grade.grades import Grade
+from tutor.grade.marking import ON_OWN
+
+
+def hand_in(folder: Path, **edits: tuple[str, str]) -> Path:
+    """A submission with references for its steps, in which one text is replaced by another."""
+    (folder / "steps").mkdir(parents=True)
+    for name, (old, new) in edits.items():
+        step = find_step(name)
+        source = sources.reference(step, "steps")
+        assert old in source
+        (folder / step.file("steps")).write_text(source.replace(old, new, 1))
+    return folder
+
+
+@pytest.mark.full("ways to grade")
+@pytest.mark.parametrize(
+    "edits",
+    [
+        {
+            "step_02": ("def causal_mask", "def nothing() -> float:\n    return 0.0\n\n\ndef causal_mask"),
+            "step_07": ("import causal_mask", "import causal_mask, nothing"),
+        },
+        {
+            "step_01": ("    def __post_init__", "    is_small = True\n\n    def __post_init__"),
+            "step_07": ("        self.n_head = ", "        assert config.is_small\n        self.n_head = "),
+        },
+    ],
+    ids=["an own helper", "an own attribute"],
+)
+def test_a_step_counts_that_needs_the_learners_own_steps(
+    edits: dict[str, tuple[str, str]], tmp_path: Path
+) -> None:
+    folder = hand_in(tmp_path / "ada", **edits)
+    done = run_child("grade", str(folder), "--steps", "7", "--output", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    grade = msgspec.json.decode((tmp_path / "out/results/ada.json").read_bytes(), type=Grade)
+    assert grade.points() == find_step("7").points
+    assert grade.steps[0].advice == [ON_OWN]
