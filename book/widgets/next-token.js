@@ -1,5 +1,5 @@
 // The next-token distribution of the bundled model under temperature, then top-k, then top-p, as in
-// solutions/bonus_02.py. data-controls of the figure names the sliders to show.
+// solutions/engine_02.py. data-controls of the figure names the sliders to show.
 "use strict";
 
 (() => {

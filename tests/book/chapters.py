@@ -34,7 +34,7 @@ UNREAD = re.compile(
 )
 NUMBER = r"(?<![\w.,/-])(?P<number>[-−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e-?\d+)?)(?!\w|-\w)"
 NUMBER_OR_SOURCE = re.compile(NUMBER + r"|<!--=(?P<source>.*?)-->", re.DOTALL)
-NAME = re.compile(r"(?:steps?|bonus|python|max) $", re.IGNORECASE)
+NAME = re.compile(r"(?:steps?|engine|python|max) $", re.IGNORECASE)
 
 
 def names_in(chapter: Path) -> dict[str, Any]:

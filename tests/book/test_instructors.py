@@ -13,7 +13,7 @@ SECTION = (
     .partition("## Where learners go wrong")[2]
     .partition("\n## ")[0]
 )
-LINES = re.findall(r"^- (Step|Bonus) (\d\d): (.*(?:\n  .*)*)", SECTION, re.MULTILINE)
+LINES = re.findall(r"^- (Step|Engine) (\d\d): (.*(?:\n  .*)*)", SECTION, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("kind", "number", "text"), LINES, ids=lambda part: part[:6])

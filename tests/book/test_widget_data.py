@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from solutions.bonus_02 import Sampling, probabilities
+from solutions.engine_02 import Sampling, probabilities
 from tests import oracle
 from tutor import ROOT
 from tutor.checkpoint import BUNDLED_MODEL, read_config

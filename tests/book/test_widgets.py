@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from solutions.bonus_02 import Sampling, probabilities
+from solutions.engine_02 import Sampling, probabilities
 from tests.book.test_widget_data import read
 
 LISTED = 12  # tokens; a row for the others comes after them
@@ -79,7 +79,7 @@ def test_tables_stand_in_without_scripts_or_without_data(
 ) -> None:
     page = browser.new_page(java_script_enabled=scripts)
     page.route("**/data/*.js", lambda route: route.abort())
-    for chapter in ("step_07", "step_08", "step_12", "bonus_02"):
+    for chapter in ("step_07", "step_08", "step_12", "engine_02"):
         page.goto((site / f"{chapter}.html").as_uri())
         figure = page.locator("figure.widget")
         expect(figure.locator("form")).to_have_count(0)
@@ -124,7 +124,7 @@ def names_and_numbers(figure: Locator) -> list[list[str]]:
 def test_the_next_token_has_the_probabilities_of_the_settings(
     widget: Open, sampling: Sampling
 ) -> None:
-    figure = widget("next-token", "bonus_02")
+    figure = widget("next-token", "engine_02")
     set_sampling(figure, sampling)
     assert names_and_numbers(figure) == expected_rows(0, sampling)
     logits = np.array([read("next-token")["prompts"][0]["logits"]])
@@ -136,7 +136,7 @@ def test_the_next_token_has_the_probabilities_of_the_settings(
 
 @pytest.mark.full("pages in a browser")
 def test_another_text_has_other_next_tokens(widget: Open) -> None:
-    figure = widget("next-token", "bonus_02")
+    figure = widget("next-token", "engine_02")
     field(figure, "prompt").select_option("3")
     assert names_and_numbers(figure) == expected_rows(3, Sampling())
 
@@ -158,7 +158,7 @@ def test_step_12_has_the_temperature_only_and_keys_move_it(widget: Open, page: P
 
 @pytest.mark.full("pages in a browser")
 def test_tokens_are_drawn_and_counted(widget: Open) -> None:
-    figure = widget("next-token", "bonus_02")
+    figure = widget("next-token", "engine_02")
     set_sampling(figure, Sampling(top_k=1))
     data = read("next-token")
     likeliest = data["vocabulary"][np.argmax(data["prompts"][0]["logits"])]

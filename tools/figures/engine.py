@@ -1,6 +1,6 @@
 """Pictures of what makes generation fast: compiling, batches, and the KV cache."""
 
-from solutions.bonus_02 import left_pad, positions_and_mask
+from solutions.engine_03 import left_pad, positions_and_mask
 from tools.figures import bundled
 from tools.figures.drawing import Drawing
 

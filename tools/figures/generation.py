@@ -1,8 +1,8 @@
-"""Pictures of how text is generated: step 12, and sampling in bonus 02."""
+"""Pictures of how text is generated: step 12, and sampling in engine 02."""
 
 import numpy as np
 
-from solutions.bonus_02 import Sampling, probabilities
+from solutions.engine_02 import Sampling, probabilities
 from tools.figures import bundled
 from tools.figures.drawing import WIDTH, Drawing
 
