@@ -182,7 +182,7 @@ def sizes() -> Iterator[tuple[str, Callable[[], Any]]]:
 
 
 def compile_quantized(model: Any) -> None:
-    from solutions.bonus_03 import CachedModel
+    from solutions.engine_04 import CachedModel
     from tutor.quantization import quantize
 
     quantize(model)
@@ -196,19 +196,19 @@ def compile_whole(model: Any) -> None:
 
 
 def compile_heads(model: Any) -> None:
-    from solutions import bonus_01
+    from solutions import engine_01
 
-    bonus_01.compile_heads(model)
+    engine_01.compile_heads(model)
 
 
 def compile_batch(model: Any) -> None:
-    from solutions.bonus_02 import BatchModel
+    from solutions.engine_03 import BatchModel
 
     BatchModel(model)
 
 
 def compile_cached(model: Any) -> None:
-    from solutions.bonus_03 import CachedModel
+    from solutions.engine_04 import CachedModel
 
     CachedModel(model)
 

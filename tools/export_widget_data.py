@@ -20,7 +20,7 @@ from max.experimental import functional as F
 from max.experimental.tensor import Tensor
 from numpy.typing import NDArray
 
-from solutions.bonus_02 import Sampling, probabilities
+from solutions.engine_02 import Sampling, probabilities
 from solutions.solution_02 import causal_mask
 from solutions.solution_11 import load_pretrained
 from tools import derived

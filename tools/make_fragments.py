@@ -27,7 +27,7 @@ FOLDERS = ("equations", "facts", "mistakes", "transcripts")
 
 def facts(step: Step) -> str:
     """What a learner asks before beginning, as a list."""
-    points = "points" if step.number in CORE else "bonus points"
+    points = "points" if step.number in CORE else "engine points"
     return f"""\
 - **You write** `{step.file("steps")}`.
 - **Checks:** {len(step.checks)}, for {step.points} {points}.

@@ -1,6 +1,6 @@
 """Record which checks each known mistake fails, in tutor/exercises/failing_checks.json.
 
-    python -m tools.record_failures [N …]     all steps, or these, as in 7 or b1; takes two minutes
+    python -m tools.record_failures [N …]     all steps, or these, as in 7 or e1; takes two minutes
 
 A learner's failures are compared first with the mistakes that fail the same checks. The tests say
 when this has to run again.

@@ -152,9 +152,9 @@ def compute(model: Any, form: str) -> Array:
     """What a compiled form of a model says after two prompts; q4_0 changes the model."""
     from max.experimental.tensor import Tensor
 
-    from solutions.bonus_01 import compile_heads
-    from solutions.bonus_02 import BatchModel, left_pad
-    from solutions.bonus_03 import CachedModel
+    from solutions.engine_01 import compile_heads
+    from solutions.engine_03 import BatchModel, left_pad
+    from solutions.engine_04 import CachedModel
     from tutor.quantization import QuantizedWeight, quantize
 
     ids = np.random.default_rng(0).integers(model.config.vocab_size, size=(2, 9))

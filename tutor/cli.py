@@ -169,7 +169,7 @@ def generate(
 
 
 class StepNumber(click.ParamType["int"]):
-    """A step as people name it: 7, 07, s07; b1, b01."""
+    """A step as people name it: 7, 07, s07; e1, e01."""
 
     name = "step"
 
@@ -178,8 +178,10 @@ class StepNumber(click.ParamType["int"]):
     ) -> int:
         number = course.find_number(str(value))
         if not number:
-            bonus = ", ".join(map(course.short_name, course.BONUS))
-            self.fail(f"{value!r} is no step; they are 1 to {course.CORE[-1]}, {bonus}", param, ctx)
+            engine = ", ".join(map(course.short_name, course.BONUS))
+            self.fail(
+                f"{value!r} is no step; they are 1 to {course.CORE[-1]}, {engine}", param, ctx
+            )
         return number
 
     def shell_complete(
@@ -202,13 +204,13 @@ class StepNumber(click.ParamType["int"]):
 Examples:
   tutor check 7
   tutor check 7 8 --tree solutions
-  tutor check b1
+  tutor check e1
   tutor check --all
 """
 )
 @click.argument("steps", nargs=-1, type=StepNumber(), metavar="N [M …]")
 @click.option(
-    "--all", "every", is_flag=True, help="Check the twelve steps, without the bonus ones."
+    "--all", "every", is_flag=True, help="Check the twelve steps, without the engine track."
 )
 @tree_option("steps", "Whose code is checked: yours or the reference.")
 @click.option(
@@ -249,7 +251,7 @@ Run it again to go on after an interruption: what is graded already is kept.
     default="reference",
     help="What each step runs on: the reference's earlier steps or the learner's.",
 )
-@click.option("--steps", "wanted", default="1-12", help="Which steps, as in 3,7-9 or 1-12,b1-b3.")
+@click.option("--steps", "wanted", default="1-12", help="Which steps, as in 3,7-9 or 1-12,e1-e4.")
 @click.option(
     "--jobs",
     type=click.IntRange(1, 1024),

@@ -15,7 +15,7 @@ from tutor.errors import InputError
 
 EXERCISES = Path(__file__).parent / "exercises"
 CORE = range(1, 13)
-BONUS = range(13, 16)  # what goes beyond the twelve, in files that count from bonus_01
+BONUS = range(13, 17)  # what goes beyond the twelve, in files that count from engine_01
 NUMBERS = range(CORE.start, BONUS.stop)
 TREES = ("steps", "solutions")
 
@@ -77,7 +77,7 @@ class Step:
 
     @property
     def task(self) -> str:
-        """The pixi task that checks it: s07, b01."""
+        """The pixi task that checks it: s07, e01."""
         return f"{self.name[0]}{self.name[-2:]}"
 
     @property
@@ -98,22 +98,22 @@ class Step:
 
 
 def step_name(number: int) -> str:
-    """How its files call a step: step_07, bonus_01."""
-    return f"step_{number:02}" if number in CORE else f"bonus_{number - CORE[-1]:02}"
+    """How its files call a step: step_07, engine_01."""
+    return f"step_{number:02}" if number in CORE else f"engine_{number - CORE[-1]:02}"
 
 
 def label(number: int) -> str:
-    """How a sentence calls a step: step 07, bonus 01."""
+    """How a sentence calls a step: step 07, engine 01."""
     return step_name(number).replace("_", " ")
 
 
 def short_name(number: int) -> str:
-    """How a command calls a step: 7, b1."""
-    return str(number) if number in CORE else f"b{number - CORE[-1]}"
+    """How a command calls a step: 7, e1."""
+    return str(number) if number in CORE else f"e{number - CORE[-1]}"
 
 
 def named(numbers: list[int]) -> str:
-    """Steps in a row, as prose has them: step 02; steps 02, 03 and 05; step 12 and bonus 01."""
+    """Steps in a row, as prose has them: step 02; steps 02, 03 and 05; step 12 and engine 01."""
     *others, last = [label(number) for number in numbers]
     row = f"{', '.join(others)} and {last}" if others else last
     if sum(number in CORE for number in numbers) < 2:
@@ -122,26 +122,26 @@ def named(numbers: list[int]) -> str:
 
 
 def find_number(name: str) -> int:
-    """The number of a step by any of its names: 7, 07, s07, step_07; b1, b01, bonus_01; else 0."""
-    match = re.fullmatch(r"(s|step_|b|bonus_|)0*(\d+)", name.lower())
-    short = match and f"{'b' * match[1].startswith('b')}{match[2]}"
+    """The number of a step by any of its names: 7, 07, s07, step_07; e1, e01, engine_01; else 0."""
+    match = re.fullmatch(r"(s|step_|e|engine_|)0*(\d+)", name.lower())
+    short = match and f"{'e' * match[1].startswith('e')}{match[2]}"
     return next((number for number in NUMBERS if short_name(number) == short), 0)
 
 
 def find_numbers(text: str) -> list[int]:
-    """The numbers of steps as people list them: 3,7-9 or 1-12,b1. Raises InputError for others."""
+    """The numbers of steps as people list them: 3,7-9 or 1-12,e1. Raises InputError for others."""
     found: set[int] = set()
     for part in text.split(","):
         first, _, last = part.strip().partition("-")
         numbers = find_number(first), find_number(last or first)
         if not 0 < numbers[0] <= numbers[1]:
-            raise InputError(f"{part.strip()!r} names no steps; 3,7-9 and 1-12,b1-b3 do")
+            raise InputError(f"{part.strip()!r} names no steps; 3,7-9 and 1-12,e1-e4 do")
         found |= {*range(numbers[0], numbers[1] + 1)}
     return sorted(found)
 
 
 def module_name(tree: str, number: int) -> str:
-    """The name of a step's module: steps.step_07, solutions.solution_07, solutions.bonus_01."""
+    """The name of a step's module: steps.step_07, solutions.solution_07, solutions.engine_01."""
     name = step_name(number)
     return f"{tree}.{name if tree == 'steps' else name.replace('step', 'solution')}"
 
@@ -157,7 +157,7 @@ def solution_source(number: int, tree: str = "solutions") -> str:
     if tree == "solutions":
         return source
     own = source.replace("solutions.solution_", "steps.step_")
-    return own.replace("solutions.bonus_", "steps.bonus_")
+    return own.replace("solutions.engine_", "steps.engine_")
 
 
 @functools.cache

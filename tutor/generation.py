@@ -160,8 +160,8 @@ def load_engine(
 ) -> Engine:
     """The engine for a model: a folder, a name on the Hugging Face Hub, or the bundled one.
 
-    With the tree "steps" the learner's own code runs: the loop of bonus 03, or while that is not
-    finished, the one of bonus 02 or of step 12.
+    With the tree "steps" the learner's own code runs: the loop of engine 04, or while that is not
+    finished, the one of engine 03 or of step 12.
     """
     if dtype == "q4_0" and (tree != "solutions" or not cache or device != "cpu"):
         raise InputError("--dtype q4_0 is for the reference with its cache, on the CPU")

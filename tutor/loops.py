@@ -1,4 +1,4 @@
-"""The loops that generation can run, each on a compiled model: of bonus 03, bonus 02 or step 12."""
+"""The loops that generation can run, each on a compiled model: engine 04, engine 03, step 12."""
 
 import math
 from collections.abc import Iterator
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 Columns = Iterator[NDArray[np.int64]]  # a token for each row [B], again and again
 
-CORE, SAMPLING, CACHE = 12, 14, 15  # the steps with a loop: step 12, bonus 02, bonus 03
+# The steps with a loop are CORE, BATCHES and CACHE; SAMPLING has the settings of the last two.
+CORE, SAMPLING, BATCHES, CACHE = 12, 14, 15, 16
 
 # Below this the temperature is greedy: to divide logits by it could overflow, even in float32.
 COLDEST = 1e-30
@@ -66,12 +67,12 @@ class Loop(Protocol):
         ...
 
 
-class BonusLoop:
-    """The loop of bonus 02, with its model or the cached one of bonus 03."""
+class EngineLoop:
+    """The loop of engine 03, with its model or the cached one of engine 04."""
 
     def __init__(self, tree: str, model: Any, device: "Device", number: int) -> None:
         self.number = number
-        self.step = loading.load_step(tree, SAMPLING)
+        self.step, self.sampling = (loading.load_step(tree, n) for n in (BATCHES, SAMPLING))
         if number == CACHE:
             self.model = loading.load_step(tree, CACHE).CachedModel(model, device=device)
         else:
@@ -84,7 +85,7 @@ class BonusLoop:
     def tokens(
         self, prompts: list[list[int]], seeds: list[int], options: Options, stop: int | None
     ) -> Columns:
-        sampling = self.step.Sampling(options.temperature, options.top_k, options.top_p)
+        sampling = self.sampling.Sampling(options.temperature, options.top_k, options.top_p)
         columns: Columns = self.step.stream_tokens(
             self.model, prompts, options.max_new_tokens, sampling, seeds=seeds, stop=stop
         )
@@ -92,7 +93,7 @@ class BonusLoop:
 
 
 class StepLoop:
-    """The loop of step 12, each row by itself: for who has not finished the bonus steps yet."""
+    """The loop of step 12, each row by itself: until the engine steps are finished."""
 
     number = CORE
 
@@ -109,9 +110,9 @@ class StepLoop:
     ) -> Columns:
         for name in ("top_k", "top_p"):
             if getattr(options, name) != getattr(Options, name):
-                earlier, why = loading.find_unfinished(self.tree, SAMPLING) or (SAMPLING, "")
+                earlier, why = loading.find_unfinished(self.tree, BATCHES) or (BATCHES, "")
                 option, file = f"--{name.replace('_', '-')}", course.file_name(self.tree, earlier)
-                raise InputError(f"{option} needs bonus 02, but {file} is {why}; leave it out")
+                raise InputError(f"{option} needs engine 03, but {file} is {why}; leave it out")
         return self._columns(prompts, seeds, options, stop)
 
     def _columns(
@@ -154,11 +155,11 @@ class CompiledModel:
 
 def make_loop(tree: str, model: Any, device: "Device", cache: bool) -> Loop:
     """The best loop of a tree that is finished, with its model compiled; the reference has all."""
-    numbers = [CACHE, SAMPLING] if cache else [SAMPLING]
+    numbers = [CACHE, BATCHES] if cache else [BATCHES]
     finished = (number for number in numbers if not loading.find_unfinished(tree, number))
     loop: Loop
     if number := next(finished, None):
-        loop = BonusLoop(tree, model, device, number)
+        loop = EngineLoop(tree, model, device, number)
     else:
         loop = StepLoop(tree, model, device)
     if tree == "steps":

@@ -119,7 +119,7 @@ def total(known: Collection[Standing]) -> str:
     words = f"{passed} of {len(CORE)} steps, {{}} of {{}} points".format(*count(core(known)))
     beyond = count([each for each in known if each.step.number in BONUS])
     if beyond[0]:
-        words += " and {} of {} bonus points".format(*beyond)
+        words += " and {} of {} engine points".format(*beyond)
     again = sum(each.is_stale for each in known)
     return f"{words}; {again} to be checked again" if again else words
 

@@ -20,7 +20,7 @@ BLOCK = 32  # numbers with one scale; MAX wants the rows of a matrix in so many,
 
 
 class QuantizedWeight(Module[[Tensor], Tensor]):
-    """A matrix [out, in] that can be multiplied as bonus 03 does it: weight @ columns."""
+    """A matrix [out, in] that can be multiplied as engine 04 does it: weight @ columns."""
 
     dtype = DType.float32  # of what is computed with it
 

@@ -37,8 +37,8 @@ MODULES: dict[int, dict[str, list[str]]] = {
     9: {"MaxGPT2Model": ["ids"]},
     10: {"MaxGPT2LMHeadModel": ["ids"]},
     13: {"GPT2SamplingHead": ["ids", "temperature"], "GPT2GreedyHead": ["ids"]},
-    14: {"GPT2BatchHead": ["ids", "ids", "mask"]},
-    15: {"GPT2CachedHead": ["new ids", "new ids", "mask of new", "caches"]},
+    15: {"GPT2BatchHead": ["ids", "ids", "mask"]},
+    16: {"GPT2CachedHead": ["new ids", "new ids", "mask of new", "caches"]},
 }
 PROMPT, NEW_TOKENS = "Once upon a time", 3  # what goes through the loop of step 12
 

@@ -132,7 +132,7 @@ def unfinished(file: Path) -> str | None:
 
 def is_placeholder(node: ast.AST) -> bool:
     """Whether this is the line that ends the body of a function in a stub."""
-    placeholder = r"raise NotImplementedError\('(step|bonus) \d\d: "
+    placeholder = r"raise NotImplementedError\('(step|engine) \d\d: "
     return isinstance(node, ast.Raise) and bool(re.match(placeholder, ast.unparse(node)))
 
 

@@ -56,7 +56,7 @@ def compile_engine(engine: Engine, **options: Any) -> None:
     ):
         number = engine.loop.number
     if options["cache"] and number != CACHE:
-        last = "step 12" if number == CORE else "bonus 02"
+        last = "step 12" if number == CORE else "engine 03"
         console.print(f"The KV cache is not finished; using the loop of {last}.", style="dim")
     if waiting:
         console.print(compiling.compile_later(waiting[0], options), style="dim", soft_wrap=True)

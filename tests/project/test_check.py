@@ -310,10 +310,10 @@ def test_advice_is_given_on_what_is_right_and_could_be_better(course: Lasting) -
 
 
 @pytest.mark.full("commands in odd situations")
-def test_a_bonus_step_is_checked_as_the_others(course: Lasting) -> None:
+def test_an_engine_step_is_checked_as_the_others(course: Lasting) -> None:
     result, text = check(course, BONUS[0])
     assert (result.verdict, result.replaced) == (Verdict.PASSED, {})
-    assert text.startswith("Checked steps/bonus_01.py: bonus 01, Compiled heads.\n")
+    assert text.startswith("Checked steps/engine_01.py: engine 01, Compiled heads.\n")
     write(course, 2, stubs.derive(2))
     change(course, 9, "self.ln_f(self.h(x))", "self.h(x)")
     result, text = check(course, BONUS[0])
@@ -321,18 +321,18 @@ def test_a_bonus_step_is_checked_as_the_others(course: Lasting) -> None:
     assert "The reference stands in for step 02 (not finished)." in text.splitlines()
     path(course, BONUS[0]).unlink()
     _, text = check(course, BONUS[0])
-    assert "steps/bonus_01.py is not there" in text
+    assert "steps/engine_01.py is not there" in text
 
 
 @pytest.mark.full("commands in odd situations")
-def test_bonus_steps_have_points_and_names_of_their_own() -> None:
-    finished = run_child("check", "b1", "bonus_01", "12", "--tree", "solutions")
+def test_engine_steps_have_points_and_names_of_their_own() -> None:
+    finished = run_child("check", "e1", "engine_01", "12", "--tree", "solutions")
     assert (finished.code, finished.err) == (0, "")
     points = [load_step(number).points for number in (12, BONUS[0])]
-    expected = "In all: {0} of {0} points and {1} of {1} bonus points.\n".format(*points)
+    expected = "In all: {0} of {0} points and {1} of {1} engine points.\n".format(*points)
     assert finished.out.endswith(expected)
-    assert named([1, 2, 12, 13]) == "steps 01, 02, 12 and bonus 01"
-    assert named([12, 13]) == "step 12 and bonus 01"
+    assert named([1, 2, 12, 13]) == "steps 01, 02, 12 and engine 01"
+    assert named([12, 13]) == "step 12 and engine 01"
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -468,9 +468,9 @@ def test_a_worker_ends_with_the_one_that_asks(course: Lasting) -> None:
         ["check"],
         ["check", "13"],
         ["check", "0"],
-        ["check", "b0"],
-        ["check", "b77"],
-        ["check", "bonus"],
+        ["check", "e0"],
+        ["check", "e77"],
+        ["check", "engine"],
         ["check", "seven"],
         ["check", "7", "--all"],
     ],

@@ -149,7 +149,7 @@ def test_the_table_has_the_points_of_every_learner(reader: Reader) -> None:
         expected.append([grade.learner, *(row if grade.steps else ["could not be read"])])
     assert rows(page, ".map tbody") == expected
     read = [grade for grade in by_name if grade.steps]
-    means = [statistics.fmean(grade.steps[place].points for grade in read) for place in range(15)]
+    means = [statistics.fmean(grade.steps[place].points for grade in read) for place in range(16)]
     means.insert(12, statistics.fmean(grade.points() for grade in read))
     means.append(statistics.fmean(grade.points(bonus=True) for grade in read))
     assert rows(page, ".map tfoot") == [["Mean", *(f"{mean:.1f}" for mean in means)]]
@@ -158,8 +158,8 @@ def test_the_table_has_the_points_of_every_learner(reader: Reader) -> None:
         "Learners 7",
         f"Mean {means[12]:.1f} of 100",
         f"Median {middle[0]:g} of 100",
-        f"Bonus, mean {means[-1]:.1f} of 38",
-        f"Bonus, median {middle[1]:g} of 38",
+        f"Engine, mean {means[-1]:.1f} of 38",
+        f"Engine, median {middle[1]:g} of 38",
     ]
 
 
@@ -171,8 +171,8 @@ def test_the_heads_of_the_table_name_the_steps(reader: Reader) -> None:
     page = reader.open(CLASS)
     heads = rows(page, ".map thead")[0]
     steps = [f"{number:02} {load_step(number).title}" for number in CORE]
-    bonus = [f"b{number - 12:02} {load_step(number).title}" for number in BONUS]
-    assert heads == ["Learner", *steps, "Points", *bonus, "Bonus"]
+    engine = [f"e{number - 12:02} {load_step(number).title}" for number in BONUS]
+    assert heads == ["Learner", *steps, "Points", *engine, "Engine"]
     assert page.get_by_role("columnheader").count() > len(heads)  # of the other tables too
     assert page.locator(".map").get_by_role("rowheader").count() == len(CLASS) + 1
 
@@ -205,9 +205,9 @@ FEW = made.grade("Zoe", stubs(*CORE))
         ),
         pytest.param(
             [made.grade("Ada", [failing(13, "wrong")])],
-            "Bonus 01, Compiled heads, is the one to talk about in class: 1 of the 1 who tried it"
+            "Engine 01, Compiled heads, is the one to talk about in class: 1 of the 1 who tried it"
             " failed.",
-            id="bonus alone",
+            id="engine alone",
         ),
         pytest.param(
             [made.unreadable()],
@@ -300,8 +300,8 @@ def test_a_learners_section_has_all_there_is_to_say(reader: Reader) -> None:
     page = reader.open([learner("Ada", wrong, *stubs(12, 13), dependencies="own")])
     text = " ".join(page.locator("article").inner_text().split())
     first, second, *_ = load_step(7).checks
-    assert text.startswith(f"Ada {100 - first.points - 10} of 100 points, 28 of 38 bonus points")
-    assert "Not started: step 12 and bonus 01." in text
+    assert text.startswith(f"Ada {100 - first.points - 10} of 100 points, 28 of 38 engine points")
+    assert "Not started: step 12 and engine 01." in text
     assert f"Step 07, Multi-head attention wrong, {16 - first.points} of 16" in text
     assert f"Mistake: not scaled. {NOT_SCALED}" in text
     assert "With the reference's step 02 it passes" in text

@@ -102,15 +102,15 @@ def test_tab_completes_commands_options_steps_trees_and_files(shell: str, tmp_pa
             "tutor ch": "tutor check ",
             "tutor check --tr": "tutor check --tree ",
             "tutor check --tree so": "--tree solutions ",
-            "tutor hint bo": "hint bonus_0",
+            "tutor hint en": "hint engine_0",
             "tutor generate --batch-file pro": "--batch-file prompts.txt ",
         }.items():
             opened.type(f"{typed}\t")
             opened.expect(comes)
             opened.type("\x15")  # Ctrl-U takes the line away
-        opened.type("tutor hint b\t\t")
+        opened.type("tutor hint e\t\t")
         # In a terminal as dumb as this one, fish takes one after the other.
-        opened.expect("b1" if shell == "fish" else "b1.*b2.*b3")
+        opened.expect("e1" if shell == "fish" else "e1.*e2.*e3.*e4")
 
 
 @pytest.mark.parametrize(
@@ -120,15 +120,15 @@ def test_tab_completes_commands_options_steps_trees_and_files(shell: str, tmp_pa
         ("tutor check --tr", ["--tree"]),
         ("tutor check --tree ", ["steps", "solutions"]),
         ("tutor generate --dt", ["--dtype"]),
-        ("tutor hint ", [*map(str, range(1, 13)), "b1", "b2", "b3"]),
+        ("tutor hint ", [*map(str, range(1, 13)), "e1", "e2", "e3", "e4"]),
         ("tutor hint 1", ["1", "10", "11", "12"]),
-        ("tutor hint b", ["b1", "b2", "b3"]),
-        ("tutor hint bon", ["bonus_01", "bonus_02", "bonus_03"]),
+        ("tutor hint e", ["e1", "e2", "e3", "e4"]),
+        ("tutor hint eng", ["engine_01", "engine_02", "engine_03", "engine_04"]),
         ("tutor hint s1", ["s10", "s11", "s12"]),
         ("tutor hint step_01", ["step_01"]),
         ("tutor hint x", []),
         ("tutor book --", ["--open", "--no-open", "--help"]),
-        ("tutor check 7 b", ["b1", "b2", "b3"]),
+        ("tutor check 7 e", ["e1", "e2", "e3", "e4"]),
         ("tutor check nonsense --ti", ["--timeout"]),
     ],
 )

@@ -200,7 +200,7 @@ def test_a_mistake_counts_once() -> None:
 
 def test_points_are_ready_for_a_grade_book() -> None:
     table = rows(formats.points_csv([unreadable(), MIXED]))
-    names = ["step_02", "step_07", "step_09", "bonus_01", "bonus_03"]
+    names = ["step_02", "step_07", "step_09", "engine_01", "engine_03"]
     assert [*table[0]] == ["learner", *names, *formats.SUMS]
     assert [table[0][name] for name in names] == [""] * 5
     assert [int(table[1][name]) for name in names] == [each.points for each in MIXED.steps]

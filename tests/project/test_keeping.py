@@ -101,10 +101,10 @@ def test_a_step_that_is_not_there_comes_back(course: Path) -> None:
     assert saved(course) == []
 
 
-def test_a_bonus_step_and_a_step_do_not_take_each_others_files(course: Path) -> None:
+def test_an_engine_step_and_a_step_do_not_take_each_others_files(course: Path) -> None:
     for number in (1, 13):
         step_file(course, number).write_text(f"# {number}")
-    for name in ("1", "b1"):
+    for name in ("1", "e1"):
         assert run_child("reset", name, course=course).code == 0
         assert run_child("reset", name, "--undo", course=course).code == 0
     assert [step_file(course, number).read_text() for number in (1, 13)] == ["# 1", "# 13"]

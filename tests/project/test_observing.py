@@ -13,7 +13,7 @@ from max.driver import CPU
 from max.dtype import DType
 from max.experimental.tensor import TensorType
 
-from solutions.bonus_02 import Sampling, probabilities
+from solutions.engine_02 import Sampling, probabilities
 from tests import oracle
 from tests.checkpoints import checkpoint, tied_weights
 from tests.project.helpers import tensor

@@ -17,7 +17,7 @@ from tests.project.helpers import tensor
 from tutor import ROOT, loops
 from tutor.course import BONUS, NUMBERS, load_step, solution_source
 from tutor.errors import InputError
-from tutor.loops import CACHE, SAMPLING
+from tutor.loops import BATCHES, CACHE
 from tutor.stubs import derive
 
 STORY = json.loads((ROOT / "tests" / "golden" / "fairy-tales.json").read_text())["stories"][0]
@@ -58,10 +58,10 @@ def test_a_crash_says_in_which_line_of_which_step(course: Path) -> None:
 
 @pytest.mark.full("commands in odd situations")
 def test_a_crash_in_the_middle_ends_the_line(course: Path) -> None:
-    change(course, SAMPLING, "    ended = np", "    ended = 1 / 0 or np")
+    change(course, BATCHES, "    ended = np", "    ended = 1 / 0 or np")
     finished = run_child(*GENERATE, course=course)
     assert (finished.code, finished.out) == (2, STORY["prompt"] + "\n")
-    assert "steps/bonus_02.py, line " in finished.err
+    assert "steps/engine_03.py, line " in finished.err
 
 
 @pytest.mark.parametrize(("shift", "refused"), [(0.0, False), (0.2, True)])
@@ -78,12 +78,12 @@ def test_a_model_that_compiles_into_something_else_is_refused(shift: float, refu
 
 
 @pytest.mark.full("commands in odd situations")
-def test_top_p_needs_the_bonus(course: Path) -> None:
+def test_top_p_needs_the_engine(course: Path) -> None:
     for number in BONUS:
         (course / load_step(number).file("steps")).write_text(derive(number))
     finished = run_child(*GENERATE, "--top-p", "0.5", course=course)
     assert (finished.code, finished.out) == (2, "")
-    assert "--top-p needs bonus 02, but steps/bonus_01.py is not finished" in finished.err
+    assert "--top-p needs engine 03, but steps/engine_01.py is not finished" in finished.err
     finished = run_child(*GENERATE, course=course)
     assert finished.code == 0
     assert "The KV cache is not finished; using the loop of step 12" in finished.err
@@ -96,5 +96,5 @@ def test_the_loop_is_the_best_one_that_is_finished(course: Path) -> None:
     last.write_text(derive(CACHE))
     finished = run_child(*GENERATE, "--top-p", "0.5", course=course)
     assert finished.code == 0
-    assert "The KV cache is not finished; using the loop of bonus 02" in finished.err
+    assert "The KV cache is not finished; using the loop of engine 03" in finished.err
     assert STORY["text"].startswith(finished.out.rstrip("\n"))

@@ -226,10 +226,10 @@ def test_after_the_twelve_steps_your_own_gpt2_writes() -> None:
     with Console(width=80) as console, console.capture() as captured:
         console.print(progress.welcome(known))
     assert "Your own GPT-2 writes: tutor generate --tree steps\n" in captured.get()
-    assert "  tutor check b1\n" in captured.get()
+    assert "  tutor check e1\n" in captured.get()
     assert progress.total(known) == "12 of 12 steps, 100 of 100 points"
     known = passed(*NUMBERS)
-    assert progress.total(known).startswith("12 of 12 steps, 100 of 100 points and 38 of 38 bonus")
+    assert progress.total(known).startswith("12 of 12 steps, 100 of 100 points and 38 of 38 engine")
     assert progress.find_current(known) is None
     assert progress.next_command(known)[1] == "tutor generate --tree steps"
     parse(progress.WRITE.split()[1:])

@@ -40,9 +40,10 @@ NEAR = {
     "step_10": ["ln_f twice"],
     "step_11": ["square c_proj forgotten"],
     "step_12": ["another temperature unless told", "top-p left on"],
-    "bonus_01": ["temperature after the softmax", "logarithm of the softmax"],
-    "bonus_02": ["no scale", "sort undone the wrong way"],
-    "bonus_03": ["erf form of GELU"],
+    "engine_01": ["temperature after the softmax", "logarithm of the softmax"],
+    "engine_02": ["sort undone the wrong way"],
+    "engine_03": ["no scale"],
+    "engine_04": ["erf form of GELU"],
 }
 
 

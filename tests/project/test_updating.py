@@ -124,7 +124,7 @@ def stub(number: int) -> str:
 
 
 def publish(server: Clone) -> None:
-    """Change exercises, a solution and the tutor, and add a bonus step.
+    """Change exercises, a solution and the tutor, and add a step.
 
     What changes in an exercise is what learners change, and what they leave as it is.
     """
@@ -134,7 +134,7 @@ def publish(server: Clone) -> None:
     for name in ("solutions/solution_07.py", "tutor/course.py"):
         with (server.root / name).open("a") as file:
             file.write("# changed\n")
-    (server.root / "steps" / "bonus_99.py").write_text("# a new step\n")
+    (server.root / "steps" / "engine_99.py").write_text("# a new step\n")
     server.commit()
 
 

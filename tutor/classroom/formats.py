@@ -82,7 +82,7 @@ def result_rows(grade: Grade) -> Iterator[tuple[str | int | float, ...]]:
 def points_csv(grades: Sequence[Grade]) -> bytes:
     """A row for each learner and a column for each step; a step that was not graded is left empty.
 
-    The bonus steps are summed up apart, as they are beyond the hundred points.
+    The engine steps are summed up apart, as they are beyond the hundred points.
     """
     graded = {(step.number, step.step) for grade in grades for step in grade.steps}
     steps = [name for _, name in sorted(graded)]

@@ -51,7 +51,7 @@ class CheckGrade(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class StepGrade(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the checks of one step ended, in the order of its suite."""
 
-    step: Annotated[str, Meta(pattern=r"^(step|bonus)_\d\d$")]
+    step: Annotated[str, Meta(pattern=r"^(step|engine)_\d\d$")]
     title: Name
     verdict: Verdict
     mistake: Annotated[str, Meta(description="The known mistake that it is, or empty.")]
@@ -108,11 +108,11 @@ class Grade(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
     def points(self, bonus: bool = False) -> int:
-        """The points of the twelve steps, or of the bonus steps, which are counted apart."""
+        """The points of the twelve steps, or of the engine steps, which are counted apart."""
         return sum(step.points for step in self.steps if step.number in (BONUS if bonus else CORE))
 
     def max_points(self, bonus: bool = False) -> int:
-        """The most points that the graded ones of the twelve, or of the bonus steps, can bring."""
+        """The most points that the graded ones of the twelve, or of the engine steps, can bring."""
         group = BONUS if bonus else CORE
         return sum(step.max_points for step in self.steps if step.number in group)
 

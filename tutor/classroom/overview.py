@@ -27,13 +27,13 @@ class Learner:
 
     @cached_property
     def totals(self) -> dict[bool, tuple[int, int]]:
-        """The points and the most points; under True, of the bonus steps."""
+        """The points and the most points; under True, of the engine steps."""
         it = self.grade
         return {more: (it.points(more), it.max_points(more)) for more in (False, True)}
 
     @property
     def share(self) -> float:
-        """How much of the points it has that it could have, the bonus apart."""
+        """How much of the points it has that it could have, the engine steps apart."""
         points, most = self.totals[False]
         return points / (most or 1)
 

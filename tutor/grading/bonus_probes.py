@@ -1,4 +1,4 @@
-"""What a check of a bonus step can ask of the code under check, as in `probes`."""
+"""What a check of an engine step can ask of the code under check, as in `probes`."""
 
 import contextlib
 import itertools
@@ -40,7 +40,7 @@ from tutor.grading.probes import (
 )
 from tutor.runtime.numpy_graphs import UnsupportedOpError, translate
 
-# Bonus 01
+# Engine 01
 
 # Of the inputs of each head.
 TYPES: dict[str, list[tuple[DType, list[str]]]] = {
@@ -229,7 +229,7 @@ def write_text(
     }
 
 
-# Bonus 02
+# Engine 02 and 03
 
 MOST_COLUMNS = 100  # of tokens that are taken from one stream
 
@@ -286,6 +286,17 @@ def positions_and_mask(step: ModuleType, start: Array, length: int, new: int) ->
     """The positions of the new columns, and what these see."""
     made = public(step, "positions_and_mask")(read_only(start, np.int64), length, new)
     return two_arrays(made, "positions_and_mask")
+
+
+def split_heads(step: ModuleType, projected: Array, n_head: int) -> list[Array]:
+    """Queries, keys and values, as split_heads makes them."""
+    parts = public(step, "split_heads")(tensor(projected), n_head)
+    return [array(part, "split_heads") for part in parts]
+
+
+def attend(step: ModuleType, *inputs: Array) -> Array:
+    """What attend makes of queries, keys, values and a mask."""
+    return array(public(step, "attend")(*map(tensor, inputs)), "attend")
 
 
 def slide(step: ModuleType, input_ids: Array, start: Array, n_positions: int) -> list[Array]:
@@ -379,7 +390,7 @@ def generate_rows(
     """
     model, given = ScriptedBatch(step, logits, n_positions), [list(prompt) for prompt in prompts]
     if sampling is not None:
-        options["sampling"] = public(step, "Sampling")(**sampling)
+        options["sampling"] = public(other_step(step, 14), "Sampling")(**sampling)
     made, asked = public(step, name)(model, given, *arguments, **options), []
     if name == "stream_tokens":
         columns = []
@@ -390,7 +401,7 @@ def generate_rows(
     return {"made": made, "asked": asked, "seen": model.seen, "prompts": given}
 
 
-# Bonus 03
+# Engine 04
 
 
 def interpret(
@@ -547,8 +558,11 @@ def ask_cached_model(
 def generate_by_cached_model(
     step: ModuleType, config: Config, *arguments: Any, weights: dict[str, Array]
 ) -> dict[str, Any]:
-    """The greedy tokens that generate_batch of bonus 02 makes with a CachedModel, and its calls."""
-    model, batches = RecordedModel(step, config, weights), other_step(step, 14)
-    greedy, seeds = public(batches, "Sampling")(temperature=0), range(len(arguments[0]))
+    """The greedy tokens that generate_batch of engine 03 makes with a CachedModel, and calls."""
+    model, batches = RecordedModel(step, config, weights), other_step(step, 15)
+    greedy, seeds = (
+        public(other_step(step, 14), "Sampling")(temperature=0),
+        range(len(arguments[0])),
+    )
     ids = public(batches, "generate_batch")(model, *arguments, greedy, seeds=seeds)
     return {**model.record(), "ids": ids}

@@ -52,9 +52,9 @@ def check_steps(
 
 
 def total(numbers: Collection[int], results: Collection[Result]) -> str:
-    """The points of these steps, as far as they came; those of bonus steps are counted apart."""
+    """The points of these steps, as far as they came; those of engine steps are counted apart."""
     counts = []
-    for kind, group in {"points": CORE, "bonus points": BONUS}.items():
+    for kind, group in {"points": CORE, "engine points": BONUS}.items():
         points = sum(result.points for result in results if result.step.number in group)
         most = sum(load_step(number).points for number in numbers if number in group)
         if most:

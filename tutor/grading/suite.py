@@ -116,5 +116,5 @@ class Suites:
 
 def step_number(node: pytest.Item | pytest.Module) -> int:
     """The step whose suite this belongs to, or 0."""
-    match = re.fullmatch(r"test_((?:step|bonus)_\d\d)\.py", node.path.name)
+    match = re.fullmatch(r"test_((?:step|engine)_\d\d)\.py", node.path.name)
     return find_number(match[1]) if match else 0

@@ -1,4 +1,4 @@
-"""Bonus 01, compiled heads: what they compute and as what graphs, then draws, then text."""
+"""Engine 01, compiled heads: what they compute and as what graphs, then draws, then text."""
 
 import itertools
 from dataclasses import replace
