@@ -1,4 +1,4 @@
-"""What the suite of bonus 02 compares with, row by row and token by token."""
+"""What the suites of engine 02 and 03 compare with, row by row and token by token."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,12 +99,11 @@ def windows(rows: list[list[int]], count: int, n_positions: int) -> list[list[li
 
 def columns_until(stop: int | None, rows: list[list[int]]) -> list[list[int]]:
     """The tokens of all rows, turn by turn; a row repeats its stop until all have come to it."""
-    columns: list[list[int]] = []
-    ended = [False] * len(rows)
-    for column in zip(*rows, strict=True):
-        if not all(ended):
-            columns.append(
-                [stop or 0 if end else token for token, end in zip(column, ended, strict=True)]
-            )
-            ended = [token == stop for token in columns[-1]]
-    return columns
+    columns = [[*column] for column in zip(*rows, strict=True)]
+    if stop is None:
+        return columns
+    lengths = [row.index(stop) + 1 if stop in row else len(row) for row in rows]
+    return [
+        [token if turn < length else stop for token, length in zip(column, lengths, strict=True)]
+        for turn, column in enumerate(columns[: max(lengths)])
+    ]

@@ -32,8 +32,8 @@ from tutor.check.expectations import (
     expect_refusal,
     expect_refusals,
 )
-from tutor.check.sizes import Config
 from tutor.check.sandbox.workbench import Workbench
+from tutor.check.sizes import Config
 
 SMALL, OTHER = [replace(config, n_layer=1) for config in CONFIGS]
 TWO_BLOCKS = replace(SMALL, n_layer=2)

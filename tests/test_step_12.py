@@ -170,7 +170,7 @@ def test_bad_temperature(step: Workbench) -> None:
     below = varied(-0.5, (-0.01, -0.2, -1.0, -3.0), seed=8)
     cases = ((below, True), (below, False), (-np.inf, True), (np.nan, False), (np.nan, True))
     for (temperature, do_sample), name in itertools.product(cases, (NEXT, TOKENS)):
-        options = {"temperature": temperature, "do_sample": do_sample}
+        options: dict[str, Any] = {"temperature": temperature, "do_sample": do_sample}
         ask = partial(step.generate, name, prompt, logits=NEAR_TIES, **options)
         expect_refusal(f"{name} with {named(options)}", ask)
 

@@ -28,12 +28,18 @@ def hand_in(folder: Path, **edits: tuple[str, str]) -> Path:
     "edits",
     [
         {
-            "step_02": ("def causal_mask", "def nothing() -> float:\n    return 0.0\n\n\ndef causal_mask"),
+            "step_02": (
+                "def causal_mask",
+                "def nothing() -> float:\n    return 0.0\n\n\ndef causal_mask",
+            ),
             "step_07": ("import causal_mask", "import causal_mask, nothing"),
         },
         {
             "step_01": ("    def __post_init__", "    is_small = True\n\n    def __post_init__"),
-            "step_07": ("        self.n_head = ", "        assert config.is_small\n        self.n_head = "),
+            "step_07": (
+                "        self.n_head = ",
+                "        assert config.is_small\n        self.n_head = ",
+            ),
         },
     ],
     ids=["an own helper", "an own attribute"],

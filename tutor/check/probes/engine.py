@@ -125,6 +125,8 @@ class Refusal:
         raise ContractError(f"generate_text runs an eager operation, {name}, beside the heads")
 
 
+# Engine 02 and 03
+
 MOST_COLUMNS = 100  # of tokens that are taken from one stream
 
 
@@ -394,6 +396,15 @@ class EngineProbes(StepProbes):
         made = public(self.step, "positions_and_mask")(read_only(start, np.int64), length, new)
         return two_arrays(made, "positions_and_mask")
 
+    def split_heads(self, projected: Array, n_head: int) -> list[Array]:
+        """Queries, keys and values, as split_heads makes them."""
+        parts = public(self.step, "split_heads")(tensor(projected), n_head)
+        return [array(part, "split_heads") for part in parts]
+
+    def attend(self, *inputs: Array) -> Array:
+        """What attend makes of queries, keys, values and a mask."""
+        return array(public(self.step, "attend")(*map(tensor, inputs)), "attend")
+
     def slide(self, input_ids: Array, start: Array, n_positions: int) -> list[Array]:
         """The ids that are seen, and where each row starts in them."""
         given = read_only(input_ids, np.int64), read_only(start, np.int64)
@@ -448,7 +459,7 @@ class EngineProbes(StepProbes):
         sampling: dict[str, Any] | None = None,
         **options: Any,
     ) -> dict[str, Any]:
-        """What stream_tokens or generate_batch makes with a scripted model, and what that was asked.
+        """What stream_tokens or generate_batch makes with a scripted model, and what it was asked.
 
         Of a stream, `asked` says how often the model had been asked when each column came.
         """
@@ -457,7 +468,7 @@ class EngineProbes(StepProbes):
             [list(prompt) for prompt in prompts],
         )
         if sampling is not None:
-            options["sampling"] = public(self.step, "Sampling")(**sampling)
+            options["sampling"] = public(other_step(self.step, "engine_02"), "Sampling")(**sampling)
         made, asked = public(self.step, name)(model, given, *arguments, **options), []
         if name == "stream_tokens":
             columns = []
@@ -489,12 +500,12 @@ class EngineProbes(StepProbes):
     def run_cached_head(
         self,
         config: Config,
-        calls: list[list[Array]],
+        calls: Sequence[Sequence[Array]],
         *,
         cache: Array,
         weights: Mapping[str, Array],
     ) -> list[Array]:
-        """What the head makes of ids, positions and mask of each call; all caches begin as this one."""
+        """What the head makes of ids, positions and mask of each call; all caches begin so."""
         model = gpt2(self.step, config)
         load(model, weights)
         head, name = public(self.step, "GPT2CachedHead")(model), "GPT2CachedHead.forward"
@@ -523,7 +534,7 @@ class EngineProbes(StepProbes):
         return [signature(head.staged, ("batch", "new", "length"), of=2) for head in heads]
 
     def ask_cached_model(
-        self, config: Config, calls: list[list[Array]], *, weights: Mapping[str, Array]
+        self, config: Config, calls: Sequence[Sequence[Array]], *, weights: Mapping[str, Array]
     ) -> dict[str, Any]:
         """What comes of ids and starts for one CachedModel, and these arrays after each call.
 
@@ -542,11 +553,14 @@ class EngineProbes(StepProbes):
     def generate_by_cached_model(
         self, config: Config, *arguments: Any, weights: Mapping[str, Array]
     ) -> dict[str, Any]:
-        """The greedy tokens that generate_batch of bonus 02 makes with a CachedModel, and its calls."""
+        """The greedy tokens that generate_batch of engine 03 makes with a CachedModel."""
         model, batches = (
             RecordedModel(self.step, config, weights),
             other_step(self.step, "engine_03"),
         )
-        greedy, seeds = public(batches, "Sampling")(temperature=0), range(len(arguments[0]))
+        greedy, seeds = (
+            public(other_step(self.step, "engine_02"), "Sampling")(temperature=0),
+            range(len(arguments[0])),
+        )
         ids = public(batches, "generate_batch")(model, *arguments, greedy, seeds=seeds)
         return {**model.record(), "ids": ids}

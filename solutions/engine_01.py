@@ -1,4 +1,4 @@
-"""Bonus 01: compiled heads, so that a token costs one call of one graph.
+"""Engine 01: compiled heads, so that a token costs one call of one graph.
 
 Source: Maddison et al., "A* Sampling", section 2, for the Gumbel-max trick.
 """
@@ -27,10 +27,10 @@ def _last_logits(model: MaxGPT2LMHeadModel, input_ids: Tensor) -> Tensor:
 
 
 class GPT2GreedyHead(Module[[Tensor], Tensor]):
-    """The likeliest next token. Shape: [B, T] int64 -> [B] int64."""
+    """The most likely next token. Shape: [B, T] int64 -> [B] int64."""
 
     def __init__(self, model: MaxGPT2LMHeadModel) -> None:
-        # Keep the model: its weights are the only ones.
+        # Keep the model; the head has no weights of its own.
         self.model = model
 
     def forward(self, input_ids: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ class GPT2SamplingHead(Module[[Tensor, Tensor], Tensor]):
     """log(softmax(logits / temperature)), float32. Shape: [B, T] int64, [] float32 -> [B, V]."""
 
     def __init__(self, model: MaxGPT2LMHeadModel) -> None:
-        # Keep the model: its weights are the only ones.
+        # Keep the model; the head has no weights of its own.
         self.model = model
 
     def forward(self, input_ids: Tensor, temperature: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ def compile_heads(model: MaxGPT2LMHeadModel, *, device: Device | None = None) ->
 
 def gumbel_sample(log_probs: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.int64]:
     """A token for every row, drawn with these probabilities. Shape: [B, V] -> [B]."""
-    # Add Gumbel noise to each number: where the sum is largest is a draw from the softmax.
+    # Add Gumbel noise to each number; the place of the largest sum is a draw from the softmax.
     return (log_probs + rng.gumbel(size=log_probs.shape)).argmax(axis=-1)
 
 
@@ -83,14 +83,15 @@ def generate_text(
     # Refuse a temperature below 0; write it so that NaN is refused as well.
     if not temperature >= 0:
         raise ValueError(f"temperature must be 0 or more, but is {temperature}")
-    # Make one generator of the seed, and with no eager operation a tensor of the temperature.
+    # Make one generator from the seed, and a tensor for the temperature without running an eager
+    # operation.
     rng = np.random.default_rng(seed)
     divisor = Tensor.from_dlpack(np.array(temperature, dtype=np.float32))
     # Keep the ids in NumPy: to append to a tensor would be an eager operation, too.
     ids = np.array([tokenizer.encode(prompt)], dtype=np.int64)
     for _ in range(max_new_tokens):
-        # Show a head the last n_positions tokens: the greedy one at temperature 0 or when not
-        # sampling, otherwise the other one, and draw from what it says.
+        # Show the last n_positions tokens to the greedy head at temperature 0 or when not sampling;
+        # otherwise to the sampling head, and draw from what it returns.
         window = Tensor.from_dlpack(np.ascontiguousarray(ids[:, -n_positions:]))
         if not do_sample or temperature == 0:
             next_ids = greedy(window).to_numpy()

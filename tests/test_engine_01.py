@@ -1,4 +1,4 @@
-"""Bonus 01, compiled heads: what they compute and as what graphs, then draws, then text."""
+"""Engine 01, compiled heads: what they compute and as what graphs, then draws, then text."""
 
 import itertools
 from dataclasses import replace
@@ -30,8 +30,8 @@ from tutor.check.expectations import (
     expect_equal,
     expect_refusal,
 )
-from tutor.check.sandbox.channel import Config
 from tutor.check.sandbox.workbench import Workbench
+from tutor.check.sizes import Config
 
 GREEDY, SAMPLING = "GPT2GreedyHead", "GPT2SamplingHead"
 # The heads are the same whatever the number of blocks is.
@@ -188,7 +188,7 @@ def test_loop(step: Workbench) -> None:
     write = partial(step.write_text, alphabet=ALPHABET, logits=CERTAIN)
     for length, limit in ((6, 8), (10, 8), (1030, 1024)):
         text = likeliest("x", length + 2, CERTAIN)
-        options = {} if limit == 1024 else {"n_positions": limit}
+        options: dict[str, Any] = {} if limit == 1024 else {"n_positions": limit}
         answer = write(text[:length], 3, **options)
         windows = [text[max(0, end - limit) : end] for end in range(length, length + 3)]
         got = ["".join(ALPHABET[token] for token in ids.ravel()) for ids in answer["seen"]]

@@ -1,8 +1,8 @@
-"""Bonus 01: compiled heads, so that a token costs one call of one graph.
+"""Engine 01: compiled heads, so that a token costs one call of one graph.
 
 Task:    fill in every TODO, and take out the line with NotImplementedError below it.
-Chapter: book/src/bonus_01.md
-Check:   pixi run b01   or   uv run tutor check b1
+Chapter: book/src/engine_01.md
+Check:   pixi run e01   or   uv run tutor check e1
 
 Source: Maddison et al., "A* Sampling", section 2, for the Gumbel-max trick.
 """
@@ -26,31 +26,31 @@ Head = Callable[..., Tensor]  # compiled: [B, T] -> [B], or [B, T], [] -> [B, V]
 def _last_logits(model: MaxGPT2LMHeadModel, input_ids: Tensor) -> Tensor:
     """The logits after the last position alone, in float32. Shape: [B, T] int64 -> [B, V]."""
     # TODO: Take the last position before lm_head, which need not score the others; cast to float32.
-    raise NotImplementedError("bonus 01: _last_logits")
+    raise NotImplementedError("engine 01: _last_logits")
 
 
 class GPT2GreedyHead(Module[[Tensor], Tensor]):
-    """The likeliest next token. Shape: [B, T] int64 -> [B] int64."""
+    """The most likely next token. Shape: [B, T] int64 -> [B] int64."""
 
     def __init__(self, model: MaxGPT2LMHeadModel) -> None:
-        # TODO: Keep the model: its weights are the only ones.
-        raise NotImplementedError("bonus 01: GPT2GreedyHead.__init__")
+        # TODO: Keep the model; the head has no weights of its own.
+        raise NotImplementedError("engine 01: GPT2GreedyHead.__init__")
 
     def forward(self, input_ids: Tensor) -> Tensor:
         # TODO: Take the argmax of the last logits; F.argmax keeps the axis, which has to go.
-        raise NotImplementedError("bonus 01: GPT2GreedyHead.forward")
+        raise NotImplementedError("engine 01: GPT2GreedyHead.forward")
 
 
 class GPT2SamplingHead(Module[[Tensor, Tensor], Tensor]):
     """log(softmax(logits / temperature)), float32. Shape: [B, T] int64, [] float32 -> [B, V]."""
 
     def __init__(self, model: MaxGPT2LMHeadModel) -> None:
-        # TODO: Keep the model: its weights are the only ones.
-        raise NotImplementedError("bonus 01: GPT2SamplingHead.__init__")
+        # TODO: Keep the model; the head has no weights of its own.
+        raise NotImplementedError("engine 01: GPT2SamplingHead.__init__")
 
     def forward(self, input_ids: Tensor, temperature: Tensor) -> Tensor:
         # TODO: Take the log-softmax of the last logits / temperature.
-        raise NotImplementedError("bonus 01: GPT2SamplingHead.forward")
+        raise NotImplementedError("engine 01: GPT2SamplingHead.forward")
 
 
 def compile_heads(model: MaxGPT2LMHeadModel, *, device: Device | None = None) -> tuple[Head, Head]:
@@ -58,13 +58,14 @@ def compile_heads(model: MaxGPT2LMHeadModel, *, device: Device | None = None) ->
     # TODO: Describe the inputs: the ids with symbols for sizes, so that one graph serves every
     #   length.
     # TODO: Compile both heads.
-    raise NotImplementedError("bonus 01: compile_heads")
+    raise NotImplementedError("engine 01: compile_heads")
 
 
 def gumbel_sample(log_probs: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.int64]:
     """A token for every row, drawn with these probabilities. Shape: [B, V] -> [B]."""
-    # TODO: Add Gumbel noise to each number: where the sum is largest is a draw from the softmax.
-    raise NotImplementedError("bonus 01: gumbel_sample")
+    # TODO: Add Gumbel noise to each number; the place of the largest sum is a draw from the
+    #   softmax.
+    raise NotImplementedError("engine 01: gumbel_sample")
 
 
 def generate_text(
@@ -81,8 +82,9 @@ def generate_text(
 ) -> str:
     """The prompt and what the heads add. Raises ValueError for a temperature below 0 or NaN."""
     # TODO: Refuse a temperature below 0; write it so that NaN is refused as well.
-    # TODO: Make one generator of the seed, and with no eager operation a tensor of the temperature.
+    # TODO: Make one generator from the seed, and a tensor for the temperature without running an
+    #   eager operation.
     # TODO: Keep the ids in NumPy: to append to a tensor would be an eager operation, too.
-    # TODO: Show a head the last n_positions tokens: the greedy one at temperature 0 or when not
-    #   sampling, otherwise the other one, and draw from what it says.
-    raise NotImplementedError("bonus 01: generate_text")
+    # TODO: Show the last n_positions tokens to the greedy head at temperature 0 or when not
+    #   sampling; otherwise to the sampling head, and draw from what it returns.
+    raise NotImplementedError("engine 01: generate_text")

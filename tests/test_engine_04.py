@@ -1,4 +1,4 @@
-"""Bonus 03, a KV cache: its parts, the head that works with it, and what the model keeps."""
+"""Engine 04, a KV cache: its parts, the head that works with it, and what the model keeps."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,11 +19,11 @@ from tests.samples import (
     sizes,
 )
 from tutor.check.expectations import expect_close, expect_equal
-from tutor.check.sandbox.channel import Config
 from tutor.check.sandbox.workbench import Workbench
+from tutor.check.sizes import Config
 
 TOLERANCE = 1e-5  # of the largest value: noise 1e-6; the nearest mistake is off by 1e-2
-HIDDEN = -1e9  # as in bonus 02
+HIDDEN = -1e9  # as in engine 03
 # Two blocks are enough: one whose columns matter to another, and the last one.
 SMALL, SHORT = replace(SMALL, n_layer=2), replace(OTHER, n_layer=2, n_positions=5)
 
