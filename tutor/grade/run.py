@@ -47,14 +47,16 @@ def make_order(
     seed: int | None,
     seconds: int,
     megabytes: int,
+    *,
+    run_as_root: bool = False,
 ) -> Order:
     """How submissions are to be graded on this machine, which is made ready, and into that folder.
 
-    Raises EnvironmentBrokenError if MAX does not start.
+    Raises EnvironmentBrokenError if MAX does not start, or nothing would keep code apart from root.
     """
     seal.close()
+    isolation = find_isolation(Limits(memory=megabytes * MEGABYTE), run_as_root=run_as_root)
     get_ready()
-    isolation = find_isolation(Limits(memory=megabytes * MEGABYTE))
     results = folder.resolve() / RESULTS
     names = [step.name for step in steps]
     seed = seed or choose_seed(results)
@@ -80,7 +82,8 @@ def grade_class(order: Order, sources: Sequence[Source], jobs: int) -> list[Grad
     found = []
     with Progress(*columns, console=err, transient=True) as progress:
         bar = progress.add_task("Grading", total=len(sources))
-        for grade in Class(order, sources, jobs).grade():
+        beside = jobs if order.isolation.bubblewrap else 1  # else they could reach each other
+        for grade in Class(order, sources, beside).grade():
             out.print(table.row(grade, order.steps), soft_wrap=True)
             found.append(grade)
             progress.advance(bar)
