@@ -33,7 +33,7 @@ from tutor.grade.formats.texts import file_name
 from tutor.grade.grades import Dependencies, Grade
 from tutor.grade.marking import Order, Task, blank, course_digest, pack
 from tutor.grade.report import page
-from tutor.grade.submissions.find import Source, Submission
+from tutor.grade.submissions.read import Source, Submission
 from tutor.processes import command
 
 RESULTS = "results"  # the folder of the grades, in the one for the output
