@@ -49,7 +49,7 @@ def test_a_step_counts_that_needs_the_learners_own_steps(
 ) -> None:
     folder = hand_in(tmp_path / "ada", **edits)
     done = run_child("grade", str(folder), "--steps", "7", "--output", str(tmp_path / "out"))
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     grade = msgspec.json.decode((tmp_path / "out/results/ada.json").read_bytes(), type=Grade)
     assert grade.points() == find_step("7").points
     assert grade.steps[0].advice == [ON_OWN]
