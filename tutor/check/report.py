@@ -11,6 +11,7 @@ from rich.text import Text
 
 from tutor import ROOT
 from tutor.check.expectations import MismatchError
+from tutor.check.likeness import likeness
 from tutor.check.results import Outcome, Result
 from tutor.check.sandbox.errors import CodeError, ContractError, NotStartedError
 from tutor.course.names import prose
@@ -180,6 +181,14 @@ def cause(result: Result) -> Iterator[RenderableType]:
         text = Text.assemble(("Mistake: ", "bold"), (mistake.says, "bold yellow"))
         place = Text(f"{result.step.chapter}, “{mistake.name}”", style="dim")
         yield Padding(Group(text, place), (0, 0, 0, 2), expand=False)
+    elif not result.culprits and (like := looks_like(result.failures[0])):
+        yield Padding(Text(like, style="bold yellow"), (0, 0, 0, 2), expand=False)
+
+
+def looks_like(outcome: Outcome) -> str:
+    """What the numbers that failed a check have to do with the right ones, if that is plain."""
+    error = outcome.error
+    return likeness(*error.numbers) if isinstance(error, MismatchError) and error.numbers else ""
 
 
 def what_next(result: Result) -> str:

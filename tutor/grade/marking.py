@@ -217,7 +217,10 @@ def check_grade(result: "Result", check: Check, outcome: "Outcome | None") -> Ch
 
     if outcome is None:
         return blank_check(check, Verdict.NOT_REACHED)
-    text = report.plain(report.explain(result, outcome)) if outcome.error else ""
+    parts = [report.explain(result, outcome)] if outcome.error else []
+    if outcome in result.failures[:1] and not result.mistake:
+        parts += report.cause(result)
+    text = report.plain(*parts)
     return msgspec.structs.replace(
         blank_check(check, Verdict.NOT_REACHED),
         verdict=outcome.verdict,

@@ -90,9 +90,17 @@ def grade_class(order: Order, sources: Sequence[Source], jobs: int) -> list[Grad
     return conclude(found, order.folder.parent, out)
 
 
+def load_sound(file: Path) -> Grade:
+    """A grade that came from elsewhere. Raises InputError for what this course would not write."""
+    grade = grades.load(file)
+    if why := grades.fault(grade):
+        raise InputError(f"{file} is no grade of this course: {why}; grade the submission anew")
+    return grade
+
+
 def merge(paths: Iterable[Path], folder: Path) -> list[Grade]:
     """Print grades that came from elsewhere, and write the files of the class."""
-    found = [grades.load(file) for file in paths]
+    found = [load_sound(file) for file in paths]
     kept = {f"{file_name(grade.learner)}.json": grade for grade in found}
     if len(kept) < len(found):
         learners = [grade.learner for grade in found]
