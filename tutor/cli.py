@@ -289,6 +289,12 @@ Run it again to go on after an interruption: what is graded already is kept.
     is_flag=True,
     help="Grade although submissions run as root, where there is nothing better.",
 )
+@click.option(
+    "--format",
+    "grade_book",
+    type=click.Choice(["canvas", "moodle"]),
+    help="Also write a file for the grade book there to import.",
+)
 @click.option("--merge", is_flag=True, help="The PATHs are results from elsewhere: join them.")
 @click.option(
     "--bundle",
@@ -305,6 +311,7 @@ def grade(
     output: Path,
     seed: int | None,
     run_as_root: bool,
+    grade_book: str | None,
     merge: bool,
     bundle: str | None,
 ) -> None:
@@ -317,23 +324,25 @@ def grade(
         raise InputError("name the submissions, as in tutor grade submissions/")
     from tutor.grade import bundles
     from tutor.grade import run as grading
+    from tutor.grade.formats.files import check_names
     from tutor.grade.submissions.find import find
 
     if bundle:
         click.echo(bundles.gradescope(output, wanted, deps, seed, timeout, memory))
         return
     if merge:
-        found = grading.merge(map(Path, paths), output)
+        found = grading.merge(map(Path, paths), output, grade_book)
     else:
-        sources, names = find(paths), find_names(wanted)
+        sources, names = find(paths, output), find_names(wanted)
+        check_names([source.learner for source in sources])
         order = grading.make_order(
             output, names, deps, seed, timeout, memory, run_as_root=run_as_root
         )
-        found = grading.grade_class(order, sources, jobs)
+        found = grading.grade_class(order, sources, jobs, grade_book)
     verdicts = {step.verdict for each in found for step in each.steps}
     if "environment broken" in verdicts:
         raise click.exceptions.Exit(3)
-    if verdicts != {"passed"}:
+    if verdicts != {"passed"} or not all(each.was_read for each in found):
         raise click.exceptions.Exit(1)
 
 

@@ -142,7 +142,8 @@ def read(source: Source) -> Submission:
         if is_importable(short) and str(short).lower() not in taken:
             names.add(str(short))  # under which the other steps may import it
         fault = found.faults[path]
-        if not names and not is_importable(short) and not step_of(path.name):
+        is_told = len(short.parts) == 1 and step_of(path.name)  # why it was not chosen
+        if not (names or is_told or is_importable(short)):
             fault = fault or CANNOT_BE_IMPORTED
         if fault or remark:
             left_out = "; it was left out" * bool(fault)
@@ -193,7 +194,7 @@ def choose_folders(found: Found, notes: list[str]) -> list[PurePosixPath]:
         raise UnreadableError(without_steps(found))
     ranks = {place: (place.name.lower() != "steps", len(place.parts)) for place in folders}
     best = sorted(place for place in folders if ranks[place] == min(ranks.values()))
-    if sum(len(folders[place]) for place in best) == len(set.union(*map(folders.get, best))):
+    if sum(len(folders[place]) for place in best) == len({s for p in best for s in folders[p]}):
         return best
     archives = {place: [part for part in place.parts if ARCHIVE.search(part)] for place in best}
     ages = {place: [age_of(part) for part in archives[place]] for place in best}
@@ -219,7 +220,9 @@ def without_steps(found: Found) -> str:
     )
 
 
-def choose_steps(beside: Iterable[PurePosixPath], notes: list[str]) -> dict[PurePosixPath, Name]:
+def choose_steps(
+    beside: Mapping[PurePosixPath, PurePosixPath], notes: list[str]
+) -> dict[PurePosixPath, Name]:
     """Which file is which step; of several of one step the newest, by what their names say."""
     candidates: dict[Name, dict[PurePosixPath, Spelling]] = defaultdict(dict)
     for path in beside:
@@ -232,17 +235,18 @@ def choose_steps(beside: Iterable[PurePosixPath], notes: list[str]) -> dict[Pure
         newest = [path for path in plain if plain[path].age == last]
         exact = [path for path in newest if path.name == f"{step}.py"] or newest
         if len({named.before for named in plain.values()}) > 1 or len(exact) > 1:
-            names = " and ".join(map(shown, sorted(plain)))
+            names = " and ".join((shown(beside[path]) for path in sorted(plain)))
             notes.append(f"{step.label.capitalize()} is there as {names}; keep one, as {step}.py.")
             continue
         (path,) = exact
         chosen[path] = step
-        others = sorted(plain.keys() - {path})
-        notes += [f"{shown(path)} was graded, and not {shown(other)}." for other in others]
+        name = shown(beside[path])
+        others = [shown(beside[other]) for other in sorted(plain.keys() - {path})]
+        notes += [f"{name} was graded, and not {other}." for other in others]
         if plain[path].is_late:
-            notes.append(f"{shown(path)} was handed in late.")
+            notes.append(f"{name} was handed in late.")
         elif path.name != f"{step}.py" and not owner_of(path.name):
-            notes.append(f"{shown(path)} was read as {step}.py.")
+            notes.append(f"{name} was read as {step}.py.")
     return chosen
 
 
@@ -261,8 +265,9 @@ def tell_of_others(
             why = found.others[path] or why_not(path.name)
             why = f"is no Python file; save it as {named.step}.py" if why == OTHER else why
             notes.append(f"{shown(path)} {why}.")
-        elif path in found.python and path.parent not in folders:
-            notes.append(f"{shown(path)} lies apart from the other steps; it was left out.")
+        elif path in found.python and not any(map(path.is_relative_to, folders)):
+            why = found.faults[path] or "lies apart from the other steps"
+            notes.append(f"{shown(path)} {why}; it was left out.")
 
 
 def shown(path: PurePosixPath) -> str:
