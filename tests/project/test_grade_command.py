@@ -73,6 +73,7 @@ def test_names_stand_for_submissions(learner: Path, tmp_path: Path) -> None:
         "bob": "folder",
         "eve": "archive",
         "mal.v2": "archive",
+        "notes.txt": "none",
         "sue": "repository",
     }
     again = find([str(learner), str(learner / "steps" / "..")])

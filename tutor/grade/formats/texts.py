@@ -16,7 +16,7 @@ MOST_IN_CELL = 32_000  # characters; Excel takes 32,767
 MOST_IN_NAME = 40  # characters of up to four bytes; a file name may have 255 bytes
 SIGN = "[=+\\-@＝＋－＠]"  # that a spreadsheet may compute what follows
 FORMULA = re.compile(rf"\s*{SIGN}|[\t\r\n]")
-INNER = re.compile(rf"([;|\t\r\n]\s*)(?={SIGN})")  # where a cell may end, and another begin so
+INNER = re.compile(rf"(?<![;|\s])[;|\s]++(?={SIGN})")  # where a cell may end, and another begin so
 DIGEST = 32  # hexadecimal digits: 128 bits
 PLAIN = re.compile(
     rf"(?!.*-[0-9a-f]{{{DIGEST}}}$)[a-z0-9_.-]+"
@@ -62,8 +62,14 @@ def cell(text: str) -> str:
 
     Also inside, since where semicolons separate, a cell ends at each of them, quoted or not.
     """
-    text = INNER.sub(r"\1'", shortened(printable(text), MOST_IN_CELL))
+    text = INNER.sub(between_cells, shortened(printable(text), MOST_IN_CELL))
     return f"'{text}" if FORMULA.match(text) else text
+
+
+def between_cells(found: re.Match[str]) -> str:
+    """What separates a text from a sign, with an apostrophe if it may separate cells."""
+    begins = found.start() == 0 and found[0].isspace()  # and the whole text has its apostrophe
+    return f"{found[0]}'" if not begins and set(found[0]) - {" "} else found[0]
 
 
 def file_name(learner: str) -> str:

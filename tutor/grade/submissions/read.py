@@ -235,7 +235,7 @@ def choose_steps(
         newest = [path for path in plain if plain[path].age == last]
         exact = [path for path in newest if path.name == f"{step}.py"] or newest
         if len({named.before for named in plain.values()}) > 1 or len(exact) > 1:
-            names = " and ".join((shown(beside[path]) for path in sorted(plain)))
+            names = " and ".join(shown(beside[path]) for path in sorted(plain))
             notes.append(f"{step.label.capitalize()} is there as {names}; keep one, as {step}.py.")
             continue
         (path,) = exact
