@@ -27,7 +27,7 @@ COMMANDS = {
     "check 7": ["check", "7", "--tree", "solutions"],
     "check 7 again": ["check", "7", "--tree", "solutions"],
     "check --all": ["check", "--all", "--tree", "solutions"],
-    "engine steps": ["check", "b1", "b2", "b3", "--tree", "solutions"],
+    "engine steps": ["check", "e1", "e2", "e3", "e4", "--tree", "solutions"],
     "story": STORY,
     "story again": STORY,
 }

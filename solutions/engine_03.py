@@ -56,8 +56,8 @@ def split_heads(projected: Tensor, n_head: int) -> list[Tensor]:
     # Split the last axis into three parts, and each part into heads; put these before the columns.
     batch, new, width = projected.shape
     parts = F.split(projected, [width // 3] * 3, axis=-1)
-    heads = [batch, new, n_head, width // 3 // n_head]
-    return [part.reshape(heads).transpose(1, 2) for part in parts]
+    shape = batch, new, n_head, width // 3 // n_head
+    return [part.reshape(shape).transpose(1, 2) for part in parts]
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tests import oracle
-from tests.batches import LOGITS, RARE, shares
+from tests.batches import LOGITS, RARE, expect_ids, shares
 from tests.samples import as_float32, generator
 from tutor.grading.expectations import (
     expect_alike,
@@ -48,10 +48,6 @@ TOGETHER = [
 
 # Logits of rows in which any token can be drawn, and a seed for each row.
 NEAR, SEEDS = as_float32(generator(3).uniform(size=(4, 61))), [5, 6, 7, 8]
-
-
-def expect_ids(what: str, got: Any, expected: Any) -> None:
-    expect_close(what, got, np.array(expected), 0, dtype=np.int64)
 
 
 def expect_probabilities(step: Workbench, logits: oracle.Array, **options: Any) -> None:
