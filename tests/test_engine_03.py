@@ -41,9 +41,8 @@ MASKED = (  # where the rows start, how many columns there are, and how many of 
     ([0], 3 + LATER, 3 + LATER),
 )
 
-# Positions of a model, and the lengths of rows of which some are too long for it.
+# Positions of a model, and the lengths of rows: too long for it, or soon to be, within 15 tokens.
 WINDOWS = ((8, [9, 3, 7, 20]), (7, [7, 8]), (1, [1, 2]), (2, [3, 2]), (9, [4, 2]))
-# The same, of prompts that become too long while 15 tokens are made.
 GROWING, TURNS = ((8, [2, 9, 5]), (7, [7, 1]), (1, [1, 3])), 15
 
 PROMPTS = [TOKENS[row].tolist() for row in ([7, 3], [2, 5, 7], [1, 9, 4, 6], [8])]
@@ -102,6 +101,7 @@ def expect_helpers(step: Workbench) -> None:
     given = expected[0], key, value, mask
     mixed = batches.attend(*given)
     expect_close("what attend mixes for 2 new columns of 5", step.attend(*given), mixed, TOLERANCE)
+    expect_equal("the dtype that attend gives", step.trace_attend("bfloat16"), ["bfloat16"])
 
 
 def expect_windows(step: Workbench, limit: int, lengths: list[int]) -> None:

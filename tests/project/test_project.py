@@ -24,7 +24,7 @@ README = (ROOT / "README.md").read_text()
 STEPS = all_steps()
 SOLUTIONS = [ROOT / step.file("solutions") for step in STEPS]
 MOST_LINES = 100  # of a solution; the goal is 80, and step 12 spells out three signatures
-MOST_ENGINE_LINES = 190  # engine 03 has padding, a head, a model and its loop
+MOST_ENGINE_LINES = {"engine_03": 190}  # padding, a head, a model and its loop; others: 130
 MOST_STATEMENTS = 15  # of a function
 MOST_ENGINE_STATEMENTS = 17  # the forward of engine 04 is a whole GPT-2
 
@@ -182,7 +182,8 @@ def test_there_are_twelve_solutions() -> None:
 def test_a_solution_keeps_to_its_budget_of_lines(path: Path) -> None:
     source = path.read_text()
     engine = path.stem.startswith("engine")
-    assert len(source.splitlines()) <= (MOST_ENGINE_LINES if engine else MOST_LINES)
+    most = MOST_ENGINE_LINES.get(path.stem, 130) if engine else MOST_LINES
+    assert len(source.splitlines()) <= most
     most = MOST_ENGINE_STATEMENTS if engine else MOST_STATEMENTS
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef):
