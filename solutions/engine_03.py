@@ -30,7 +30,7 @@ HIDDEN = -1e9
 
 def left_pad(prompts: Prompts) -> tuple[Tokens, Tokens]:
     """The prompts, all ending in the last column, and where each starts. Shapes: [B, T], [B]."""
-    # Put as many zeros before each prompt as it is shorter than the longest one.
+    # Put zeros before the shorter prompts, until all are as long as the longest one.
     length = max(map(len, prompts))
     start = [length - len(prompt) for prompt in prompts]
     rows = [[0] * first + [*prompt] for first, prompt in zip(start, prompts, strict=True)]
@@ -84,7 +84,8 @@ class GPT2BatchHead(Module[[Tensor, Tensor, Tensor], Tensor]):
         self.model = model
 
     def forward(self, input_ids: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
-        # Run the model as it is, but with these positions, and with this mask in every head.
+        # Run the model as it is, but with these positions, and attend with this mask, which needs
+        # an axis for the heads.
         body, mask = self.model.transformer, mask.unsqueeze(1)  # [B, T, T] -> [B, 1, T, T]
         x = body.wte(input_ids) + body.wpe(positions)
         for block in body.h:
