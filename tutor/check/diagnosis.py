@@ -66,7 +66,6 @@ def find_mistake(
     clock: Clock,
 ) -> Mistake | None:
     """The known mistake that fails as the learner's code does, in the first check that fails."""
-
     reference = sources.reference(result.step, result.tree)
 
     def failure_of(source: str, outcome: Outcome) -> Exception | None:
