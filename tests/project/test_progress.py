@@ -156,7 +156,7 @@ RECORDS: list[object] = [
     WHOLE | {"files": {}},
     WHOLE | {"culprits": [2]},
     WHOLE | {"culprits": ["step_99"]},
-    WHOLE | {"culprits": ["bonus_01"]},
+    WHOLE | {"culprits": ["extra_01"]},
     WHOLE | {"mistake": ["no"]},
     {"hints": {"parameters": "2"}},
     {"hints": {"parameters": -7}},
