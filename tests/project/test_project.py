@@ -73,6 +73,8 @@ def test_the_commands_of_each_pixi_task_exist(name: str) -> None:
         if program == "tutor":
             parse(arguments)
         if program == "python":
+            if arguments[0] == "-m":
+                arguments = [f"{arguments[1].replace('.', '/')}.py"]
             assert (ROOT / arguments[0]).is_file()
 
 
