@@ -84,7 +84,7 @@ def expect_positions_and_mask(step: Workbench, start: list[int], length: int, ne
     hides = np.isfinite(mask) & (mask <= HIDES) & ~seen
     free = hides | (is_padding[..., None] & (mask == 0))
     expected = np.where(free, mask, np.where(seen, 0, -1e9))
-    expect_close(f"the mask {what}", mask, expected, TOLERANCE)
+    expect_close(f"the mask {what}", mask, expected, 0)
 
 
 def expect_helpers(step: Workbench) -> None:
