@@ -41,7 +41,7 @@ MIXED = grade(
         step(7, ["crashed", "passed", "timed out", *UNREACHED], culprits=["step_02"]),
         step(9, ["not started"] * 5),
         step(13, ["wrong"]),
-        step(15),
+        step(16),
     ],
     problem="notes.txt was left out",
 )
@@ -200,7 +200,7 @@ def test_a_mistake_counts_once() -> None:
 
 def test_points_are_ready_for_a_grade_book() -> None:
     table = rows(formats.points_csv([unreadable(), MIXED]))
-    names = ["step_02", "step_07", "step_09", "engine_01", "engine_03"]
+    names = ["step_02", "step_07", "step_09", "engine_01", "engine_04"]
     assert [*table[0]] == ["learner", *names, *formats.SUMS]
     assert [table[0][name] for name in names] == [""] * 5
     assert [int(table[1][name]) for name in names] == [each.points for each in MIXED.steps]
@@ -216,9 +216,9 @@ def test_a_learner_reads_why() -> None:
     assert first["output"] == ""
     assert second["output"] == f"{WRONG}Mistake: The triangle is flipped."
     assert third["output"] == WRONG.rstrip()
-    blamed, *_, bonus = read("exercism", MIXED)["tests"][5:-8]
+    blamed, *_, last = read("exercism", MIXED)["tests"][5:-8]
     assert blamed["message"] == f"{WRONG}It comes from step_02."
-    assert (blamed["task_id"], bonus["task_id"]) == (7, 15)
+    assert (blamed["task_id"], last["task_id"]) == (7, 16)
 
 
 def test_what_the_code_printed_is_apart_and_short() -> None:
