@@ -62,7 +62,7 @@ def edits(tree: ast.Module) -> Iterator[tuple[ast.expr, str, str]]:
 
 
 def kin_of(function: ast.FunctionDef) -> list[set[str]]:
-    """Groups of names in a function that hold the same kind of thing: by annotation, or of a shape."""
+    """Groups of names in a function that hold the same kind of thing, such as sizes."""
     groups: dict[str, set[str]] = {}
     for argument in (*function.args.args, *function.args.kwonlyargs):
         if argument.annotation:

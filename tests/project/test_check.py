@@ -22,7 +22,7 @@ from tests.project.commands import assert_refused, run_child, run_here, start_ch
 from tests.project.tiers import partly
 from tutor import ROOT
 from tutor.check.results import Result, judge
-from tutor.check.run import run_suites
+from tutor.check.running import run_suites
 from tutor.check.sandbox import channel, process
 from tutor.check.sandbox.errors import CodeError, DiedError, TimedOutError
 from tutor.check.sandbox.process import Clock, CodeProcess
