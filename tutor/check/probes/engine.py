@@ -31,6 +31,7 @@ from tutor.check.probes.base import (
     other_step,
     public,
     shapes,
+    size_name,
     tensor,
 )
 from tutor.check.probes.steps import Letters, ScriptedModel, StepProbes, settings
@@ -62,7 +63,7 @@ def shapes_in(graph: StagedGraph[..., Any]) -> set[str]:
 
 def layout(found: TensorLayout, names: dict[str, str] | None = None) -> list[Any]:
     """The dtype and the shape of a tensor in a graph; a symbol in it has its name, or another."""
-    shape = [str(size) for size in found.shape]
+    shape = [size_name(size) for size in found.shape]
     return [
         found.dtype.name,
         [int(size) if size.isdecimal() else (names or {}).get(size, size) for size in shape],
