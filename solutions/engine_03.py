@@ -30,7 +30,7 @@ HIDDEN = -1e9
 
 def left_pad(prompts: Prompts) -> tuple[Tokens, Tokens]:
     """The prompts, all ending in the last column, and where each starts. Shapes: [B, T], [B]."""
-    # Put as many zeros before each prompt as it is shorter than the longest one.
+    # Put zeros before the shorter prompts, until all are as long as the longest one.
     length = max(map(len, prompts))
     start = [length - len(prompt) for prompt in prompts]
     rows = [[0] * first + [*prompt] for first, prompt in zip(start, prompts, strict=True)]
@@ -56,8 +56,8 @@ def split_heads(projected: Tensor, n_head: int) -> list[Tensor]:
     # Split the last axis into three parts, and each part into heads; put these before the columns.
     batch, new, width = projected.shape
     parts = F.split(projected, [width // 3] * 3, axis=-1)
-    heads = [batch, new, n_head, width // 3 // n_head]
-    return [part.reshape(heads).transpose(1, 2) for part in parts]
+    shape = batch, new, n_head, width // 3 // n_head
+    return [part.reshape(shape).transpose(1, 2) for part in parts]
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
@@ -84,7 +84,8 @@ class GPT2BatchHead(Module[[Tensor, Tensor, Tensor], Tensor]):
         self.model = model
 
     def forward(self, input_ids: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
-        # Run the model as it is, but with these positions, and with this mask in every head.
+        # Run the model as it is, but with these positions, and attend with this mask, which needs
+        # an axis for the heads.
         body, mask = self.model.transformer, mask.unsqueeze(1)  # [B, T, T] -> [B, 1, T, T]
         x = body.wte(input_ids) + body.wpe(positions)
         for block in body.h:

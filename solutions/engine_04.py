@@ -19,12 +19,8 @@ from solutions.solution_10 import MaxGPT2LMHeadModel
 
 
 def linear(layer: Linear, x: Tensor) -> Tensor:
-    """The layer's x W^T + b, computed as (W x^T)^T + b. Shape: [B, N, in] -> [B, N, out].
-
-    For one token this is a matrix times a column, which takes MAX half as long as a row times a
-    matrix.
-    """
-    # Put all tokens side by side as columns, multiply, and give the product the shape of x again.
+    """The layer's x W^T + b as (W x^T)^T + b, which is faster: [B, N, in] -> [B, N, out]."""
+    # Put all tokens side by side as columns, multiply, and undo both.
     batch, new, width = x.shape
     columns = x.reshape([batch * new, width]).T  # [B, N, in] -> [in, B * N]
     rows = (layer.weight @ columns).T  # [out, in] @ [in, B * N] -> [B * N, out]
@@ -46,9 +42,8 @@ def remember(cache: Tensor, new: Tensor, length: Dim) -> Tensor:
 
 
 class GPT2CachedHead(Module[..., Tensor]):
-    """The logits after the last of N new columns, in float32; the mask is over all T columns.
+    """The logits after the last of N new columns, in float32; the caches hold the other T - N.
 
-    The caches, first of the keys of each layer, then of the values, hold the other columns.
     Shape: [B, N] int64, [B, N] int64, [B, N, T], 2 n_layer [B, H, n_positions, D] -> [B, V].
     """
 
@@ -59,8 +54,8 @@ class GPT2CachedHead(Module[..., Tensor]):
     def forward(
         self, input_ids: Tensor, positions: Tensor, mask: Tensor, *caches: Tensor
     ) -> Tensor:
-        # Do as GPT2BatchHead does, but with linear of this step for every layer that multiplies,
-        # and with all the keys and values that each block remembers.
+        # Do as GPT2BatchHead does, but multiply with linear of this step, and attend to all that
+        # each block remembers: the caches are for the keys of each block, then for the values.
         body, layers, length = self.model.transformer, len(caches) // 2, mask.shape[-1]
         mask = mask.unsqueeze(1)  # [B, N, T] -> [B, 1, N, T]
         x = body.wte(input_ids) + body.wpe(positions)  # [B, N] -> [B, N, C]
@@ -103,10 +98,11 @@ class CachedModel:
         return GPT2CachedHead(model)
 
     def cache_shape(self, batch: int | str) -> list[Any]:
-        """The shape of all caches of a head: [2 n_layer, B, H, n_positions, D]."""
-        # Take the sizes from the config. The number of rows can be a name, to compile for any.
-        layers, heads, width = self.config.n_layer, self.config.n_head, self.config.n_embd
-        return [2 * layers, batch, heads, self.config.n_positions, width // heads]
+        """The shape of all caches together: [2 n_layer, B, H, n_positions, D]."""
+        # Take the sizes from the config; the number of rows can be a name, which means any.
+        config = self.config
+        head_dim = config.n_embd // config.n_head
+        return [2 * config.n_layer, batch, config.n_head, config.n_positions, head_dim]
 
     def __call__(self, input_ids: Tokens, start: Tokens, /) -> Floats:
         # Make new caches for another number of rows; nothing is read there before it is written.

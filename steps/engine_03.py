@@ -34,7 +34,7 @@ Prompts = Sequence[Sequence[int]]
 
 def left_pad(prompts: Prompts) -> tuple[Tokens, Tokens]:
     """The prompts, all ending in the last column, and where each starts. Shapes: [B, T], [B]."""
-    # TODO: Put as many zeros before each prompt as it is shorter than the longest one.
+    # TODO: Put zeros before the shorter prompts, until all are as long as the longest one.
     raise NotImplementedError("engine 03: left_pad")
 
 
@@ -76,7 +76,8 @@ class GPT2BatchHead(Module[[Tensor, Tensor, Tensor], Tensor]):
         raise NotImplementedError("engine 03: GPT2BatchHead.__init__")
 
     def forward(self, input_ids: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
-        # TODO: Run the model as it is, but with these positions, and with this mask in every head.
+        # TODO: Run the model as it is, but with these positions, and attend with this mask, which
+        #   needs an axis for the heads.
         # TODO: Score the vocabulary after the last column alone.
         raise NotImplementedError("engine 03: GPT2BatchHead.forward")
 

@@ -23,13 +23,8 @@ from steps.step_10 import MaxGPT2LMHeadModel
 
 
 def linear(layer: Linear, x: Tensor) -> Tensor:
-    """The layer's x W^T + b, computed as (W x^T)^T + b. Shape: [B, N, in] -> [B, N, out].
-
-    For one token this is a matrix times a column, which takes MAX half as long as a row times a
-    matrix.
-    """
-    # TODO: Put all tokens side by side as columns, multiply, and give the product the shape of x
-    #   again.
+    """The layer's x W^T + b as (W x^T)^T + b, which is faster: [B, N, in] -> [B, N, out]."""
+    # TODO: Put all tokens side by side as columns, multiply, and undo both.
     raise NotImplementedError("engine 04: linear")
 
 
@@ -45,9 +40,8 @@ def remember(cache: Tensor, new: Tensor, length: Dim) -> Tensor:
 
 
 class GPT2CachedHead(Module[..., Tensor]):
-    """The logits after the last of N new columns, in float32; the mask is over all T columns.
+    """The logits after the last of N new columns, in float32; the caches hold the other T - N.
 
-    The caches, first of the keys of each layer, then of the values, hold the other columns.
     Shape: [B, N] int64, [B, N] int64, [B, N, T], 2 n_layer [B, H, n_positions, D] -> [B, V].
     """
 
@@ -58,8 +52,9 @@ class GPT2CachedHead(Module[..., Tensor]):
     def forward(
         self, input_ids: Tensor, positions: Tensor, mask: Tensor, *caches: Tensor
     ) -> Tensor:
-        # TODO: Do as GPT2BatchHead does, but with linear of this step for every layer that
-        #   multiplies, and with all the keys and values that each block remembers.
+        # TODO: Do as GPT2BatchHead does, but multiply with linear of this step, and attend to all
+        #   that each block remembers: the caches are for the keys of each block, then for the
+        #   values.
         # TODO: In the last block, continue with the last column alone: nothing needs the others.
         # TODO: Score the vocabulary after the last column, also as (W x^T)^T.
         raise NotImplementedError("engine 04: GPT2CachedHead.forward")
@@ -81,9 +76,8 @@ class CachedModel:
         raise NotImplementedError("engine 04: CachedModel.make_head")
 
     def cache_shape(self, batch: int | str) -> list[Any]:
-        """The shape of all caches of a head: [2 n_layer, B, H, n_positions, D]."""
-        # TODO: Take the sizes from the config. The number of rows can be a name, to compile for
-        #   any.
+        """The shape of all caches together: [2 n_layer, B, H, n_positions, D]."""
+        # TODO: Take the sizes from the config; the number of rows can be a name, which means any.
         raise NotImplementedError("engine 04: CachedModel.cache_shape")
 
     def __call__(self, input_ids: Tokens, start: Tokens, /) -> Floats:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tests import oracle
-from tests.batches import LOGITS, RARE, shares
+from tests.batches import LOGITS, RARE, expect_ids, shares
 from tests.samples import as_float32, generator
 from tutor.check.expectations import (
     expect_alike,
@@ -50,10 +50,6 @@ TOGETHER = [
 NEAR, SEEDS = as_float32(generator(3).uniform(size=(4, 61))), [5, 6, 7, 8]
 
 
-def expect_ids(what: str, got: Any, expected: Any) -> None:
-    expect_close(what, got, np.array(expected), 0, dtype=np.int64)
-
-
 def expect_probabilities(step: Workbench, logits: oracle.Array, **options: Any) -> None:
     """Expect what can be drawn, and how likely it is, with these options."""
     got = step.probabilities(logits, **options)
@@ -64,13 +60,14 @@ def expect_probabilities(step: Workbench, logits: oracle.Array, **options: Any) 
 
 
 def expect_shares(step: Workbench, **options: Any) -> None:
-    """Expect each token to be drawn as often as its probability says."""
+    """Expect each token to be drawn as often as its probability says, and none that is cut."""
     (ids,) = step.choose(np.tile(LOGITS, (DRAWS, 1)), [*range(3 * DRAWS)], **options)
     expect_equal("the draws", [str(ids.dtype), *ids.shape], ["int64", 3 * DRAWS], observed=ids)
     drawn = (ids.reshape(DRAWS, 3, 1) == np.arange(9)).mean(axis=0)  # [DRAWS * 3] -> [3, V]
     expected = np.array([shares(row, **options) for row in LOGITS])
-    what = f"of 9 tokens with {options}"
-    expect_close(f"which are drawn {what}", drawn > 0, expected > 0, 0, dtype=np.bool_)
+    what = f"of 9 tokens with {options or 'no options'}"
+    cut = np.argwhere((drawn > 0) & (expected == 0)).tolist()
+    expect_equal(f"the rows and tokens {what} that are drawn though they are cut", cut, [])
     expect_close(f"the shares {what}", drawn, expected, SHARE_TOLERANCE, dtype=np.float64)
 
 
@@ -104,6 +101,7 @@ def test_top_p(step: Workbench) -> None:
 def test_choose(step: Workbench) -> None:
     (ids,) = step.choose(NEAR, SEEDS, temperature=0)
     expect_ids("the tokens at temperature 0", ids, NEAR.argmax(axis=-1))
+    expect_shares(step)
     expect_shares(step, temperature=1.5, top_k=5, top_p=0.8)
     draws, again = (np.array(step.choose(NEAR, SEEDS, calls=6)) for _ in range(2))
     expect_alike("the draws of 4 rows from the same seeds", again, draws)

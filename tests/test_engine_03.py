@@ -1,14 +1,14 @@
 """Engine 03, batches: padding and its mask, the head and its model, then windows and streams."""
 
 import itertools
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from tests import batches, oracle
-from tests.batches import CHAIN, TOKENS
+from tests import batches
+from tests.batches import CHAIN, TOKENS, expect_ids
 from tests.samples import (
     CONFIGS,
     as_float32,
@@ -34,31 +34,17 @@ PADDED = [  # prompts
 ]
 
 
-@dataclass(frozen=True)
-class Columns:
-    """The last `new` of `length` columns, in rows that begin at `start`."""
-
-    start: list[int]
-    length: int
-    new: int
-
-    def __str__(self) -> str:
-        return f"of the last {self.new} of {self.length} columns, rows from {self.start}"
-
-
-MASKED = (
-    Columns([2 + LATER, 0, 4 + LATER], length=6 + LATER, new=6 + LATER),
-    Columns([0, 3 + LATER, 1], length=5 + LATER, new=1),
-    Columns([1, 4 + LATER], length=7 + LATER, new=4),
-    Columns([0], length=3 + LATER, new=3 + LATER),
+MASKED = (  # where the rows start, how many columns there are, and how many of them are new
+    ([2 + LATER, 0, 4 + LATER], 6 + LATER, 6 + LATER),
+    ([0, 3 + LATER, 1], 5 + LATER, 1),
+    ([1, 4 + LATER], 7 + LATER, 4),
+    ([0], 3 + LATER, 3 + LATER),
 )
 
-# Positions of a model, and the lengths of rows of which some are too long for it.
+# Positions of a model, and the lengths of rows: too long for it, or soon to be, within 15 tokens.
 WINDOWS = ((8, [9, 3, 7, 20]), (7, [7, 8]), (1, [1, 2]), (2, [3, 2]), (9, [4, 2]))
-# The same, of prompts that become too long while 15 tokens are made.
 GROWING, TURNS = ((8, [2, 9, 5]), (7, [7, 1]), (1, [1, 3])), 15
 
-# Prompts whose next tokens are known, in the order of TOKENS, and a seed for each.
 PROMPTS = [TOKENS[row].tolist() for row in ([7, 3], [2, 5, 7], [1, 9, 4, 6], [8])]
 SEEDS = [1, 2, 3, 4]
 FOUR, NINE = TOKENS[[4, 9]].tolist()
@@ -70,10 +56,6 @@ STREAMS: tuple[tuple[int, int | None], ...] = (  # max_new_tokens and stop
     (0, NINE),
     (1, FOUR),
 )
-
-
-def expect_ids(what: str, got: Any, expected: Any) -> None:
-    expect_close(what, got, np.array(expected), 0, dtype=np.int64)
 
 
 def expect_padded(step: Workbench, prompts: list[list[int]]) -> None:
@@ -88,21 +70,21 @@ def expect_padded(step: Workbench, prompts: list[list[int]]) -> None:
     expect_equal("ids in the padding that a model need not know", sorted(strange), [])
 
 
-def expect_positions_and_mask(step: Workbench, case: Columns) -> None:
-    """Expect both, but of padding only that its positions exist, and that it may see itself."""
-    positions, mask = step.positions_and_mask(np.array(case.start), case.length, case.new)
-    columns = np.arange(case.length - case.new, case.length)
-    expected = columns - np.array(case.start)[:, None]  # [B, new]
-    expect_equal(f"the shape of positions {case}", list(positions.shape), list(expected.shape))
+def expect_positions_and_mask(step: Workbench, start: list[int], length: int, new: int) -> None:
+    """Expect both; but padding may have any position that there is, and see anything."""
+    positions, mask = step.positions_and_mask(np.array(start), length, new)
+    what = f"of the last {new} of {length} columns, rows from {start}"
+    expected = np.arange(length - new, length) - np.array(start)[:, None]  # [B, new]
+    expect_equal(f"the shape of positions {what}", list(positions.shape), list(expected.shape))
     is_padding = expected < 0
-    free = is_padding & (positions >= 0) & (positions < case.length)
-    expect_ids(f"positions {case}", positions, np.where(free, positions, expected.clip(0)))
-    seen = batches.visible(case.start, case.length, case.new)
-    expect_equal(f"the shape of the mask {case}", list(mask.shape), list(seen.shape))
+    free = is_padding & (positions >= 0) & (positions < length)
+    expect_ids(f"positions {what}", positions, np.where(free, positions, expected.clip(0)))
+    seen = batches.visible(start, length, new)
+    expect_equal(f"the shape of the mask {what}", list(mask.shape), list(seen.shape))
     hides = np.isfinite(mask) & (mask <= HIDES) & ~seen
-    free = hides | is_padding[..., None] & (mask == 0)
+    free = hides | (is_padding[..., None] & (mask == 0))
     expected = np.where(free, mask, np.where(seen, 0, -1e9))
-    expect_close(f"the mask {case}", mask, expected, TOLERANCE)
+    expect_close(f"the mask {what}", mask, expected, 0)
 
 
 def expect_helpers(step: Workbench) -> None:
@@ -115,11 +97,11 @@ def expect_helpers(step: Workbench) -> None:
     for name, part, wanted in zip(("queries", "keys", "values"), parts, expected, strict=True):
         expect_close(f"the {name} of split_heads", part, wanted, 0)
     key, value = (random_array(2, heads, 5, head_dim, seed=seed) for seed in (5, 6))
-    mask = np.where(batches.visible([0, 1], 5, new), 0, -1e9)[:, None]
-    weights = oracle.softmax(expected[0] @ key.swapaxes(-1, -2) / np.sqrt(head_dim) + mask)
-    merged = (weights @ value).swapaxes(1, 2).reshape(2, new, heads * head_dim)
-    got = step.attend(expected[0], key, value, mask)
-    expect_close("what attend mixes for 2 new columns of 5", got, merged, TOLERANCE)
+    mask = np.where(batches.visible([0, 1], 5, new), 0, -1e9)[:, None]  # [B, 1, N, T]
+    given = expected[0], key, value, mask
+    mixed = batches.attend(*given)
+    expect_close("what attend mixes for 2 new columns of 5", step.attend(*given), mixed, TOLERANCE)
+    expect_equal("the dtype that attend gives", step.trace_attend("bfloat16"), ["bfloat16"])
 
 
 def expect_windows(step: Workbench, limit: int, lengths: list[int]) -> None:
@@ -146,9 +128,10 @@ def expect_seen(step: Workbench, limit: int, lengths: list[int]) -> None:
         expect_equal(what, seen[turn], rows, observed=seen)
 
 
-def expect_stream(step: Workbench, count: int, stop: int | None) -> None:
-    """Expect the columns of stream_tokens, each as soon as it is there."""
-    columns = batches.columns_until(stop, batches.following(PROMPTS, count))
+def expect_texts(step: Workbench, count: int, stop: int | None) -> None:
+    """Expect the columns of stream_tokens as soon as they are there, and the rows of them all."""
+    rows = batches.following(PROMPTS, count)
+    columns = batches.columns_until(stop, rows)
     what = f"of up to {count} tokens after {PROMPTS}, with stop={stop},"
     options: dict[str, Any] = {"logits": CHAIN, "seeds": SEEDS, "stop": stop}
     answer = step.generate_rows(STREAM, PROMPTS, count, **options)
@@ -156,19 +139,11 @@ def expect_stream(step: Workbench, count: int, stop: int | None) -> None:
     turns = [*range(1, len(columns) + 1), len(columns)]
     asked = [*answer["asked"], len(answer["seen"])]
     expect_equal(f"the calls until each column and in all {what}", asked, turns)
-
-
-def expect_rows(step: Workbench, count: int, stop: int | None) -> None:
-    """Expect the rows of generate_batch, each cut at its stop."""
-    rows = batches.following(PROMPTS, count)
-    texts = [row[: row.index(stop)] if stop in row else row for row in rows]
-    what = f"of up to {count} tokens after {PROMPTS}, with stop={stop},"
-    options: dict[str, Any] = {"logits": CHAIN, "seeds": SEEDS, "stop": stop}
     answer = step.generate_rows(ROWS, PROMPTS, count, **options)
+    texts = [row[: row.index(stop)] if stop in row else row for row in rows]
     expect_equal(f"the rows {what}", answer["made"], texts)
-    calls = len(batches.columns_until(stop, rows))
     left = [answer["prompts"], len(answer["seen"])]
-    expect_equal("the prompts, afterwards, and the calls", left, [PROMPTS, calls])
+    expect_equal("the prompts, afterwards, and the calls", left, [PROMPTS, len(columns)])
 
 
 def expect_seeded(step: Workbench) -> None:
@@ -192,8 +167,8 @@ def expect_seeded(step: Workbench) -> None:
 def test_padding(step: Workbench) -> None:
     for prompts in PADDED:
         expect_padded(step, prompts)
-    for case in MASKED:
-        expect_positions_and_mask(step, case)
+    for start, length, new in MASKED:
+        expect_positions_and_mask(step, start, length, new)
 
 
 def test_batch_head(step: Workbench) -> None:
@@ -234,8 +209,7 @@ def test_window(step: Workbench) -> None:
 
 def test_generation(step: Workbench) -> None:
     for count, stop in STREAMS:
-        expect_stream(step, count, stop)
-        expect_rows(step, count, stop)
+        expect_texts(step, count, stop)
     ask = partial(step.generate_rows, ROWS, logits=CHAIN, seeds=[0])
     made = ask([[NINE]], stop=NINE)["made"]
     expect_equal(

@@ -57,11 +57,6 @@ def greedy_logits(weights: oracle.Weights, prompt: list[int], count: int) -> Ite
         yield logits
 
 
-def greedy(weights: oracle.Weights, prompt: list[int], count: int) -> list[int]:
-    """The likeliest tokens after a prompt."""
-    return [int(logits.argmax()) for logits in greedy_logits(weights, prompt, count)]
-
-
 def cases_of(tokens: list[int]) -> dict[str, tuple[list[list[int]], list[int]]]:
     """Prompts by what they are, and how many columns are shown for each token after them."""
     return {
@@ -142,8 +137,10 @@ def test_graph(step: Workbench) -> None:
     logits, ids = ["float32", ["batch", SHORT.vocab_size]], ["int64", ["batch", "new"]]
     mask = ["float32", ["batch", "new", "length"]]
     cache = ["float32", ["batch", *cache_shape(SHORT, 1)[1:]]]
-    graphs = step.compile_cached_model(SHORT)
+    answer = step.compile_cached_model(SHORT)
+    graphs, asked = answer["graphs"], answer["asked"]
     expect_equal("how many graphs CachedModel compiles", len(graphs), 1)
+    expect_equal("the methods that CachedModel asks", asked, ["cache_shape", "make_head"])
     names = "ids", "positions", "mask", *["cache"] * 2 * SHORT.n_layer
     takes = [ids, ids, mask, *[cache] * 2 * SHORT.n_layer]
     for name, got, expected in zip(names, graphs[0]["takes"], takes, strict=True):
@@ -214,6 +211,7 @@ def test_ids(step: Workbench) -> None:
     )
     for what, (prompts, shown) in cases_of(tokens).items():
         answer = step.generate_by_cached_model(SHORT, prompts, len(shown), weights=weights)
-        expected = [greedy(weights, prompt, len(shown)) for prompt in prompts]
+        scores = [[*greedy_logits(weights, prompt, len(shown))] for prompt in prompts]
+        expected = [[int(logits.argmax()) for logits in row] for row in scores]
         expect_equal(f"the likeliest tokens after {what}", answer["ids"], expected)
         expect_equal(f"the columns shown for each token after {what}", answer["shown"], shown)

@@ -415,7 +415,8 @@ def progress() -> None:
     from tutor.learn import progress
     from tutor.terminal.console import OpenConsole
 
-    OpenConsole(highlight=False).print(progress.overview(progress.standings()))
+    console = OpenConsole(highlight=False)
+    console.print(progress.overview(progress.standings(), console.width))
 
 
 @app.command(

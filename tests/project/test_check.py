@@ -22,7 +22,7 @@ from tests.project.commands import assert_refused, run_child, run_here, start_ch
 from tests.project.tiers import partly
 from tutor import ROOT
 from tutor.check.results import Result, judge
-from tutor.check.run import run_suites
+from tutor.check.running import run_suites
 from tutor.check.sandbox import channel, process
 from tutor.check.sandbox.errors import CodeError, DiedError, TimedOutError
 from tutor.check.sandbox.process import Clock, CodeProcess
@@ -528,12 +528,12 @@ def test_a_worker_ends_with_the_one_that_asks(course: Lasting) -> None:
         ["check", "e0"],
         ["check", "e77"],
         ["check", "engine"],
-        ["check", "bonus_01"],
+        ["check", "extra_01"],
         ["check", "seven"],
         ["check", "7", "--all"],
         ["check", "7", "--track", "engine"],
         ["check", "--all", "--track", "steps"],
-        ["check", "--track", "bonus"],
+        ["check", "--track", "extra"],
     ],
 )
 def test_bad_arguments_are_refused_in_one_line(arguments: list[str]) -> None:

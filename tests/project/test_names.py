@@ -31,7 +31,7 @@ def test_every_spelling_of_a_step_leads_to_it(name: Name) -> None:
     "text",
     ["", "0", "00", "13", "s0", "s13", "e0", "e5", "e", "s", "-1", "+7", "7.0", "7 ", "٧", "²",
      "step", "step_", "step_13", "step07", "step 07", "steps_07", "engine", "engine_5", "engine2",
-     "solution_07", "bonus_01", "b1", "1_0", "1e", "s7e1", "step_07.py"],
+     "solution_07", "extra_01", "b1", "1_0", "1e", "s7e1", "step_07.py"],
 )  # fmt: skip
 def test_what_is_no_spelling_leads_nowhere(text: str) -> None:
     assert find_name(text) is None
@@ -41,7 +41,7 @@ def test_what_is_no_spelling_leads_nowhere(text: str) -> None:
 
 def test_only_the_name_of_its_files_is_a_name_among_files() -> None:
     assert named("engine_02") == find_name("e2")
-    for text in ("7", "step_7", "STEP_07", "bonus_01"):
+    for text in ("7", "step_7", "STEP_07", "extra_01"):
         with pytest.raises(KeyError):
             named(text)
 
@@ -131,7 +131,7 @@ def test_the_order_of_the_course_goes_by_tracks_and_numbers() -> None:
 def test_a_track_is_found_by_its_name() -> None:
     assert [find_track(track.name) for track in TRACKS] == [STEPS, ENGINE]
     with pytest.raises(KeyError):
-        find_track("bonus")
+        find_track("extra")
 
 
 def test_the_steps_of_the_tracks_are_all_steps() -> None:

@@ -156,7 +156,7 @@ RECORDS: list[object] = [
     WHOLE | {"files": {}},
     WHOLE | {"culprits": [2]},
     WHOLE | {"culprits": ["step_99"]},
-    WHOLE | {"culprits": ["bonus_01"]},
+    WHOLE | {"culprits": ["extra_01"]},
     WHOLE | {"mistake": ["no"]},
     {"hints": {"parameters": "2"}},
     {"hints": {"parameters": -7}},
@@ -276,7 +276,7 @@ def test_each_track_has_its_title_and_its_points() -> None:
     known = [*passed(all_steps(STEPS)[:2]), Standing(first, "wrong", 3, was_checked=True)]
     known += [Standing(step, "not started") for step in others]
     with Console(width=80) as console, console.capture() as captured:
-        console.print(progress.overview(known))
+        console.print(progress.overview(known, 80))
     rows = [line.split() for line in captured.get().splitlines()]
     most = {track: sum(each.step.points for each in of_track(known, track)) for track in TRACKS}
     assert rows[1] == [*STEPS.title.split(), f"{most[STEPS]}/{most[STEPS]}"]
@@ -286,6 +286,15 @@ def test_each_track_has_its_title_and_its_points() -> None:
     assert rows[6][-2:] == [f"3/{first.points}", "wrong"]
     total = f"2 of 2 steps, {most[STEPS]} of {most[STEPS]} points, 3 of {most[ENGINE]}"
     assert progress.total(known) == f"{total} in the engine track"
+
+
+@pytest.mark.parametrize("width", [40, 50, 69, 70, 100])
+def test_every_verdict_is_shown_however_narrow_the_terminal(width: int) -> None:
+    known = [Standing(step, "timed out", 1, was_checked=True) for step in all_steps()]
+    with Console(width=width) as console, console.capture() as captured:
+        console.print(progress.overview(known, width))
+    assert captured.get().count("timed out") == len(known)
+    assert max(map(len, captured.get().splitlines())) <= width
 
 
 def test_all_steps_fit_on_a_screen_of_80_by_24(course: Path) -> None:

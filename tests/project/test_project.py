@@ -73,7 +73,11 @@ def test_the_commands_of_each_pixi_task_exist(name: str) -> None:
         if program == "tutor":
             parse(arguments)
         if program == "python":
-            assert (ROOT / arguments[0]).is_file()
+            if arguments[0] == "-m":
+                arguments = [f"{arguments[1].replace('.', '/')}.py"]
+            is_module = arguments[0] == "-m"
+            file = f"{arguments[1].replace('.', '/')}.py" if is_module else arguments[0]
+            assert (ROOT / file).is_file()
 
 
 def rendered(task: dict[str, Any], *given: str) -> str:

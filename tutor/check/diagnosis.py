@@ -66,12 +66,18 @@ def find_mistake(
     clock: Clock,
 ) -> Mistake | None:
     """The known mistake that fails as the learner's code does, in the first check that fails."""
+    reference = sources.reference(result.step, result.tree)
+
+    def failure_of(source: str, outcome: Outcome) -> Exception | None:
+        bench.select(result.step, reference=result.replaced, source=source, clock=clock)
+        return attempt(tests[outcome.check.name], bench)
 
     def fails_alike(mistake: Mistake, outcome: Outcome) -> bool:
-        source = mistake.apply(sources.reference(result.step, result.tree))
-        bench.select(result.step, reference=result.replaced, source=source, clock=clock)
-        return is_alike(outcome.error, attempt(tests[outcome.check.name], bench))
+        return is_alike(outcome.error, failure_of(mistake.apply(reference), outcome))
 
+    # Where the reference fails, too, the learner's code has changed what it runs on.
+    if failure_of(reference, first):
+        return None
     for group in likely_mistakes(result):
         alike = [mistake for mistake in group if fails_alike(mistake, first)]
         # Several fail alike in this check: the others, failed or not, tell them apart.

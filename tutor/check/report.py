@@ -14,6 +14,8 @@ from tutor.check.expectations import MismatchError
 from tutor.check.likeness import likeness
 from tutor.check.results import Outcome, Result
 from tutor.check.sandbox.errors import CodeError, ContractError, NotStartedError
+from tutor.check.slips import slip
+from tutor.course import sources
 from tutor.course.names import prose
 from tutor.course.registry import Check
 from tutor.course.verdicts import Verdict
@@ -123,6 +125,8 @@ def reasons(result: Result, error: BaseException | None) -> Iterator[RenderableT
         for place in reversed(last):  # the one that failed stands below the error
             yield Text(f"{result.tree}/{place}:")
             yield Padding(Text(place.text, style="bold"), (0, 0, 0, 4), expand=False)
+    if isinstance(error, CodeError) and (said := slip(error, sources.reference(result.step))):
+        yield Text(said, style="bold yellow")
     if result.step.shapes and is_about_shapes(error):
         yield Text(f"Shapes on the way: {result.step.shapes}")
 

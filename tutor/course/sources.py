@@ -35,15 +35,19 @@ def needs(name: Name) -> tuple[Name, ...]:
     return tuple(in_order(follow(name, uses) - {name}))
 
 
-def used(name: Name, root: Path = ROOT) -> dict[Name, bytes]:
-    """The text of a learner's step, and of all that it or its reference uses; b"" if not there."""
+def used(name: Name, root: Path = ROOT, *, like_reference: bool = True) -> dict[Name, bytes]:
+    """The text of a learner's step, and of all that it uses; b"" if not there.
+
+    Unless told otherwise, it counts as using what its reference does, too.
+    """
     texts: dict[Name, bytes] = {}
 
-    def uses(each: Name) -> set[Name]:
+    def uses(each: Name) -> Set[Name]:
         texts[each] = b""
         with contextlib.suppress(OSError):  # it may be on its way, as when an editor replaces it
             texts[each] = (root / each.file("steps")).read_bytes()
-        return {*needs(each), *imported(texts[each].decode(errors="replace"))}
+        own = imported(texts[each].decode(errors="replace"))
+        return own.union(needs(each)) if like_reference else own
 
     return {each: texts[each] for each in in_order(follow(name, uses))}
 

@@ -144,7 +144,7 @@ def grade(task: Task, submission: Submission, start: Grade) -> Grade:
 
 def check(submission: Submission, order: Order) -> list["Result"]:
     """Run the suites on a submission."""
-    from tutor.check.run import run_suites
+    from tutor.check.running import run_suites
     from tutor.check.sandbox.workbench import Workbench
 
     with tempfile.TemporaryDirectory(prefix="tutor-") as name:
@@ -174,7 +174,7 @@ def try_on_own_steps(results: list["Result"], bench: "Workbench") -> list["Resul
 
     It may import what the learner has added to another step.
     """
-    from tutor.check.run import run_suites
+    from tutor.check.running import run_suites
 
     crashed = [result.step for result in results if result.verdict is Verdict.CRASHED]
     if not crashed:

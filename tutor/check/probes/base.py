@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import os
+import re
 import sys
 from collections.abc import Mapping
 from types import ModuleType
@@ -79,6 +80,12 @@ def shapes(module: object) -> dict[str, list[int]]:
     if not isinstance(module, Module):
         raise ContractError(f"{type(module).__name__} is not a Module of MAX")
     return {name: [int(size) for size in value.shape] for name, value in module.parameters}
+
+
+def size_name(size: object) -> str:
+    """A size in a graph, in words that a learner may have written; MAX's own tell nobody."""
+    text = str(size)
+    return text if re.fullmatch(r"[\w +*()//-]+", text) else "a size computed in another way"
 
 
 def load(module: Any, weights: Mapping[str, Array]) -> None:

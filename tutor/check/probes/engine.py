@@ -31,6 +31,7 @@ from tutor.check.probes.base import (
     other_step,
     public,
     shapes,
+    size_name,
     tensor,
 )
 from tutor.check.probes.steps import Letters, ScriptedModel, StepProbes, settings
@@ -62,7 +63,7 @@ def shapes_in(graph: StagedGraph[..., Any]) -> set[str]:
 
 def layout(found: TensorLayout, names: dict[str, str] | None = None) -> list[Any]:
     """The dtype and the shape of a tensor in a graph; a symbol in it has its name, or another."""
-    shape = [str(size) for size in found.shape]
+    shape = [size_name(size) for size in found.shape]
     return [
         found.dtype.name,
         [int(size) if size.isdecimal() else (names or {}).get(size, size) for size in shape],
@@ -243,8 +244,23 @@ class RecordedModel:
             return self.heads[-1]
 
         with mock.patch.object(Module, "compile", traced):
-            self.model = public(step, "CachedModel")(model)
+            self.model = self.watched(public(step, "CachedModel"))(model)
         self.config = self.model.config
+
+    def watched(self, kind: Any) -> Any:
+        """A kind of CachedModel that notes which of its methods are asked, as a subclass would."""
+        self.asked: set[str] = set()
+
+        class Watched(kind):  # type: ignore[misc]
+            def make_head(this, model: Any) -> Any:  # noqa: N805
+                self.asked.add("make_head")
+                return super().make_head(model)
+
+            def cache_shape(this, batch: Any) -> Any:  # noqa: N805
+                self.asked.add("cache_shape")
+                return super().cache_shape(batch)
+
+        return Watched
 
     def __call__(self, input_ids: Array, start: Array, /) -> Array:
         logits = numpy_array(self.model(input_ids, start), "what a CachedModel returned")
@@ -405,6 +421,14 @@ class EngineProbes(StepProbes):
         """What attend makes of queries, keys, values and a mask."""
         return array(public(self.step, "attend")(*map(tensor, inputs)), "attend")
 
+    def trace_attend(self, dtype: str) -> list[str]:
+        """The dtype of what attend gives in a graph, for a float32 mask and the rest of this."""
+        parts = [TensorType(DType[dtype], ["B", 2, length, 4], device=CPU()) for length in "NTT"]
+        mask = TensorType(DType.float32, ["B", 1, "N", "T"], device=CPU())
+        return [
+            each.dtype.name for each in stage(public(self.step, "attend"))(*parts, mask).out_layouts
+        ]
+
     def slide(self, input_ids: Array, start: Array, n_positions: int) -> list[Array]:
         """The ids that are seen, and where each row starts in them."""
         given = read_only(input_ids, np.int64), read_only(start, np.int64)
@@ -527,11 +551,12 @@ class EngineProbes(StepProbes):
         traced = head.trace(tokens, tokens, mask, *[cache] * 2 * config.n_layer)
         return [layout(each) for each in traced.out_layouts]
 
-    def compile_cached_model(self, config: Config) -> list[dict[str, Any]]:
-        """What the graphs that CachedModel compiles take and give."""
+    def compile_cached_model(self, config: Config) -> dict[str, Any]:
+        """What the graphs that CachedModel compiles take and give, and which methods it asks."""
         weights = {name: np.zeros(shape) for name, shape in shapes(gpt2(self.step, config)).items()}
-        heads = RecordedModel(self.step, config, weights).heads
-        return [signature(head.staged, ("batch", "new", "length"), of=2) for head in heads]
+        model, sizes = RecordedModel(self.step, config, weights), ("batch", "new", "length")
+        graphs = [signature(head.staged, sizes, of=2) for head in model.heads]
+        return {"graphs": graphs, "asked": sorted(model.asked)}
 
     def ask_cached_model(
         self, config: Config, calls: Sequence[Sequence[Array]], *, weights: Mapping[str, Array]

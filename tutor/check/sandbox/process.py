@@ -147,8 +147,16 @@ class CodeProcess:
             text = f"{text[: MOST_OUTPUT // 2]}\n[…]\n{text[-MOST_OUTPUT // 2 :]}"
         return text
 
+    def discard(self) -> None:
+        """End the process, and forget what its code has printed."""
+        self.close()
+        self._output.close()
+        self._faults.close()
+
     def close(self) -> None:
         """End the process and all that it started."""
+        if self.has_ended():
+            return  # its number may be another's by now
         self._kill()
         self._child.wait()
         self._connection.close()
