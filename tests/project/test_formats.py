@@ -354,8 +354,8 @@ CANVAS = [
 ]
 MOODLE = [
     "Identifier,Full name,Grade,Maximum grade,Last modified (grade),Feedback comments",
-    "Participant 12,ada,22,22,-,All has passed.",
-    ",Zoë,16,22,-,step 01: crashed",
+    "Participant 12,ada,22,22,,All has passed.",
+    ",Zoë,16,22,,step 01: crashed",
 ]
 
 

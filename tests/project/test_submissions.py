@@ -103,6 +103,7 @@ def notes_on(place: Path) -> str:
         "step_00.py": None,
         "step_.py": None,
         "test_step_01.py": None,
+        "._step_01.py": None,
         "my_test_step_01.py": None,
         "solution_01.py": None,
         "step_01_helpers.py": None,
@@ -384,6 +385,8 @@ CLASSES: dict[str, tuple[Files, Outcome]] = {
             "Thumbs.db": b"",
             "desktop.ini": b"",
             "__MACOSX/x": b"",
+            "._ada.zip": b"",
+            "ada/._step_01.py": b"\0",
             ".git/HEAD": b"",
         },
         {"ada": {"step_01.py": FIRST}},
@@ -632,7 +635,7 @@ def test_nobody_can_be_read(tmp_path: Path) -> None:
     write(tmp_path / "class", {"ada.rar": b"", "bob.ipynb": b"{}"})
     given = str(tmp_path / "class"), "--steps", "1", "--output", str(tmp_path / "out")
     finished = run_child("grade", *given)
-    assert (finished.code, finished.err) == (1, "")
+    assert (finished.code, finished.err.strip()) == (1, "")
     assert "0 graded, 2 not to be graded." in finished.out
     assert "bob.ipynb" in (tmp_path / "out" / "report.html").read_text()
     files = [str(file) for file in (tmp_path / "out" / "results").iterdir()]

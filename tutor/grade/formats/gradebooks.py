@@ -51,7 +51,7 @@ def moodle_rows(grades: Iterable[Grade], track: Track) -> Iterator[Sequence[str 
         if grade.of_track(track):
             who = f"Participant {grade.number}" if grade.number else ""
             points, most = grade.points(track), grade.max_points(track)
-            yield who, grade.learner, points, most, "-", remarks(grade, track)
+            yield who, grade.learner, points, most, "", remarks(grade, track)
 
 
 def remarks(grade: Grade, track: Track) -> str:

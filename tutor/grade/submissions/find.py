@@ -17,7 +17,6 @@ from tutor.grade.submissions.archives import DAMAGED, Meter, in_archive
 from tutor.grade.submissions.entries import (
     UnreadableError,
     in_folder,
-    is_skipped,
     spelled,
     within_limits,
 )
@@ -151,23 +150,31 @@ def in_this_folder(path: Path, output: Path | None) -> list[Top]:
 
 def seen(entry: Path, output: Path | None) -> Top | None:
     """Something in the folder of a class, unless it is nobody's."""
-    is_results = all((entry / name).is_file() for name in RESULTS)
-    if is_litter(entry.name) or is_results or (output and entry == output.resolve()):
-        return None
     member = PurePosixPath(entry.name)
-    if entry.is_symlink():
-        return Top(member, is_folder=False, look=tuple, fault=LINK)
-    if entry.is_dir():
-        look = partial(paths_in, entry)
-        top = Top(member, is_folder=True, look=look, is_repository=is_repository(entry))
-    elif entry.is_file():
-        top = Top(member, is_folder=False, look=partial(listing, entry))
-    else:
-        return Top(member, is_folder=False, look=tuple, fault=NO_FILE)
-    if not entry.name.startswith("."):
+    nothing = Top(member, is_folder=False, look=tuple)
+    if is_litter(entry.name) or (output and entry == output.resolve()):
+        return None
+    try:
+        if entry.is_symlink():
+            return replace(nothing, fault=LINK)
+        if all((entry / name).is_file() for name in RESULTS):
+            return None
+        if entry.is_dir():
+            next(entry.iterdir(), None)  # whether it can be read
+            look = partial(paths_in, entry)
+            return without_hidden(Top(member, True, look, is_repository=is_repository(entry)))
+        if entry.is_file():
+            return without_hidden(replace(nothing, look=partial(listing, entry)))
+    except OSError as error:
+        return replace(nothing, fault=f"cannot be read: {error.strerror}; check its rights")
+    return replace(nothing, fault=NO_FILE)
+
+
+def without_hidden(top: Top) -> Top | None:
+    """The same; if it is hidden, only to say so, and only if it looks like a submission."""
+    if not top.name.startswith("."):
         return top
-    is_work = top.has_work or top.has_steps
-    return replace(top, fault=HIDDEN) if is_work and entry.name != ".git" else None
+    return replace(top, fault=HIDDEN) if top.has_work or top.has_steps else None
 
 
 def paths_in(folder: Path) -> Iterator[PurePosixPath]:
@@ -198,7 +205,8 @@ def in_this_archive(path: Path) -> list[Top]:
     for _ in range(DEPTH):
         inside = [each.relative_to(root) for each in paths if each.is_relative_to(root)]
         names = dict.fromkeys(each.parts[0] for each in inside)
-        tops = [top_of(root, name, inside) for name in names if not is_skipped(name)]
+        named = [top_of(root, name, inside) for name in names if not is_litter(name)]
+        tops = [top for each in named if (top := without_hidden(each))]
         if is_class(tops, names, is_folder=False):
             return tops
         if len(tops) != 1 or not tops[0].is_folder:

@@ -90,7 +90,7 @@ def step_of(name: str) -> Spelling | None:
     owner = owner_of(name)
     found = STEP.fullmatch(owner.rest if owner else name[: LONGEST + 1])
     step = find_name(f"{found['word']}_{found['number']}") if found else None
-    if not found or not step or TESTS.search(found["before"]):
+    if not found or not step or name.startswith(".") or TESTS.search(found["before"]):
         return None
     before = re.sub(r"^copy of ", "", found["before"], flags=re.IGNORECASE)
     is_copy = "copy" in found["after"].lower() or before != found["before"]

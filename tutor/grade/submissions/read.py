@@ -159,7 +159,7 @@ def collect(source: Source, notes: list[str], *, is_opened: bool = False) -> Fou
     for count, entry in enumerate(unpacked(entries, meter) if is_opened else entries):
         if count == MOST_ENTRIES:
             raise UnreadableError(f"it holds more than {MOST_ENTRIES:,} files")
-        if any(map(is_skipped, entry.path.parts[:-1])):
+        if any(map(is_skipped, entry.path.parts)):
             continue
         named = step_of(entry.path.name)
         if not (named.is_python if named else entry.path.suffix == ".py"):

@@ -92,7 +92,7 @@ def without_suffix(name: str) -> str:
 
 def is_litter(name: str) -> bool:
     """Whether something is there for a system, and nobody's."""
-    return name.lower() in LITTER
+    return name.lower() in LITTER or name.startswith("._") or name == ".git"
 
 
 def is_class(tops: Sequence[Top], names: Iterable[str], *, is_folder: bool) -> bool:
@@ -104,9 +104,11 @@ def is_class(tops: Sequence[Top], names: Iterable[str], *, is_folder: bool) -> b
     if any(owner_of(top.name) for top in tops):
         return True
     if not any(top.is_bare for top in tops):
-        working = {top.learner for top in tops if top.has_work}
-        by_step = all(step_of(f"{top.name}.py") for top in tops if top.has_work)
-        return is_folder or (len(working) > 1 and not by_step)
+        if is_folder:
+            return True
+        working = [top for top in tops if top.has_work]
+        is_by_step = all(step_of(f"{top.name}.py") for top in working)
+        return len({top.learner for top in working}) > 1 and not is_by_step
     if {*CLONE} & {*names}:
         return False
     return any(is_somebodys(top) for top in tops if not top.is_bare)
