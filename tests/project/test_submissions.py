@@ -329,6 +329,7 @@ CLASSES: dict[str, tuple[Files, Outcome]] = {
             "hal.bundle": b"#",
             "ida.gz": b"",
             "jan.pdf": b"",
+            "jim.7z.001": b"",
             "kim.zip": b"Rar!\x1a\x07\0",
             "lea/hw.ipynb": b"{}",
             "max.py": b"",
@@ -347,6 +348,7 @@ CLASSES: dict[str, tuple[Files, Outcome]] = {
             "gil.zip.download": "it is a download that has not finished; fetch it again",
             "hal.bundle": "it is a git bundle; clone it, and name the clone",
             "ida.gz": "it is a packed file, but no tar; unpack it",
+            "jim.7z.001": "it is a part of an archive; ask for one zip",
             "jan.pdf": "it is no Python, archive or repository; take it out of the class",
             "kim": "it cannot be read: it is a RAR archive, whatever its name says; ask for a zip",
             "lea": f"such as steps/step_01.py; hw.ipynb {NOTEBOOK}",
@@ -488,8 +490,14 @@ def test_a_shell_may_name_them_all(tmp_path: Path) -> None:
 def test_the_folder_of_the_results_is_no_learner(tmp_path: Path) -> None:
     write(tmp_path, {"ada/step_01.py": FIRST, "grades/results/ada.json": b"{}"})
     write(tmp_path, {"week1/points.csv": b"", "week1/results.csv": b"", "week1/report.html": b""})
-    found = find([str(tmp_path)], tmp_path / "grades")
-    assert [source.learner for source in found] == ["ada"]
+    write(tmp_path, {"out/deep/results/ada.json": b"{}"})
+    for output, others in (
+        ("grades", ["out"]),
+        ("out/deep", ["grades"]),
+        ("ada/out", ["grades", "out"]),
+    ):
+        found = find([str(tmp_path)], tmp_path / output)
+        assert [source.learner for source in found] == ["ada", *others]
 
 
 def test_a_clone_is_one_learner(tmp_path: Path) -> None:
@@ -612,23 +620,34 @@ def test_a_pipe_in_a_repository_costs_no_time(name: str, tmp_path: Path) -> None
 @pytest.mark.full("ways to grade")
 def test_a_class_as_it_comes(tmp_path: Path) -> None:
     """Read leniently, and graded by the same rule; what is not graded is told, and costs exit 0."""
-    write(
-        tmp_path / "class",
-        UPLOADED | {"notes.txt": b"", "Ida/STEPS/STEP_1.PY": HONEST.encode("utf-16")},
-    )
-    given = str(tmp_path / "class"), "--steps", "1,3", "--output", str(tmp_path / "class" / "out")
+    place = tmp_path / "class"
+    write(place, UPLOADED | {"notes.txt": b"", "Ida/STEPS/STEP_1.PY": HONEST.encode("utf-16")})
+    write(place, {"kim.zip": zipped({"steps\\step_1.py": FIRST, "steps\\step_3.py": THIRD})})
+    write(place, {"lat/step_01.py": FIRST + b"# Zo\xeb\n", "lat/step_03 (1).py": THIRD})
+    bare(place / "max.git", BOTH, branch="work")
+    given = str(place), "--steps", "1,3", "--output", str(place / "out"), "--seed", "1"
     finished = run_child("grade", *given, "--format", "canvas")
     assert finished.code == 1, finished.err
-    found = {
-        g.learner: g for g in map(grades.load, (tmp_path / "class/out/results").glob("*.json"))
+    found = {made.learner: made for made in map(grades.load, (place / "out/results").glob("*"))}
+    points = {who: made.points() if made.was_read else None for who, made in found.items()}
+    assert points == {
+        "lovelaceada": 14,
+        "dee": 14,
+        "Ida": 6,
+        "kim": 14,
+        "lat": 8,
+        "max": 14,
+        "eve": None,
+        "fay": None,
+        "notes.txt": None,
     }
-    assert found.keys() == {"lovelaceada", "dee", "eve", "fay", "notes.txt", "Ida"}
-    assert {who for who in found if found[who].was_read} == {"lovelaceada", "dee", "Ida"}
-    assert [found[who].points() for who in ("lovelaceada", "dee", "Ida")] == [14, 14, 6]
     assert "Not graded: eve, fay, notes.txt." in finished.out
-    table = (tmp_path / "class/out/canvas.csv").read_text(encoding="utf-8-sig").splitlines()
-    assert table[1:3] == ["    Points Possible,,,,,14", "Ida,,,,,6"]
-    assert "lovelaceada,12,,,,14" in table
+    assert "lat/" not in found["lat"].problem
+    assert "step_01.py is not in the encoding that it declares" in found["lat"].problem
+    table = (place / "out/canvas.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert table[1] == "    Points Possible,,,,,14"
+    assert {"lovelaceada,12,,,,14", "dee,13,,,,14", "Ida,,,,,6"} < {*table}
+    assert len(table) == 8
 
 
 def test_nobody_can_be_read(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def is_repository(path: Path) -> bool:
 
 def learner_of(path: Path) -> tuple[str, str]:
     """Whose a submission is by its name, and the number that a service has for them."""
-    place = path.parent if path.name.lower() == "steps" else path
+    place = path.parent if path.name.lower() == "steps" and path.parent.name else path
     return Top(PurePosixPath(place.name), place.is_dir(), tuple).learner
 
 
@@ -152,22 +152,28 @@ def seen(entry: Path, output: Path | None) -> Top | None:
     """Something in the folder of a class, unless it is nobody's."""
     member = PurePosixPath(entry.name)
     nothing = Top(member, is_folder=False, look=tuple)
-    if is_litter(entry.name) or (output and entry == output.resolve()):
+    if is_litter(entry.name):
         return None
     try:
         if entry.is_symlink():
             return replace(nothing, fault=LINK)
-        if all((entry / name).is_file() for name in RESULTS):
-            return None
         if entry.is_dir():
             next(entry.iterdir(), None)  # whether it can be read
             look = partial(paths_in, entry)
-            return without_hidden(Top(member, True, look, is_repository=is_repository(entry)))
+            top = Top(member, is_folder=True, look=look, is_repository=is_repository(entry))
+            return None if is_of_results(entry, top, output) else without_hidden(top)
         if entry.is_file():
             return without_hidden(replace(nothing, look=partial(listing, entry)))
     except OSError as error:
         return replace(nothing, fault=f"cannot be read: {error.strerror}; check its rights")
     return replace(nothing, fault=NO_FILE)
+
+
+def is_of_results(entry: Path, top: Top, output: Path | None) -> bool:
+    """Whether a folder is that of the results, leads to it, or is one of another time."""
+    if output and output.resolve().is_relative_to(entry):
+        return output.resolve() == entry or not top.has_work
+    return all((entry / name).is_file() for name in RESULTS)
 
 
 def without_hidden(top: Top) -> Top | None:

@@ -38,9 +38,10 @@ NOT_READ = {
         "download|crdownload|opdownload|part|partial": (
             "is a download that has not finished; fetch it again"
         ),
-        "rar|7z|zst|tzst|lz|lz4|lzma|z|cab|ace|arj|sit|sitx|alz|iso|dmg|wim": (
+        "rar|7z|zst|tzst|lz|lz4|lzma|z|zipx|jar|cab|ace|arj|sit|sitx|alz|iso|dmg|wim": (
             "is an archive of a kind that is not read; unpack it, or ask for a zip"
         ),
+        r"z\d\d|\d{3}": "is a part of an archive; ask for one zip",
         "gz|bz2|xz": "is a packed file, but no tar; unpack it",
         "ipynb": "is a notebook; export it as Python, as step_01.py",
         "bundle": "is a git bundle; clone it, and name the clone",
