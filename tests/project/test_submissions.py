@@ -350,13 +350,13 @@ CLASSES: dict[str, tuple[Files, Outcome]] = {
             "ida.gz": "it is a packed file, but no tar; unpack it",
             "jim.7z.001": "it is a part of an archive; ask for one zip",
             "jan.pdf": "it is no Python, archive or repository; take it out of the class",
-            "kim": "it cannot be read: it is a RAR archive, whatever its name says; ask for a zip",
-            "lea": f"such as steps/step_01.py; hw.ipynb {NOTEBOOK}",
+            "kim": "cannot be read: it is a RAR archive, whatever its name says; ask for a zip",
+            "lea": f"hw.ipynb {NOTEBOOK}",
             "max.py": "it does not say which step it is; name it as in step_01.py",
             "noa": f"noa_step_01.ipynb {NOTEBOOK}",
             "ole": "it holds no file named like a step, such as steps/step_01.py",
             "roster.csv": "it is no Python, archive or repository; take it out of the class",
-            "pat": "it cannot be read",
+            "pat": "cannot be read",
         },
     ),
     "a copy of an archive": (
@@ -452,6 +452,7 @@ IN_ARCHIVES = [
     "Moodle without folders",
     "Canvas",
     "steps as a name",
+    "other kinds",
 ]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
+from typing import Literal
 
 from tutor.grade.submissions.names import ARCHIVE, owner_of, stem_of, step_of, why_not
 
@@ -37,6 +38,12 @@ class Top:
     @property
     def is_archive(self) -> bool:
         return not self.is_folder and bool(ARCHIVE.search(self.name))
+
+    @property
+    def kind(self) -> Literal["folder", "archive", "repository", "file"]:
+        if self.is_repository:
+            return "repository"
+        return "folder" if self.is_folder else "archive" if self.is_archive else "file"
 
     @property
     def learner(self) -> tuple[str, str]:
