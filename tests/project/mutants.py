@@ -34,6 +34,8 @@ def mutants(source: str) -> Iterator[Mutant]:
         starts.append(starts[-1] + len(line.encode()))
     raw, seen = source.encode(), {source}
     for node, old, new in edits(ast.parse(source)):
+        assert node.end_lineno is not None
+        assert node.end_col_offset is not None
         end = starts[node.end_lineno - 1] + node.end_col_offset
         begin = end - len(old.encode())
         if raw[begin:end] != old.encode():

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tutor.check import likeness
+from tests import oracle
+from tutor.check import likeness, stages
 from tutor.check.likeness import Array
 
 RIGHT = np.random.default_rng(0).normal(size=(2, 5, 24)).astype(np.float32)
@@ -113,3 +114,16 @@ def test_nothing_is_said_where_two_sentences_are_true() -> None:
 
 def test_nothing_is_said_of_numbers_that_are_all_alike() -> None:
     assert not like(2 * np.ones((3, 4)), np.ones((3, 4)))
+
+
+def test_a_stage_of_the_computation_is_said() -> None:
+    given = [("a layer norm gives", RIGHT**3), ("GELU gives", RIGHT[:, :2] ** 5)]
+    said = likeness.likeness(RIGHT**3, RIGHT, TOLERANCE, given)
+    assert said == "This is what a layer norm gives."
+    assert not likeness.likeness(RIGHT**3, RIGHT, TOLERANCE, [*given, ("MLP gives", RIGHT**3)])
+
+
+def test_an_oracle_remembers_its_stages() -> None:
+    x = oracle.softmax(RIGHT.astype(np.float64))
+    words = [name for name, array in stages.recent() if np.array_equal(array, x)]
+    assert words[-1] == "softmax gives"

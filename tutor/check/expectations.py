@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tutor.check import stages
 from tutor.check.sandbox.errors import (
     CodeError,
     ContractError,
@@ -27,7 +28,7 @@ class MismatchError(AssertionError):
     """What was observed is not what was expected.
 
     `observed` is what a mistake is recognized by; it is `got` unless given. `numbers` are those
-    that came, the expected ones, and how far they may be off.
+    that came, the expected ones, and how far they may be off; `stages` are how these were computed.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class MismatchError(AssertionError):
         numbers: tuple[Array, Array, float] | None = None,
     ) -> None:
         self.what, self.place, self.numbers = what, place, numbers
+        self.stages = stages.recent() if numbers else []
         self.expected, self.got = str(expected)[:MOST_TEXT], str(got)[:MOST_TEXT]
         self.observed = got if observed is None else observed
         super().__init__(f"{what}{place}: expected {self.expected}, got {self.got}")

@@ -4,24 +4,31 @@ They may be the right answer to another question: by a factor, with another sign
 one place further on. Nothing is said where two such sentences would be true, or none.
 """
 
+import functools
 import itertools
 import math
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Alike = Callable[[Array, Array], bool]
 
 MOST_NUMBERS = 200_000  # of arrays that are looked at; the suites' are smaller
 LEAST_SPREAD = 1e-3  # of the largest: arrays with less of it are like anything
 FACTORS = {2: "twice", 0.5: "half", 3: "three times", -2: "minus twice"}
 
 
-def likeness(got: Array, expected: Array, tolerance: float) -> str:
-    """A sentence on how these numbers come from the expected ones, or nothing."""
+def likeness(
+    got: Array, expected: Array, tolerance: float, stages: Sequence[tuple[str, Array]] = ()
+) -> str:
+    """A sentence on how these numbers come from the expected ones, or nothing.
+
+    The stages are what else was computed on the way to these, with words for each.
+    """
     if not (0 < got.size <= MOST_NUMBERS and expected.size and np.isfinite(expected).all()):
         return ""
     if got.dtype.kind not in "biuf":
@@ -31,20 +38,31 @@ def likeness(got: Array, expected: Array, tolerance: float) -> str:
         return ""
     with np.errstate(all="ignore"):  # the numbers can be anything
         found = list(dict.fromkeys(sentences(numbers, right, tolerance)))
+        if not found and np.isfinite(numbers).all():
+            found = list(dict.fromkeys(at_stages(numbers, stages, tolerance)))
     if not found and got.shape == expected.shape and np.isfinite(numbers).all():
         return partly(numbers, right, tolerance)
     return found[0] if len(found) == 1 else ""
 
 
+def at_stages(got: Array, stages: Sequence[tuple[str, Array]], tolerance: float) -> Iterator[str]:
+    """At which stages of the computation these numbers are right."""
+    for words, array in stages:
+        if array.any() and near(got, array, tolerance):
+            yield f"This is what {words}."
+
+
+def near(one: Array, other: Array, tolerance: float) -> bool:
+    """Whether two arrays are the same, but for a part of the largest number."""
+    if one.shape != other.shape:
+        return False
+    off = tolerance * np.abs(other).max(initial=0.0)
+    return bool((np.abs(one - other) <= off).all())
+
+
 def sentences(got: Array, right: Array, tolerance: float) -> Iterator[str]:
     """All sentences that are true."""
-
-    def alike(one: Array, other: Array) -> bool:
-        if one.shape != other.shape:
-            return False
-        off = tolerance * np.abs(other).max(initial=0.0)
-        return bool((np.abs(one - other) <= off).all())
-
+    alike = functools.partial(near, tolerance=tolerance)
     if not np.isfinite(got).all():
         if np.isnan(got).all():
             yield "Every number is NaN."
@@ -61,7 +79,7 @@ def sentences(got: Array, right: Array, tolerance: float) -> Iterator[str]:
     yield from transposed(got, right, alike)
 
 
-def same_place(got: Array, right: Array, alike: Any) -> Iterator[str]:
+def same_place(got: Array, right: Array, alike: Alike) -> Iterator[str]:
     """What was done to every number where it stands."""
     if not got.any():
         yield "Every number is 0."
@@ -94,7 +112,7 @@ def times(factor: float) -> str:
     return f"is {factor:.{digits}g} times the right one"
 
 
-def along(got: Array, right: Array, axis: int, alike: Any) -> Iterator[str]:
+def along(got: Array, right: Array, axis: int, alike: Alike) -> Iterator[str]:
     """What was done to the order of what lies along an axis."""
     size, where = got.shape[axis], f"Along axis {axis}"
     if size < 2:
@@ -117,7 +135,7 @@ def along(got: Array, right: Array, axis: int, alike: Any) -> Iterator[str]:
         yield f"{where} each place has the sum of itself and all before it."
 
 
-def transposed(got: Array, right: Array, alike: Any) -> Iterator[str]:
+def transposed(got: Array, right: Array, alike: Alike) -> Iterator[str]:
     """In which order the axes are, where they are in another."""
     for order in list(itertools.permutations(range(right.ndim)))[1:]:
         if alike(got, right.transpose(order)):
@@ -125,7 +143,7 @@ def transposed(got: Array, right: Array, alike: Any) -> Iterator[str]:
             yield f"The numbers are right, but {how}."
 
 
-def other_shape(got: Array, right: Array, alike: Any) -> Iterator[str]:
+def other_shape(got: Array, right: Array, alike: Alike) -> Iterator[str]:
     """What was done to numbers that come in another shape."""
     if got.size == right.size and alike(got.reshape(right.shape), right):
         yield "The numbers are right, in another shape."
@@ -135,7 +153,7 @@ def other_shape(got: Array, right: Array, alike: Any) -> Iterator[str]:
             yield from more_or_fewer(got, right, axis, alike)
 
 
-def more_or_fewer(got: Array, right: Array, axis: int, alike: Any) -> Iterator[str]:
+def more_or_fewer(got: Array, right: Array, axis: int, alike: Alike) -> Iterator[str]:
     """How many are missing, or are too many, at an end of an axis."""
     count = got.shape[axis] - right.shape[axis]
     long, short = (got, right) if count > 0 else (right, got)

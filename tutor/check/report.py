@@ -192,7 +192,9 @@ def cause(result: Result) -> Iterator[RenderableType]:
 def looks_like(outcome: Outcome) -> str:
     """What the numbers that failed a check have to do with the right ones, if that is plain."""
     error = outcome.error
-    return likeness(*error.numbers) if isinstance(error, MismatchError) and error.numbers else ""
+    if isinstance(error, MismatchError) and error.numbers:
+        return likeness(*error.numbers, error.stages)
+    return ""
 
 
 def what_next(result: Result) -> str:
