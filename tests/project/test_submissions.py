@@ -111,6 +111,8 @@ def notes_on(place: Path) -> str:
         "step_01": None,
         "x" * 100_000 + "_step_01.py": None,
         "step_01" + " (1)" * 50_000 + ".py": None,
+        "step_01" + "_copy(1)" * 30 + "!": None,
+        "_1" * 120 + "_step_01!": None,
     }.items(),
 )
 def test_which_step_a_name_means(name: str, step: str | None) -> None:
@@ -215,6 +217,23 @@ def test_what_was_read_otherwise_is_told(files: Files, said: str, tmp_path: Path
     notes = notes_on(tmp_path)
     assert said in notes
     assert bool(said) == bool(notes)
+
+
+def test_what_is_not_opened_is_told(tmp_path: Path) -> None:
+    files, _ = CLASSES["a folder and its archive"]
+    write(tmp_path, files)
+    notes = {source.learner: read(source).notes for source in find([str(tmp_path)])[:1]}
+    assert notes == {"ada": ["ada.zip was not read, since there are steps beside it."]}
+
+
+def test_what_is_told_is_bounded(tmp_path: Path) -> None:
+    names = {f"{'x' * 900}/{number}/step_02.py": b"" for number in range(3_000)}
+    write(tmp_path, {"ada.zip": zipped(STEPS | names)})
+    begin = time.monotonic()
+    notes = notes_on(tmp_path)
+    assert time.monotonic() - begin < 10
+    assert len(notes) < 6_000
+    assert notes.endswith("And so on, 2980 times more.")
 
 
 def test_what_others_import_is_there_under_its_own_name(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from tutor.grade.submissions.names import (
 )
 
 MOST_TOLD = 4  # of the files that are none, where there is no step
+MOST_NOTES = 20
+LONGEST_SHOWN = 160  # characters of a path in a note
 LONGEST_NAME = 200  # bytes, from the folder with the steps
 SOLUTIONS = ("solutions", "tests")  # folders of the course, whose files are named like steps, too
 
@@ -59,7 +61,8 @@ def choose_folders(found: Found, notes: list[str]) -> list[PurePosixPath]:
     if not folders:
         raise UnreadableError(without_steps(found))
     ranks = {place: (place.name.lower() != "steps", len(place.parts)) for place in folders}
-    best = sorted(place for place in folders if ranks[place] == min(ranks.values()))
+    first = min(ranks.values())
+    best = sorted(place for place in folders if ranks[place] == first)
     if sum(len(folders[place]) for place in best) == len({s for p in best for s in folders[p]}):
         return best
     archives = {place: [part for part in place.parts if ARCHIVE.search(part)] for place in best}
@@ -123,8 +126,8 @@ def tell_of_others(
     notes: list[str],
 ) -> None:
     """Note what is named like a step that is not graded, and what it would take."""
-    for path in sorted([*found.others, *found.python]):
-        named = step_of(path.name)
+    every = {path: step_of(path.name) for path in (*found.others, *found.python)}
+    for path, named in every.items():
         if not named or named.step in steps.values() or path.parent.name in SOLUTIONS:
             continue
         if path in found.others and path.parent in folders:
@@ -138,4 +141,16 @@ def tell_of_others(
 
 def shown(path: PurePosixPath) -> str:
     """A path that can be part of a line."""
-    return spelled(str(path))
+    return shorten(spelled(str(path)))
+
+
+def shorten(text: str) -> str:
+    """The text, or its beginning and its end."""
+    half = LONGEST_SHOWN // 2
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:half]}…{text[-half:]}"
+
+
+def bounded(notes: list[str]) -> list[str]:
+    """As many of them as anybody reads."""
+    more = len(notes) - MOST_NOTES
+    return notes if more <= 0 else [*notes[:MOST_NOTES], f"And so on, {more} times more."]

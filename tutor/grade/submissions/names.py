@@ -23,7 +23,7 @@ CANVAS = re.compile(
     re.IGNORECASE,
 )
 AGAIN = r"[ _-]*\([0-9]{1,3}\)|[ _-]v?[0-9]{1,3}"  # (1), -1, _v2: of what was handed in again
-COPY = r"[ _-]+copy([ _-]*\(?[0-9]{1,3}\)?)?"  # of what was put aside
+COPY = r"[ _-]+copy"  # of what was put aside, perhaps with one of these numbers
 STEP = re.compile(
     rf"(?P<before>(copy of )?(.*[ _.-])?)(?P<word>{'|'.join(track.word for track in TRACKS)})"
     rf"[ _-]?(?P<number>[0-9]{{1,2}})(?P<after>({AGAIN}|{COPY})*)(?P<suffix>\.[a-z0-9]+(\.txt)?)",

@@ -6,15 +6,17 @@ out of an archive, and what only unpacks to something huge come to nothing.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from tutor import ROOT
+from tutor.course.names import Name
 from tutor.grade.submissions.archives import DAMAGED, Meter, in_archive, unpacked
 from tutor.grade.submissions.choosing import (
     Found,
+    bounded,
     choose_folders,
     choose_steps,
     is_importable,
@@ -92,43 +94,53 @@ class Submission:
 
 def read(source: Source) -> Submission:
     """The steps of a submission. Raises UnreadableError if there are none to be graded."""
-    notes: list[str] = []
     try:
         with within_limits():
-            found = collect(source, notes)
-            if not found.steps and any(ARCHIVE.search(path.name) for path in found.others):
-                found = collect(source, notes, is_opened=True)
-            texts = {path: as_utf8(content) for path, content in found.python.items()}
+            return read_at_length(source)
     except DAMAGED as error:
         why = spelled(str(error)) or type(error).__name__
         raise UnreadableError(f"it cannot be read: {why}") from None
+
+
+def read_at_length(source: Source) -> Submission:
+    """The same, however long it takes."""
+    notes: list[str] = []
+    found = collect(source, notes)
+    if not found.steps and any(ARCHIVE.search(path.name) for path in found.others):
+        found = collect(source, notes, is_opened=True)
     folders = choose_folders(found, notes)
     beside = {
         path.relative_to(folder): path
         for folder in reversed(folders)
-        for path in texts
+        for path in found.python
         if path.is_relative_to(folder)
     }
     if len(beside) > MOST_FILES:
         raise UnreadableError(f"it has more than {MOST_FILES} Python files beside its steps")
     steps = choose_steps(beside, notes)
     tell_of_others(found, folders, steps, notes)
+    unread = [path for path in source.members if path in found.others and not step_of(path.name)]
+    notes += [f"{shown(path)} was not read, since there are steps beside it." for path in unread]
     files: dict[str, bytes] = {}
-    taken = {f"{step}.py" for step in steps.values()}
     for short, path in beside.items():
-        text, remark = texts[path]
-        names = {f"{steps[short]}.py"} if short in steps else set[str]()
-        if is_importable(short) and str(short).lower() not in taken:
-            names.add(str(short))  # under which the other steps may import it
-        fault = found.faults[path]
+        names, fault = names_of(short, steps), found.faults[path]
         is_told = len(short.parts) == 1 and step_of(path.name)  # why it was not chosen
         if not (names or is_told or is_importable(short)):
             fault = fault or CANNOT_BE_IMPORTED
-        if fault or remark:
-            left_out = "; it was left out" * bool(fault)
-            notes.append(f"{shown(path)} {fault or remark}{left_out}.")
-        files |= {} if fault else dict.fromkeys(names, text)
-    return Submission(files, notes)
+        text, remark = as_utf8(found.python[path])
+        if fault:
+            notes.append(f"{shown(path)} {fault}; it was left out.")
+        else:
+            notes += [f"{shown(path)} {remark}."] * bool(remark and names)
+            files |= dict.fromkeys(names, text)
+    return Submission(files, bounded(notes))
+
+
+def names_of(path: PurePosixPath, steps: Mapping[PurePosixPath, Name]) -> list[str]:
+    """The names under which a file is graded: as its step, and as others may import it."""
+    names = [f"{steps[path]}.py"] if path in steps else []
+    is_free = str(path).lower() not in {f"{step}.py" for step in steps.values()}
+    return [*names, str(path)] if is_free and is_importable(path) else names
 
 
 def collect(source: Source, notes: list[str], *, is_opened: bool = False) -> Found:
