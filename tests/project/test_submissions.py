@@ -507,6 +507,13 @@ def test_a_shell_may_name_them_all(tmp_path: Path) -> None:
     assert_agrees(found_in(tmp_path, *files), expected)
 
 
+def test_what_is_named_itself_is_graded(tmp_path: Path) -> None:
+    write(tmp_path, {"ada/step_01.py": FIRST, ".bob/step_01.py": FIRST, "step_03.py": THIRD})
+    found = found_in(tmp_path, "", ".bob", "step_03.py")
+    assert found.keys() == {"ada", ".bob", tmp_path.name}
+    assert found[tmp_path.name] == {"step_03.py": THIRD}
+
+
 def test_the_folder_of_the_results_is_no_learner(tmp_path: Path) -> None:
     write(tmp_path, {"ada/step_01.py": FIRST, "grades/results/ada.json": b"{}"})
     write(tmp_path, {"week1/points.csv": b"", "week1/results.csv": b"", "week1/report.html": b""})

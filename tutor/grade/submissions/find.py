@@ -29,7 +29,8 @@ def find(names: Sequence[str], output: Path | None = None) -> list[Source]:
     """The submissions that these names stand for, and what among them is none.
 
     A name is a folder with steps, an archive, a git repository, or a folder or archive full of
-    these. The folder of the results is none. Raises InputError for a name that is none of these.
+    these. The folder of the results is none; what is hidden is one if it is named itself. Raises
+    InputError for a name that is none of these.
     """
     joined: dict[tuple[object, ...], Source] = {}
     for name in names:
@@ -38,7 +39,8 @@ def find(names: Sequence[str], output: Path | None = None) -> list[Source]:
             key = each.path, each.kind, (each.learner, each.number) if is_part else None
             members = (*joined[key].members, *each.members) if key in joined else each.members
             joined[key] = replace(each, members=tuple(dict.fromkeys(members)))
-    sources = list(joined.values())
+    named = {place for each in joined.values() if each.kind != "none" for place in each.places}
+    sources = [each for each in joined.values() if each.kind != "none" or each.path not in named]
     learners = [each.learner for each in sources]
     return [
         replace(each, learner=told_apart(each)) if learners.count(each.learner) > 1 else each

@@ -63,6 +63,11 @@ class Source:
             return filter(self.is_theirs, in_archive(self.path, meter))
         return in_folder(self.path, self.members)
 
+    @property
+    def places(self) -> list[Path]:
+        """The files and folders that it consists of."""
+        return [self.path / member for member in self.members] or [self.path]
+
     def is_theirs(self, entry: Entry) -> bool:
         """Whether a file in the archive of a class belongs to this learner."""
         return not self.members or any(map(entry.path.is_relative_to, self.members))
