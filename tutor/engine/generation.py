@@ -63,7 +63,9 @@ class Engine:
     tree: str = "solutions"
     model: Any = None  # not compiled
     ends: Sequence[int] = ()  # tokens that end a text; without any, the tokenizer's own
-    silent: Tokens = field(default=NONE, compare=False)  # tokens without text, never drawn
+    silent: Tokens = field(
+        default_factory=lambda: NONE, compare=False
+    )  # tokens without text, never drawn
 
     @functools.cached_property
     def loop(self) -> Loop:
