@@ -8,19 +8,17 @@ Each run is a whole command on a new folder of results, with as many jobs as the
 
 import argparse
 import os
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import psutil
-from checking import TUTOR, memory_of
 from rich.console import Console
 from rich.table import Table
+from timing import TUTOR, measure, memory_of
 
-from tutor import ROOT
-from tutor.course.registry import CORE, file_name, load_step, solution_source
+from tutor.course import sources
+from tutor.course.registry import all_steps
+from tutor.course.tracks import STEPS
 from tutor.grade import grades
 
 
@@ -34,7 +32,9 @@ def main() -> None:
     for name, is_right in (("all right", True), ("a mistake in each step", False)):
         with tempfile.TemporaryDirectory() as folder:
             make_class(Path(folder) / "class", options.submissions, is_right=is_right)
-            seconds, memory = measure(Path(folder), options.jobs)
+            command = [*TUTOR, "grade", f"{folder}/class", "--output", f"{folder}/out"]
+            command += ["--jobs", str(options.jobs)]
+            seconds, memory = measure(command, codes=[0, 1], memory=memory_of_largest_job)
             points = [grades.load(file).points() for file in Path(folder).glob("out/results/*")]
             if len(points) != options.submissions or (is_right and set(points) != {100}):
                 raise RuntimeError(f"the points are {points}")
@@ -48,27 +48,16 @@ def make_class(folder: Path, count: int, *, is_right: bool) -> None:
     """Submissions of all twelve steps; the wrong ones have another mistake each."""
     for learner in range(count):
         (folder / f"learner{learner:03}" / "steps").mkdir(parents=True)
-        for number in CORE:
-            source, mistakes = solution_source(number, "steps"), load_step(number).mistakes
+        for step in all_steps(STEPS):
+            source = sources.reference(step, "steps")
             if not is_right:
-                source = mistakes[learner % len(mistakes)].apply(source)
-            (folder / f"learner{learner:03}" / file_name("steps", number)).write_text(source)
+                source = step.mistakes[learner % len(step.mistakes)].apply(source)
+            (folder / f"learner{learner:03}" / step.file("steps")).write_text(source)
 
 
-def measure(folder: Path, jobs: int) -> tuple[float, int]:
-    """Wall-clock seconds of a run, and the peak memory, in bytes, of one job and its children."""
-    command = [*TUTOR, "grade", str(folder / "class"), "--output", str(folder / "out")]
-    start, peak = time.perf_counter(), 0
-    with subprocess.Popen(
-        [*command, "--jobs", str(jobs)], cwd=ROOT, stdout=subprocess.DEVNULL
-    ) as process:
-        while process.poll() is None:
-            for job in psutil.Process(process.pid).children():
-                peak = max(peak, memory_of(job))
-            time.sleep(0.05)
-    if process.returncode not in (0, 1):
-        sys.exit(process.returncode)
-    return time.perf_counter() - start, peak
+def memory_of_largest_job(process: psutil.Process) -> int:
+    """Bytes of memory that one job has in use, of those which the command has started."""
+    return max(map(memory_of, process.children()), default=0)
 
 
 if __name__ == "__main__":

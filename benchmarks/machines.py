@@ -8,16 +8,14 @@ rows without a name of a CPU are as fast as a machine: QEMU takes ten times as l
 """
 
 import argparse
-import statistics
 import sys
 import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from startup import files_in, seconds
+from timing import files_in, median, seconds
 
 from tools.kernels.emulate import python_on
 from tutor.runtime import kernels
@@ -70,9 +68,8 @@ def measure(machine: Machine, runs: int) -> list[str]:
             times.append(
                 [seconds([*tutor, *each], home, **machine.variables) for each in COMMANDS.values()]
             )
-            written = max(written, files_in(Path(home)))
-    medians = [statistics.median(column) for column in zip(*times, strict=True)]
-    return [*(f"{median:.2f}" for median in medians), str(written)]
+            written = max(written, files_in(home))
+    return [*(median(column) for column in zip(*times, strict=True)), str(written)]
 
 
 if __name__ == "__main__":

@@ -6,20 +6,15 @@ Prints a table of medians, and beside the first story how many files it left in 
 """
 
 import argparse
-import os
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from timing import TUTOR, files_in, median, seconds
 
 from tutor import ROOT
 
-TUTOR = [sys.executable, "-c", "from tutor.__main__ import main; main()"]
 STORY = [*TUTOR, "generate", "Once upon a time", "--max-new-tokens", "40", "--seed", "0"]
 TESTS = [sys.executable, "-m", "pytest", "-q", str(ROOT / "tests")]
 COMMANDS = {
@@ -42,29 +37,15 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as home:
             first.append(seconds(STORY, home))
             again.append(seconds(STORY, home))
-            written.append(files_in(Path(home)))
+            written.append(files_in(home))
     add_row(table, "first story, empty caches", first, str(max(written)))
     add_row(table, "the next story", again)
     add_row(table, "all tests, once", [seconds(TESTS)])
     Console().print(table)
 
 
-def seconds(command: list[str], home: str | None = None, **variables: str) -> float:
-    """Wall-clock seconds of a whole process; a home of its own means that nothing is cached."""
-    environment = {"PATH": os.environ["PATH"], "HOME": home} if home else dict(os.environ)
-    environment |= {"PYTHONPATH": str(ROOT), **variables}
-    start = time.perf_counter()
-    subprocess.run(command, env=environment, check=True, capture_output=True)
-    return time.perf_counter() - start
-
-
-def files_in(home: Path) -> int:
-    """How many files a command has left in a home that was empty."""
-    return sum(path.is_file() for path in home.rglob("*"))
-
-
 def add_row(table: Table, name: str, times: list[float], written: str = "") -> None:
-    table.add_row(name, f"{statistics.median(times):.2f}", f"{max(times):.2f}", written)
+    table.add_row(name, median(times), f"{max(times):.2f}", written)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
-"""What the suite of bonus 02 compares with, row by row and token by token."""
+"""What the suites of engine 02 and 03 compare with, row by row and token by token."""
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tests import oracle
 from tests.samples import random_tokens, shuffled, sizes
+from tutor.check.expectations import expect_close
 from tutor.check.sizes import Config
 
 # In each row no two tokens are as likely, and no sum of the likeliest is near a top_p of the suite.
@@ -22,6 +25,11 @@ COUNT = 12  # tokens that the stand-in for a model knows
 # In an order that begins with 0, which is false; after each token comes the next one, surely.
 TOKENS = np.array([0, *shuffled(range(1, COUNT), seed=9)])
 CHAIN = 50 * np.roll(np.eye(COUNT), 1, axis=1)[np.ix_(TOKENS.argsort(), TOKENS.argsort())]
+
+
+def expect_ids(what: str, got: Any, expected: Any) -> None:
+    """Expect token ids, positions or starts, each of them right."""
+    expect_close(what, got, np.array(expected), 0, dtype=np.int64)
 
 
 def shares(
@@ -49,6 +57,16 @@ def visible(start: list[int], length: int, new: int) -> NDArray[np.bool_]:
             for first in start
         ]
     )
+
+
+def attend(
+    query: oracle.Array, key: oracle.Array, value: oracle.Array, mask: oracle.Array
+) -> oracle.Array:
+    """The values mixed, and the heads side by side. Shape: [B, H, N, D], … -> [B, N, C]."""
+    batch, heads, new, head_dim = query.shape
+    scores = query @ key.swapaxes(-1, -2) / np.sqrt(head_dim) + mask
+    mixed = oracle.softmax(scores) @ value
+    return mixed.swapaxes(1, 2).reshape(batch, new, heads * head_dim)
 
 
 class Batch:
@@ -99,12 +117,11 @@ def windows(rows: list[list[int]], count: int, n_positions: int) -> list[list[li
 
 def columns_until(stop: int | None, rows: list[list[int]]) -> list[list[int]]:
     """The tokens of all rows, turn by turn; a row repeats its stop until all have come to it."""
-    columns: list[list[int]] = []
-    ended = [False] * len(rows)
-    for column in zip(*rows, strict=True):
-        if not all(ended):
-            columns.append(
-                [stop or 0 if end else token for token, end in zip(column, ended, strict=True)]
-            )
-            ended = [token == stop for token in columns[-1]]
-    return columns
+    columns = [[*column] for column in zip(*rows, strict=True)]
+    if stop is None:
+        return columns
+    lengths = [row.index(stop) + 1 if stop in row else len(row) for row in rows]
+    return [
+        [token if turn < length else stop for token, length in zip(column, lengths, strict=True)]
+        for turn, column in enumerate(columns[: max(lengths)])
+    ]

@@ -10,6 +10,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tutor.check.stages import stage
+
 Array = NDArray[np.float64]
 Tokens = NDArray[np.int64]
 Weights = Mapping[str, Array]
@@ -28,10 +30,12 @@ def causal_mask(sequence_length: int, num_tokens: int = 0) -> Array:
     return np.where(key <= query, 0.0, -np.inf)
 
 
+@stage("a linear layer")
 def linear(weights: Weights, x: Array) -> Array:
     return x @ weights["weight"].T + weights["bias"]
 
 
+@stage("a layer norm")
 def layer_norm(weights: Weights, x: Array, epsilon: float) -> Array:
     centred: Array = x - x.mean(axis=-1, keepdims=True)
     variance = (centred**2).mean(axis=-1, keepdims=True)
@@ -39,17 +43,20 @@ def layer_norm(weights: Weights, x: Array, epsilon: float) -> Array:
     return weights["weight"] * centred / deviation + weights["bias"]
 
 
+@stage("GELU")
 def gelu(x: Array) -> Array:
     bend: Array = np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
     return 0.5 * x * (1 + bend)
 
 
+@stage("softmax")
 def softmax(x: Array) -> Array:
     exponentials: Array = np.exp(x - x.max(axis=-1, keepdims=True))
     total: Array = exponentials.sum(axis=-1, keepdims=True)
     return exponentials / total
 
 
+@stage("the MLP")
 def mlp(weights: Weights, x: Array) -> Array:
     return linear(under(weights, "c_proj"), gelu(linear(under(weights, "c_fc"), x)))
 
@@ -65,12 +72,14 @@ def scores_and_values(weights: Weights, x: Array, n_head: int) -> list[tuple[Arr
     ]
 
 
+@stage("attention")
 def attention(weights: Weights, x: Array, n_head: int) -> Array:
     heads = [softmax(scores) @ value for scores, value in scores_and_values(weights, x, n_head)]
     merged = np.concatenate(heads, axis=-1)  # H [B, T, D] -> [B, T, C]
     return linear(under(weights, "c_proj"), merged)
 
 
+@stage("a block")
 def block(weights: Weights, x: Array, n_head: int, epsilon: float) -> Array:
     normalized = layer_norm(under(weights, "ln_1"), x, epsilon)
     x = x + attention(under(weights, "attn"), normalized, n_head)
@@ -78,6 +87,7 @@ def block(weights: Weights, x: Array, n_head: int, epsilon: float) -> Array:
     return x + mlp(under(weights, "mlp"), normalized)
 
 
+@stage("the stacked model")
 def model(weights: Weights, tokens: Tokens, n_layer: int, n_head: int, epsilon: float) -> Array:
     length = tokens.shape[1]
     x = weights["wte.weight"][tokens] + weights["wpe.weight"][:length]  # [B, T] -> [B, T, C]

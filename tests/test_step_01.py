@@ -9,12 +9,12 @@ from tutor.check.expectations import expect_entries, expect_refusals
 from tutor.check.sandbox.workbench import Workbench
 
 FACTOR = varied(1, range(5, 32), seed=10)
-# Every size differs from the others and from its default.
+# Every size differs from the others and from its default, and only n_head divides n_embd.
 SIZES = {
     "vocab_size": 61 * FACTOR,
     "n_positions": 16 * FACTOR,
     "n_embd": 24 * FACTOR,
-    "n_layer": 4 * FACTOR,
+    "n_layer": 5 * FACTOR,
     "n_head": 3 * FACTOR,
     "n_inner": 52 * FACTOR,
 }
@@ -74,3 +74,6 @@ def test_sizes(step: Workbench) -> None:
 def test_heads(step: Workbench) -> None:
     odd, even = 24 * FACTOR + 1, 24 * FACTOR + 2
     expect_refused(step, [{"n_embd": odd, "n_head": 3}, {"n_embd": even, "n_head": 4}])
+    # Widths that the other sizes divide.
+    others = [size for name, size in SIZES.items() if name not in ("n_embd", "n_head")]
+    expect_refused(step, [{"n_embd": size} for size in others])

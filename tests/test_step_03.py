@@ -62,6 +62,6 @@ def test_offset(step: Workbench) -> None:
 
 
 def test_symbolic_lengths(step: Workbench) -> None:
-    shape = ["batch", "length", DIM]
+    shape: list[int | str] = ["batch", "length", DIM]
     traced = step.trace(NAME, DIM, dtype="float32", shape=shape)
     expect_equal("the shape in a graph", traced, [str(size) for size in shape])

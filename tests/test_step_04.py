@@ -16,8 +16,8 @@ from tests.samples import (
     varied,
 )
 from tutor.check.expectations import expect_close, expect_equal, expect_parameters
-from tutor.check.sizes import Config
 from tutor.check.sandbox.workbench import Workbench
+from tutor.check.sizes import Config
 
 NAME = "GPT2MLP"
 TOLERANCE = 1e-5  # of the largest value: noise 4e-7; GELU by the error function is off by 1e-4

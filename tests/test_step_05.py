@@ -2,8 +2,8 @@
 
 from tests.samples import BATCH, CONFIGS, LENGTH, OTHER, random_tokens, random_weights
 from tutor.check.expectations import expect_close, expect_equal, expect_parameters
-from tutor.check.sizes import Config
 from tutor.check.sandbox.workbench import Workbench
+from tutor.check.sizes import Config
 
 NAME = "GPT2Embeddings"
 TOLERANCE = 1e-6  # of the largest value: a look-up is exact, and so is a product with ones

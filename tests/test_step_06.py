@@ -5,8 +5,8 @@ import numpy as np
 from tests import oracle
 from tests.samples import CONFIGS, OTHER, random_weights
 from tutor.check.expectations import expect_close, expect_equal, expect_parameters
-from tutor.check.sizes import Config
 from tutor.check.sandbox.workbench import Workbench
+from tutor.check.sizes import Config
 
 NAME = "GPT2PositionEmbeddings"
 EXACT = 0.0  # numbers are only copied

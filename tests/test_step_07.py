@@ -16,8 +16,8 @@ from tests.samples import (
     random_weights,
 )
 from tutor.check.expectations import expect_close, expect_equal, expect_moved, expect_parameters
-from tutor.check.sizes import Config
 from tutor.check.sandbox.workbench import Workbench
+from tutor.check.sizes import Config
 
 NAME = "GPT2MultiHeadAttention"
 TOLERANCE = 1e-5  # of the largest value: noise 7e-7; the nearest mistake is off by 1e-2

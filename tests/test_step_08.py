@@ -13,8 +13,8 @@ from tests.samples import (
     random_weights,
 )
 from tutor.check.expectations import expect_close, expect_equal, expect_parameters
-from tutor.check.sizes import Config
 from tutor.check.sandbox.workbench import Workbench
+from tutor.check.sizes import Config
 
 NAME = "GPT2Block"
 TOLERANCE = 1e-5  # of the largest value: noise 5e-7; the epsilon of the other size is off by 1e-2

@@ -17,8 +17,8 @@ from tests.samples import (
     sizes,
 )
 from tutor.check.expectations import AdviceWarning, expect_close, expect_equal, expect_parameters
-from tutor.check.sizes import Config
 from tutor.check.sandbox.workbench import Workbench
+from tutor.check.sizes import Config
 
 NAME = "MaxGPT2Model"
 PLAIN_LIST = (

@@ -32,14 +32,30 @@ from tutor.check.expectations import (
     expect_refusal,
     expect_refusals,
 )
-from tutor.check.sizes import Config
 from tutor.check.sandbox.workbench import Workbench
+from tutor.check.sizes import Config
 
 SMALL, OTHER = [replace(config, n_layer=1) for config in CONFIGS]
 TWO_BLOCKS = replace(SMALL, n_layer=2)
 MANY_BLOCKS = replace(SMALL, n_layer=11, n_embd=6)  # the last one's number has two digits
 MASK_BUFFERS = (".attn.bias", ".attn.masked_bias")
 PREFIXES = ("", "transformer.")  # checkpoints come without and with it
+# A model, the prefix of its names in the checkpoint, and the dtype there.
+LAYOUTS = (
+    (TWO_BLOCKS, "", np.float32),
+    (OTHER, "transformer.", np.float16),
+    (MANY_BLOCKS, "", np.float32),
+)
+MISSING = (
+    varied("ln_f.bias", ("ln_f.weight", "wpe.weight"), seed=13),
+    f"h.0.{varied('attn.c_proj.weight', ('attn.c_attn.bias', 'mlp.c_fc.weight'), seed=14)}",
+    "wte.weight",
+)
+UNKNOWN = (
+    "h.1.ln_1.weight",  # of a block that the config does not have
+    f"h.0.attn.{''.join(shuffled('rotary', seed=15))}.bias",
+    f"{''.join(shuffled('score', seed=15))}.weight",
+)
 EXACT = 0.0  # conversion moves and widens numbers, and computes none
 TOLERANCE = 1e-5  # of the largest value: noise 5e-7; the nearest mistake is off by 1e-1
 
@@ -81,21 +97,16 @@ def folder_of(config: Config, state: State, *left_out: str) -> Iterator[str]:
 
 
 def test_names(step: Workbench) -> None:
-    for config, prefix in zip((SMALL, OTHER), PREFIXES, strict=True):
-        weights = tied_weights(config)
-        state = checkpoint(weights, prefix)
-        if prefix:  # as checkpoints are saved nowadays
-            state = {key: state[key] for key in state if not key.endswith(MASK_BUFFERS)}
+    old, new = checkpoint(tied_weights(SMALL)), checkpoint(tied_weights(OTHER), "transformer.")
+    # Checkpoints of today have no buffers for the mask.
+    new = {key: new[key] for key in new if not key.endswith(MASK_BUFFERS)}
+    for config, state in ((SMALL, old), (OTHER, new)):
         got = dict(step.convert_state_dict(state, config))
-        expect_names("the converted state", got, weights)
+        expect_names("the converted state", got, tied_weights(config))
 
 
 def test_layout(step: Workbench) -> None:
-    for config, prefix, dtype in (
-        (TWO_BLOCKS, "", np.float32),
-        (OTHER, "transformer.", np.float16),
-        (MANY_BLOCKS, "", np.float32),
-    ):
+    for config, prefix, dtype in LAYOUTS:
         weights = tied_weights(config)
         got = dict(step.convert_state_dict(checkpoint(weights, prefix, dtype), config))
         expect_state(f"what is converted from {dtype.__name__}", got, weights)
@@ -106,11 +117,12 @@ def test_head(step: Workbench) -> None:
     own = random_array(*weights[name].shape, seed=5)
     head = {name: own.astype(np.float32)}
     bare, prefixed = (checkpoint(weights, prefix) for prefix in PREFIXES)
-    for state, expected, what in (
-        (bare, weights[name], "where the checkpoint has none"),
-        ({**bare, **head}, own, "that comes last in the checkpoint"),
-        ({**head, **prefixed}, own, "that comes first in the checkpoint"),
-    ):
+    cases = {
+        "where the checkpoint has none": (bare, weights[name]),
+        "that comes last in the checkpoint": ({**bare, **head}, own),
+        "that comes first in the checkpoint": ({**head, **prefixed}, own),
+    }
+    for what, (state, expected) in cases.items():
         got = dict(step.convert_state_dict(state, SMALL))
         expect_equal(f"whether there is {name}, {what}", name in got, True, observed=got)
         expect_close(f"{name} {what}", got[name], expected, EXACT)
@@ -128,15 +140,12 @@ def test_input_unchanged(step: Workbench) -> None:
 def test_refusals(step: Workbench) -> None:
     state = checkpoint(tied_weights(SMALL))
     cases: dict[str, tuple[Callable[[], object], list[object]]] = {}
-    last = varied("ln_f.bias", ("ln_f.weight", "wpe.weight"), seed=13)
-    inner = varied("attn.c_proj.weight", ("attn.c_attn.bias", "mlp.c_fc.weight"), seed=14)
-    for name in (last, f"h.0.{inner}", "wte.weight"):
+    for name in MISSING:
         less = {key: state[key] for key in state if key != name}
         # Without wte, the head that is tied to it is missing as well, and may be named.
         words: list[object] = [] if name == "wte.weight" else [name]
         cases[f"a checkpoint without {name}"] = partial(step.convert_state_dict, less, SMALL), words
-    rotary, score = ("".join(shuffled(word, seed=15)) for word in ("rotary", "score"))
-    for name in ("h.1.ln_1.weight", f"h.0.attn.{rotary}.bias", f"{score}.weight"):
+    for name in UNKNOWN:
         more = {**state, name: np.zeros(SMALL.n_embd, np.float32)}
         convert = partial(step.convert_state_dict, more, SMALL)
         cases[f"a checkpoint that also has {name}"] = convert, [name]
@@ -159,11 +168,12 @@ def test_misshapen(step: Workbench) -> None:
     state = checkpoint(tied_weights(SMALL))
     never_conv1d = np.ascontiguousarray(state["h.0.mlp.c_fc.weight"].T)
     rows, width = varied(15, (13, 14, 17, 18, 19), seed=16), varied(23, (21, 22, 25, 26), seed=17)
-    for name, values, *named in (
-        ("wpe.weight", np.zeros((rows, 24), np.float32), rows, 16),
-        ("h.0.ln_2.bias", np.zeros(width, np.float32), width, 24),
-        ("h.0.mlp.c_fc.weight", never_conv1d, 24, 96),
-    ):
+    cases = {  # a tensor, and the sizes that the message has to name: its own, and the right one
+        "wpe.weight": (np.zeros((rows, 24), np.float32), (rows, 16)),
+        "h.0.ln_2.bias": (np.zeros(width, np.float32), (width, 24)),
+        "h.0.mlp.c_fc.weight": (never_conv1d, (24, 96)),
+    }
+    for name, (values, named) in cases.items():
         with folder_of(SMALL, {**state, name: values}) as folder:
             what = f"a folder whose {name} is {list(values.shape)}"
             expect_refusal(what, partial(step.load_pretrained, folder), name, *named)

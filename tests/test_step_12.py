@@ -1,6 +1,5 @@
 """Step 12, generation: greedy tokens and what the model sees, then drawn ones, then text."""
 
-import itertools
 from functools import partial
 from typing import Any
 
@@ -36,9 +35,21 @@ NEXT, TOKENS = "generate_next_token", "generate_tokens"
 GREEDY: tuple[dict[str, Any], ...] = ({"do_sample": False}, {"temperature": 0})
 CERTAIN: dict[str, Any] = {"do_sample": False, "temperature": 0}
 
+# The length of a prompt, what generate_tokens is given beside it, and how many tokens come of it.
+COUNTS: tuple[tuple[int, list[int], int, dict[str, Any]], ...] = (
+    (LENGTH, [3], 3, {"do_sample": False}),
+    (LENGTH, [], 10, {"temperature": 0}),  # without a number, there are ten
+    (LENGTH, [0], 0, {"do_sample": False}),
+    (SMALL.n_positions + 2, [3], 3, {"temperature": 0}),
+)
+BELOW = varied(-0.5, (-0.01, -0.2, -1.0, -3.0), seed=8)
+# Temperatures, each with a do_sample.
+REFUSED = ((BELOW, True), (BELOW, False), (-np.inf, True), (np.nan, False), (np.nan, True))
+
 ORDER = shuffled(range(3), seed=7)  # of the tokens in the tables that follow
 LOGITS = np.array([[0.0, 1.0, 3.0], [2.5, 0.0, 2.0], [0.0, 0.0, 0.0]])[:, ORDER]
 LARGE = np.array([[0.0, 5000.0, 4900.0], [-4000.0, -9000.0, -4100.0], [0.0, 0.0, 0.0]])[:, ORDER]
+EVEN = np.zeros_like(NEAR_TIES)  # every token is as likely as any other
 DRAWS = 2000
 SHARE_TOLERANCE = 5 * np.sqrt(0.25 / DRAWS)  # five deviations, 0.06; the nearest mistake: 0.14
 TEMPERATURES = (0.25, 0.5, 1.0, 2.0, 4.0, np.inf)  # by the closest of which a mistake is known
@@ -74,9 +85,8 @@ def expect_shares(step: Workbench, name: str, temperature: float, *arguments: fl
     ids, what = answer["ids"][0], f"the tokens that {name} draws"
     columns = 1 if name == NEXT else 3
     expect_equal(f"the shape from {name}", list(ids.shape), [2 * DRAWS, columns])
-    shares = (
-        (ids[:, -1:] == np.arange(3)).reshape(DRAWS, 2, 3).mean(axis=0)
-    )  # [2 * DRAWS, 3] -> [2, 3]
+    drawn = (ids[:, -1:] == np.arange(3)).reshape(DRAWS, 2, 3)  # [2 * DRAWS, 3] -> [DRAWS, 2, 3]
+    shares = drawn.mean(axis=0)
     if shares.max(axis=1).min() == 1:
         observed = [answer["drew"], shares.argmax(axis=1).tolist()]
         equal = f"{what} for {DRAWS} equal rows"
@@ -98,10 +108,11 @@ def expect_shares(step: Workbench, name: str, temperature: float, *arguments: fl
 
 def draw(step: Workbench, name: str, seed: int | None, *, calls: int = 1) -> list[Any]:
     """What each call draws for 8 rows where every token is as likely as any other, by column."""
-    prompt, count = random_tokens(SMALL, 8, LENGTH), [2] * (name == TOKENS)
-    answer = step.generate(name, prompt, *count, logits=0 * NEAR_TIES, seed=seed, calls=calls)
+    prompt = random_tokens(SMALL, 8, LENGTH)
+    arguments, columns = ([2], LENGTH + 2) if name == TOKENS else ([], 1)
+    answer = step.generate(name, prompt, *arguments, logits=EVEN, seed=seed, calls=calls)
     for ids in answer["ids"]:
-        expect_equal(f"the shape from {name}", list(ids.shape), [8, LENGTH + 2 if count else 1])
+        expect_equal(f"the shape from {name}", list(ids.shape), [8, columns])
     return [ids[:, -2:].T.tolist() for ids in answer["ids"]]
 
 
@@ -125,9 +136,8 @@ def test_context(step: Workbench) -> None:
 
 
 def test_tokens(step: Workbench) -> None:
-    cases: list[tuple[int, list[int]]] = [(LENGTH, [3]), (LENGTH, []), (LENGTH, [0]), (18, [3])]
-    for (length, arguments), options in zip(cases, GREEDY * 2, strict=True):
-        prompt, count = random_tokens(SMALL, BATCH, length), [*arguments, 10][0]
+    for length, arguments, count, options in COUNTS:
+        prompt = random_tokens(SMALL, BATCH, length)
         answer = step.generate(TOKENS, prompt, *arguments, logits=NEAR_TIES, seed=0, **options)
         expect_ids(f"the prompt and {count} tokens", answer["ids"][0], likeliest(prompt, count))
         expect_ids("the prompt itself, afterwards,", answer["prompt"], prompt)
@@ -167,12 +177,11 @@ def test_generator(step: Workbench) -> None:
 
 def test_bad_temperature(step: Workbench) -> None:
     prompt = random_tokens(SMALL, BATCH, LENGTH)
-    below = varied(-0.5, (-0.01, -0.2, -1.0, -3.0), seed=8)
-    cases = ((below, True), (below, False), (-np.inf, True), (np.nan, False), (np.nan, True))
-    for (temperature, do_sample), name in itertools.product(cases, (NEXT, TOKENS)):
-        options = {"temperature": temperature, "do_sample": do_sample}
-        ask = partial(step.generate, name, prompt, logits=NEAR_TIES, **options)
-        expect_refusal(f"{name} with {named(options)}", ask)
+    for temperature, do_sample in REFUSED:
+        options: dict[str, Any] = {"temperature": temperature, "do_sample": do_sample}
+        for name in (NEXT, TOKENS):
+            ask = partial(step.generate, name, prompt, logits=NEAR_TIES, **options)
+            expect_refusal(f"{name} with {named(options)}", ask)
 
 
 def test_text(step: Workbench) -> None:

@@ -284,6 +284,11 @@ Run it again to go on after an interruption: what is graded already is kept.
     type=click.IntRange(1, 2**31 - 1),
     help="Of the random inputs.  [default: that of the results there, or a new one]",
 )
+@click.option(
+    "--run-as-root",
+    is_flag=True,
+    help="Grade although submissions run as root, where there is nothing better.",
+)
 @click.option("--merge", is_flag=True, help="The PATHs are results from elsewhere: join them.")
 @click.option(
     "--bundle",
@@ -299,6 +304,7 @@ def grade(
     memory: int,
     output: Path,
     seed: int | None,
+    run_as_root: bool,
     merge: bool,
     bundle: str | None,
 ) -> None:
@@ -320,7 +326,9 @@ def grade(
         found = grading.merge(map(Path, paths), output)
     else:
         sources, names = find(paths), find_names(wanted)
-        order = grading.make_order(output, names, deps, seed, timeout, memory)
+        order = grading.make_order(
+            output, names, deps, seed, timeout, memory, run_as_root=run_as_root
+        )
         found = grading.grade_class(order, sources, jobs)
     verdicts = {step.verdict for each in found for step in each.steps}
     if "environment broken" in verdicts:
@@ -367,7 +375,8 @@ def progress() -> None:
     from tutor.learn import progress
     from tutor.terminal.console import OpenConsole
 
-    OpenConsole(highlight=False).print(progress.overview(progress.standings()))
+    console = OpenConsole(highlight=False)
+    console.print(progress.overview(progress.standings(), console.width))
 
 
 @app.command(

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tutor.course import stubs
-from tutor.course.registry import solution_source
+from tutor.course import sources, stubs
+from tutor.course.registry import find_step
 
 SUCCESS = "BREACHED"  # what an attack prints when it succeeds
 BOUND = 40  # seconds after which whatever goes on ends by itself
@@ -98,12 +98,12 @@ def step(aim: Target, code: str, start: str = "") -> str:
     """The stub of step 03, or another text, with an attack below."""
     aims = f"FOLDER, PID, PORT, BOUND = {str(aim.folder)!r}, {aim.pid}, {aim.port}, {BOUND}\n"
     prelude = PRELUDE.replace("SUCCESS", repr(SUCCESS))
-    return (start or stubs.derive(3)) + aims + prelude + textwrap.dedent(code)
+    return (start or stubs.derive(find_step("3"))) + aims + prelude + textwrap.dedent(code)
 
 
 def in_forward(aim: Target, code: str) -> str:
     """The solution of step 03 with an attack in its forward pass."""
-    solution = solution_source(3, "steps")
+    solution = sources.reference(find_step("3"), "steps")
     body = "        return F.layer_norm("
     assert body in solution
     attack = textwrap.indent(textwrap.dedent(code).strip(), " " * 8)
@@ -149,7 +149,8 @@ def until(seconds=BOUND):
 # What looks for the answers. Only namespaces keep it from files.
 READS = {
     "imports-the-solution": """
-        for name in ("solutions.solution_03", "solutions", "tutor.course", "tutor.course.stubs"):
+        for name in ("solutions.solution_03", "solutions", "tutor.course.sources",
+                     "tutor.course.stubs"):
             try:
                 module = importlib.import_module(name)
             except ImportError:
@@ -279,7 +280,7 @@ READS = {
     "fills-what-hides": """
         import tutor
         ours = Path(tutor.__file__).parent
-        for place in (ours.parent, ours / "exercises", ours / "classroom", Path("/dev/shm")):
+        for place in (ours.parent, ours / "exercises", ours / "grade", Path("/dev/shm")):
             for count in range(5):
                 try:
                     (place / f"filled-{count}").write_bytes(bytes(15 * 2**20))
@@ -331,7 +332,8 @@ HOLDS = {
         np.testing.assert_allclose = lambda *_, **__: None
         """,
     "patches-what-observes": """
-        for name in ("tutor.check.probes.base", "tutor.check.sandbox.channel", "tutor.check.sandbox.worker"):
+        for name in ("tutor.check.probes.base", "tutor.check.sandbox.channel",
+                     "tutor.check.sandbox.worker", "tutor.course.names"):
             if name in sys.modules:
                 breached(name)
             try:
@@ -361,7 +363,7 @@ HOLDS = {
     "replaces-modules": """
         import types
         for name in ("tests", "tests.oracle", "tests.test_step_03", "solutions", "pytest",
-                     "tutor.grading", "tutor.check.probes.base", "tutor.check.expectations"):
+                     "tutor.check", "tutor.check.probes.base", "tutor.check.expectations"):
             sys.modules[name] = types.ModuleType(name)
             sys.modules[name].layer_norm = lambda weights, x, epsilon: 0 * x
         fake = types.SimpleNamespace(LayerNorm=lambda *_, **__: None, __file__=__file__)

@@ -14,7 +14,11 @@ from unittest import mock
 from tutor import ROOT, cli
 
 # A background job of a script is born deaf to Ctrl-C, and so would be what the tests start there.
-HEAR = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+# What a shell, or nohup, may have made this process and so its children ignore.
+HEAR = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "signal.signal(signal.SIGHUP, signal.SIG_DFL)"
+)
 TUTOR = [sys.executable, "-c", f"{HEAR}; from tutor.__main__ import main; main()"]
 SECONDS = 60  # that a child may take, on a slow machine; it needs 3 for a short story
 

@@ -9,8 +9,8 @@ import pytest
 from tutor import runtime
 from tutor.check import diagnosis
 from tutor.check.sandbox.workbench import Workbench
+from tutor.engine import start
 from tutor.engine.generation import Engine, load_engine
-from tutor.generate import writing
 
 MOST_USES = 500  # of a process: what MAX has staged stays in its memory, which is limited
 SECONDS = 600.0  # that a step may take: no test here waits for a clock, and none depends on one
@@ -67,4 +67,4 @@ def engine() -> Engine:
 @pytest.fixture
 def quick(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have commands that run here share one engine."""
-    monkeypatch.setattr(writing, "load_engine", lambda *_, **__: engine)
+    monkeypatch.setattr(start, "load_engine", lambda *_, **__: engine)

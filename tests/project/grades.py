@@ -5,18 +5,11 @@ from typing import Any
 
 import msgspec
 
-from tutor.course.registry import CORE, load_step
-from tutor.grade.grades import CheckGrade, Grade, StepGrade, Verdict
+from tutor.course.registry import all_steps, find_step
+from tutor.course.tracks import STEPS
+from tutor.course.verdicts import Verdict
+from tutor.grade.grades import CheckGrade, Grade, StepGrade
 
-VERDICTS: list[Verdict] = [
-    "environment broken",
-    "timed out",
-    "crashed",
-    "wrong",
-    "not started",
-    "not reached",
-    "passed",
-]
 WRONG = "The output at [0, 1, 2]:\n  expected  0.5\n  got       0.25\n"
 HOSTILE = (
     "=1+1<script>alert(1)</script>]]>&\"'\x00\x07\x1b[31m\x7f\x9b\udcff\ufffe"
@@ -25,30 +18,29 @@ HOSTILE = (
 LONG = HOSTILE + "x" * 100_000
 
 
-def check(name: str = "equation", verdict: Verdict = "passed", **changes: Any) -> CheckGrade:
+def check(name: str = "equation", verdict: Verdict = Verdict.PASSED, **changes: Any) -> CheckGrade:
     """A check of 2 points, all or nothing."""
     most = changes.pop("max_points", 2)
     made = CheckGrade(
         check=name,
         title=f"About the {name}",
         verdict=verdict,
-        points=most if verdict == "passed" else 0,
+        points=most if verdict is Verdict.PASSED else 0,
         max_points=most,
         seconds=0.25,
-        explanation=WRONG if verdict in ("wrong", "crashed") else "",
+        explanation=WRONG if verdict in (Verdict.WRONG, Verdict.CRASHED) else "",
     )
     return msgspec.structs.replace(made, **changes)
 
 
-def step(number: int, verdicts: Sequence[Verdict] = (), **changes: Any) -> StepGrade:
-    """A step of the course, with its real checks: these verdicts first, and then passed."""
-    real = load_step(number)
-    every: list[Verdict] = [*verdicts]
-    every += ["passed"] * (len(real.checks) - len(verdicts))
+def step(name: str, verdicts: Sequence[Verdict] = (), **changes: Any) -> StepGrade:
+    """A step, named as in a command, with its real checks: these verdicts first, then passed."""
+    real = find_step(name)
+    every = [*verdicts, *[Verdict.PASSED] * (len(real.checks) - len(verdicts))]
     made = StepGrade(
         step=real.name,
         title=real.title,
-        verdict=overall(every),
+        verdict=gravest(every),
         mistake="",
         references=[],
         culprits=[],
@@ -61,9 +53,9 @@ def step(number: int, verdicts: Sequence[Verdict] = (), **changes: Any) -> StepG
     return msgspec.structs.replace(made, **changes)
 
 
-def overall(verdicts: Sequence[Verdict]) -> Verdict:
-    """The verdict on a step whose checks ended so: the worst of them."""
-    return min(verdicts, key=VERDICTS.index)
+def gravest(verdicts: Sequence[Verdict]) -> Verdict:
+    """The verdict on a step whose checks ended so."""
+    return max(verdicts, key=list(Verdict).index)
 
 
 def grade(learner: str = "ada", steps: Sequence[StepGrade] | None = None, **changes: Any) -> Grade:
@@ -80,7 +72,7 @@ def grade(learner: str = "ada", steps: Sequence[StepGrade] | None = None, **chan
         limits="120 seconds a step",
         started="2026-01-01T12:00:00+01:00",
         seconds=12.5,
-        steps=[step(number) for number in CORE] if steps is None else list(steps),
+        steps=[step(each.short) for each in all_steps(STEPS)] if steps is None else list(steps),
     )
     return msgspec.structs.replace(made, **changes)
 
@@ -93,9 +85,14 @@ def unreadable(learner: str = "eve") -> Grade:
 def hostile() -> Grade:
     """All that a submission can choose tries to break out of the file that it comes into."""
     first = check(
-        verdict="wrong", title=HOSTILE, explanation=LONG, points=0, max_points=3, seconds=1e-9
+        verdict=Verdict.WRONG,
+        title=HOSTILE,
+        explanation=LONG,
+        points=0,
+        max_points=3,
+        seconds=1e-9,
     )
-    last = check("last", "not reached", explanation=HOSTILE)
-    made = step(7, mistake=HOSTILE, advice=[LONG], culprits=["step_02"], verdict="wrong")
-    steps = [step(1), msgspec.structs.replace(made, title=HOSTILE, checks=[first, last])]
+    last = check("last", Verdict.NOT_REACHED, explanation=HOSTILE)
+    made = step("7", mistake=HOSTILE, advice=[LONG], culprits=["step_02"], verdict=Verdict.WRONG)
+    steps = [step("1"), msgspec.structs.replace(made, title=HOSTILE, checks=[first, last])]
     return grade(LONG, steps, problem=LONG, isolation=HOSTILE, limits=HOSTILE)

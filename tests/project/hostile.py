@@ -16,12 +16,13 @@ from functools import partial
 from pathlib import Path
 
 from tutor import ROOT
-from tutor.course.registry import solution_source
+from tutor.course import sources
+from tutor.course.names import named
 
 Write = Callable[[Path], None]  # a submission of this name, to which an archive adds its suffix
 
-HONEST, RIGHT = solution_source(1, "steps"), solution_source(3, "steps")
 FIRST, THIRD = "steps/step_01.py", "steps/step_03.py"
+HONEST, RIGHT = (sources.reference(named(name), "steps") for name in ("step_01", "step_03"))
 
 
 def folder(place: Path, files: dict[str, str]) -> None:

@@ -30,7 +30,7 @@ GRADESCOPE = closed(
         "type": "array",
         "items": closed(
             name=TEXT,
-            number={"type": "string", "pattern": r"^\d+\.\d+$"},
+            number={"type": "string", "pattern": r"^[a-z]?\d+\.\d+$"},
             score=COUNT,
             max_score=COUNT,
             status={"enum": ["passed", "failed"]},

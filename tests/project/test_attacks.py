@@ -9,13 +9,14 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests import oracle
 from tests.project import hostile, suites
@@ -30,15 +31,23 @@ from tests.project.attacks import (
     target,
 )
 from tests.project.hostile import HONEST, RIGHT, THIRD
-from tests.project.test_class import ATTACKERS, ENDLESS, UNREADABLE, Row
+from tests.project.test_class import ATTACKERS, BLANK, ENDLESS, UNREADABLE, Row
 from tests.samples import RUN_SEED
 from tutor import ROOT
 from tutor.check.results import Result
 from tutor.check.sandbox import seal
-from tutor.check.sandbox.isolation import MEGABYTE, SYSTEM, Isolation, Limits, find_bubblewrap
+from tutor.check.sandbox.isolation import (
+    HIDDEN,
+    MEGABYTE,
+    SYSTEM,
+    Isolation,
+    Limits,
+    find_bubblewrap,
+)
 from tutor.check.sandbox.workbench import Workbench
 from tutor.course import stubs
-from tutor.course.registry import file_name, load_step
+from tutor.course.registry import all_steps, find_step
+from tutor.course.verdicts import Verdict
 from tutor.errors import InputError
 from tutor.grade.grades import Grade
 from tutor.grade.marking import Order
@@ -46,6 +55,8 @@ from tutor.grade.run import Class
 from tutor.grade.submissions import entries
 from tutor.grade.submissions.entries import UnreadableError, spelled, within_limits
 from tutor.grade.submissions.find import Source, Submission, find, read
+
+Array = NDArray[Any]
 
 LIMITS = Limits(memory=1024 * MEGABYTE)
 APART = Isolation(LIMITS, *find_bubblewrap())
@@ -148,15 +159,16 @@ def test_one_learner_who_cannot_be_read_does_not_stop_the_others(tmp_path: Path)
 
 def say(code: str, isolation: Isolation, folder: Path) -> list[str]:
     """The lines that code prints when a step is imported that has it."""
-    file = folder / "course" / file_name("steps", 3)
+    third = find_step("3")
+    file = folder / "course" / third.file("steps")
     file.parent.mkdir(parents=True)
     (file.parent / "__init__.py").write_bytes((ROOT / "steps" / "__init__.py").read_bytes())
-    file.write_text(stubs.derive(3) + code)
+    file.write_text(stubs.derive(third) + code)
     (folder / "given").mkdir()
     with mock.patch("tempfile.tempdir", str(folder / "given")):
         bench = Workbench("steps", root=folder / "course", isolation=isolation)
         try:
-            bench.select(3)
+            bench.select(third)
             with pytest.raises(Exception, match="LayerNorm"):
                 bench.parameters("LayerNorm", 4)
             return bench.output().splitlines()
@@ -189,7 +201,7 @@ def test_nothing_but_the_tutor_is_seen_in_namespaces(tmp_path: Path) -> None:
     python = Path(sys.prefix), Path(sys.base_prefix)
     shown = [*python, ROOT / "tutor", tmp_path]
     readable = ["/proc", "/dev", *SYSTEM, *(str(place.resolve()) for place in shown)]
-    hidden = [str(ROOT / "tutor" / name) for name in ("exercises", "classroom")]
+    hidden = [str(ROOT / "tutor" / name) for name in HIDDEN]
     places = f"READABLE, HIDDEN = {readable!r}, {hidden!r}\n"
     empty, variables, pids, rights, *open_files = say(places + LOOK, APART, tmp_path)
     assert empty == ""
@@ -198,6 +210,18 @@ def test_nothing_but_the_tutor_is_seen_in_namespaces(tmp_path: Path) -> None:
     assert int(rights.split()[1], 16) == 0
     kinds = [each.partition(":")[0] for each in open_files if "(deleted)" not in each]
     assert sorted(kinds) == ["/dev/null", "socket"]
+
+
+def test_what_is_not_hidden_gives_nothing_away() -> None:
+    steps = all_steps()
+    told = {hint for step in steps for check in step.checks for hint in check.hints}
+    told |= {mistake.says for step in steps for mistake in step.mistakes}
+    assert all((ROOT / "tutor" / name).is_dir() for name in HIDDEN)
+    for file in (ROOT / "tutor").rglob("*"):
+        place = file.relative_to(ROOT / "tutor").parts[0]
+        if file.suffix in (".py", ".json", ".toml") and place not in HIDDEN:
+            text = file.read_text()
+            assert not [each for each in told if each in text], file
 
 
 TRY = """
@@ -264,14 +288,14 @@ def grade_all(folder: Path, texts: dict[str, str], isolation: Isolation) -> dict
             if (name in ENDLESS) == (kind == "endless"):
                 (given / name / THIRD).parent.mkdir(parents=True)
                 (given / name / THIRD).write_text(text)
-        order = Order([3], "reference", 2026, seconds, isolation, results)
+        order = Order(["step_03"], "reference", 2026, seconds, isolation, results, "")
         with mock.patch.dict(os.environ, TMPDIR=str(folder / "temporary")):
             sources = find([str(given)]) if any(given.iterdir()) else []
             grades |= {grade.learner: grade for grade in Class(order, sources, jobs).grade()}
     return grades
 
 
-ALSO: dict[str, Row] = {"honest": ("passed", 8, ""), "fills-the-disk": ("not started", 0, "")}
+ALSO: dict[str, Row] = {"honest": (Verdict.PASSED, 8, ""), "fills-the-disk": BLANK}
 
 
 @pytest.mark.full("attacks")
@@ -321,29 +345,30 @@ HOLD = {
         worker = next(each for each in gc.get_objects() if type(each).__name__ == "Worker")
         """,
     "code": """
-        probes = [each for each in gc.get_objects() if type(each).__name__ == "function"]
+        functions = [each for each in gc.get_objects() if type(each).__name__ == "function"]
         def worker(): pass
-        worker.places = [f for f in probes if f.__module__ == "tutor.check.probes.base"]
+        worker.methods = [f for f in functions if f.__qualname__.startswith("StepProbes.")]
         """,
 }
 FORGE = """
-import types
 import numpy as np
 
-def parameters(step, name, dim, **_): return {"weight": [dim], "bias": [dim]}
-def initial_weights(step, name, dim, **_):
-    return {"weight": 1 + 0 * NUMBERS[:dim], "bias": 0 * NUMBERS[:dim]}
-def forward(step, name, dim, *, weights, x, **_): return x.astype("float32")
-def trace(step, name, dim, *, dtype, shape): return [str(size) for size in shape]
+class Forged:
+    def __init__(self, step): pass
+    def parameters(self, name, dim, **_): return {"weight": [dim], "bias": [dim]}
+    def initial_weights(self, name, dim, **_):
+        return {"weight": 1 + 0 * NUMBERS[:dim], "bias": 0 * NUMBERS[:dim]}
+    def forward(self, name, dim, *, weights, x, **_): return x.astype("float32")
+    def trace(self, name, dim, *, dtype, shape): return [str(size) for size in shape]
 
 NUMBERS = np.arange(1000, dtype="float32")
-forged = {f.__name__: f for f in (parameters, initial_weights, forward, trace)}
-if hasattr(worker, "places"):
-    for function in worker.places:
-        if function.__name__ in forged:
-            function.__globals__.update(forged, NUMBERS=NUMBERS)
+if hasattr(worker, "methods"):
+    for method in worker.methods:
+        if forged := vars(Forged).get(method.__name__):
+            method.__globals__["NUMBERS"] = NUMBERS
+            method.__code__ = forged.__code__
 else:
-    worker.probes = (types.SimpleNamespace(**forged),)
+    worker.probes = Forged
 """
 # Names, shapes and a beginning of ones and zeros, which is to say what the constructor is about.
 FORGEABLE = {"parameters": 1, "start": 1, "symbolic_lengths": 1}
@@ -374,8 +399,13 @@ class Recorder(Workbench):
         self.answers: dict[tuple[bytes, float], bytes] = {}
 
     def forward(
-        self, *_: object, weights: oracle.Weights, x: oracle.Array, **options: float
-    ) -> Any:
+        self,
+        name: str,  # noqa: ARG002
+        *_: Any,
+        weights: Mapping[str, Array],
+        x: Array,
+        **options: Any,
+    ) -> Array:
         epsilon = options.get("eps", 1e-5)
         answer = oracle.layer_norm(weights, x, epsilon).astype(np.float32)
         self.answers[x.astype(np.float32).tobytes(), epsilon] = answer.tobytes()
@@ -384,7 +414,7 @@ class Recorder(Workbench):
 
 def with_a_table() -> str:
     """Step 03 with the right answers for the inputs that everybody sees, and nothing else."""
-    recorder, tests = Recorder(), suites.tests_of(load_step(3))
+    recorder, tests = Recorder(), suites.tests_of(find_step("3"))
     for name in ("equation", "epsilon", "offset"):
         tests[name](recorder)
     body = RIGHT[RIGHT.index("        return F.layer_norm(") :]
@@ -400,7 +430,7 @@ def with_a_table() -> str:
 @pytest.mark.full("attacks")
 @pytest.mark.skipif(bool(RUN_SEED), reason="the inputs are not those that everybody sees")
 def test_a_table_of_answers_is_worth_nothing(forged: dict[str, Grade], bench: Workbench) -> None:
-    result = Result(load_step(3), "solutions", {})
+    result = Result(find_step("3"), "solutions", {})
     suites.run_tests(result, bench, with_a_table())
     passed = {name for name, outcome in result.outcomes.items() if not outcome.error}
     assert passed == {"parameters", "start", "equation", "epsilon", "offset"}

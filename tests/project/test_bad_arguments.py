@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.project.commands import assert_refused, run_child, run_here
-from tutor.engine import generation
-from tutor.engine import trees as loading
+from tutor.course.registry import find_step
+from tutor.engine import generation, trees
 from tutor.engine.checkpoint import BUNDLED_MODEL
 
 # One token for each character, since no tale has it, and one more than the bundled model sees.
@@ -95,7 +95,7 @@ def test_a_module_that_a_step_lacks_is_not_taken_for_the_step(
     monkeypatch.delitem(sys.modules, "solutions.solution_11", raising=False)
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
     with pytest.raises(ModuleNotFoundError):
-        loading.load_step("solutions", 11)
+        trees.load_step("solutions", find_step("11"))
 
 
 @pytest.mark.parametrize("name", ["", "/nowhere", "./nowhere", "~/nowhere", "README.md"])

@@ -21,22 +21,17 @@ from tests.project.commands import SECONDS as SECONDS_OF_A_CHILD
 from tests.project.commands import assert_refused, run_child, run_here, start_child
 from tests.project.tiers import partly
 from tutor import ROOT
-from tutor.check.results import Result, Verdict
-from tutor.check.run import run_suites
+from tutor.check.results import Result, judge
+from tutor.check.running import run_suites
 from tutor.check.sandbox import channel, process
-from tutor.check.sandbox.errors import DiedError, TimedOutError
+from tutor.check.sandbox.errors import CodeError, DiedError, TimedOutError
 from tutor.check.sandbox.process import Clock, CodeProcess
 from tutor.check.sandbox.workbench import SECONDS, Workbench
-from tutor.course import stubs
-from tutor.course.registry import (
-    BONUS,
-    NUMBERS,
-    file_name,
-    find_number,
-    load_step,
-    named,
-    solution_source,
-)
+from tutor.course import sources, stubs
+from tutor.course.names import prose
+from tutor.course.registry import all_steps, find_step
+from tutor.course.tracks import ENGINE
+from tutor.course.verdicts import Verdict
 
 ODD = "commands in odd situations"  # which a quick run leaves out
 
@@ -65,8 +60,8 @@ def learner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lasting]:
 @pytest.fixture
 def course(learner: Lasting) -> Lasting:
     """The bench of a learner who has solved all steps."""
-    for number in NUMBERS:
-        write(learner, number, solution_source(number, "steps"))
+    for step in all_steps():
+        write(learner, step.short, sources.reference(step, "steps"))
     return learner
 
 
@@ -76,42 +71,43 @@ def buffered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
 
 
-def path(course: Workbench, number: int) -> Path:
-    return course.root / file_name("steps", number)
+def path(course: Workbench, name: str) -> Path:
+    return course.root / find_step(name).file("steps")
 
 
-def write(course: Workbench, number: int, text: str) -> None:
-    path(course, number).write_text(text)
+def write(course: Workbench, name: str, text: str) -> None:
+    path(course, name).write_text(text)
 
 
-def change(course: Workbench, number: int, old: str, new: str) -> None:
-    text = solution_source(number, "steps")
+def change(course: Workbench, name: str, old: str, new: str) -> None:
+    text = sources.reference(find_step(name), "steps")
     assert old in text
-    write(course, number, text.replace(old, new))
+    write(course, name, text.replace(old, new))
 
 
 def check(
-    course: Workbench, number: int, *, width: int = 80, seconds: float = SECONDS
+    course: Workbench, name: str, *, width: int = 80, seconds: float = SECONDS
 ) -> tuple[Result, str]:
     """The result of a check and what a learner reads."""
     out, course.seconds = io.StringIO(), seconds
     with Console(file=out, width=width, highlight=False) as console:
-        (result,) = run_suites([number], course, console)
+        (result,) = run_suites([find_step(name)], course, console)
     return result, out.getvalue()
 
 
 START = "        batch, length, width = x.shape\n"
-LINE = solution_source(7).partition(START)[0].count("\n") + 2  # of the one that is put in
+ABOVE = sources.reference(find_step("7")).partition(START)[0]
+LINE = ABOVE.count("\n") + 2  # of the one that is put in
 
 
 def check_with(course: Workbench, line: str) -> tuple[Result, str]:
     """Step 07 with a line more in its forward pass."""
-    change(course, 7, START, f"{START}        {line}\n")
-    return check(course, 7)
+    change(course, "7", START, f"{START}        {line}\n")
+    return check(course, "7")
 
 
 def test_solved_steps_pass(course: Lasting) -> None:
-    result, text = check(course, 7)
+    result, text = check(course, "7")
     assert (result.verdict, result.points) == (Verdict.PASSED, 16)
     assert text.startswith("Checked steps/step_07.py: step 07, Multi-head attention.\n")
     assert "Passed: 7 of 7 checks, 16 of 16 points." in text
@@ -202,10 +198,21 @@ TEXTS = [
 def test_a_step_that_cannot_be_loaded_has_its_verdict(
     course: Lasting, text: str, verdict: Verdict, said: str
 ) -> None:
-    write(course, 7, text)
-    result, report = check(course, 7, seconds=2 if verdict is Verdict.TIMED_OUT else SECONDS)
+    write(course, "7", text)
+    result, report = check(course, "7", seconds=2 if verdict is Verdict.TIMED_OUT else SECONDS)
     assert (result.verdict, result.points) == (verdict, 0)
     assert said in report
+
+
+@pytest.mark.parametrize("name", ["ContractError", "NotStartedError", "TimedOutError"])
+def test_an_error_that_only_has_a_name_of_ours_is_a_crash(name: str, bench: Workbench) -> None:
+    own = f"class {name}(ValueError):\n    message = 'ours'\n\n\nraise {name}('mine')\n"
+    bench.select(find_step("1"), source=own)
+    with pytest.raises(CodeError, match=f"{name}: mine") as caught:
+        bench.config()
+    assert type(caught.value) is CodeError
+    assert judge(caught.value) is Verdict.CRASHED
+    assert [(place.file, place.line) for place in caught.value.places] == [("solution_01.py", 5)]
 
 
 def test_what_the_code_prints_is_shown_with_the_check_that_failed(course: Lasting) -> None:
@@ -220,8 +227,8 @@ def test_what_a_passing_code_prints_is_not_shown(course: Lasting) -> None:
 
 
 def test_the_first_failure_is_explained_and_its_mistake_named(course: Lasting) -> None:
-    change(course, 7, "math.sqrt(self.head_dim)", "math.sqrt(int(width))")
-    result, text = check(course, 7)
+    change(course, "7", "math.sqrt(self.head_dim)", "math.sqrt(int(width))")
+    result, text = check(course, "7")
     assert result.verdict is Verdict.WRONG
     assert "Scores are divided by √n_embd (4.9) where √head_dim (2.8) belongs." in text
     assert "book/src/step_07.md, “scaled by the width”" in text
@@ -230,15 +237,17 @@ def test_the_first_failure_is_explained_and_its_mistake_named(course: Lasting) -
     assert "at [0, 1, 0]" in text
 
 
-def test_the_reference_stands_in_for_earlier_steps_that_are_not_finished(course: Lasting) -> None:
-    write(course, 2, stubs.derive(2))
-    path(course, 1).unlink()
-    write(course, 6, "def (:\n")
-    result, text = check(course, 7)
+def test_the_reference_stands_in_for_steps_that_are_needed_and_not_finished(
+    course: Lasting,
+) -> None:
+    write(course, "2", stubs.derive(find_step("2")))
+    path(course, "1").unlink()
+    write(course, "6", "def (:\n")
+    result, text = check(course, "9")
     assert result.verdict is Verdict.PASSED
-    assert result.replaced.keys() == {1, 2, 6}
+    assert result.replaced.keys() == {find_step("1"), find_step("2"), find_step("6")}
     lines = text.splitlines()
-    assert lines[0] == "Checked steps/step_07.py: step 07, Multi-head attention."
+    assert lines[0] == "Checked steps/step_09.py: step 09, Stacked model."
     assert "The reference stands in for step 01 (not there)." in lines
     assert "The reference stands in for step 02 (not finished)." in lines
     assert (
@@ -251,101 +260,148 @@ def test_a_private_helper_that_is_still_a_stub_does_not_make_a_step_unfinished(
 ) -> None:
     change(
         course,
-        7,
+        "7",
         "        batch, length, _ = x.shape\n",
         '        raise NotImplementedError("step 07: GPT2MultiHeadAttention._split_heads")\n',
     )
-    result, _ = check(course, 8)
-    assert 7 not in result.replaced
+    result, _ = check(course, "8")
+    assert not result.replaced
 
 
 def test_a_failure_that_comes_from_an_earlier_step_says_so(course: Lasting) -> None:
-    change(course, 2, "keys > queries", "keys >= queries")
-    result, text = check(course, 7)
-    assert result.culprits == [2]
+    change(course, "2", "keys > queries", "keys >= queries")
+    result, text = check(course, "7")
+    assert result.culprits == [find_step("2")]
     assert "reference's step 02 in place of yours" in text
     assert "Next: tutor check 2\n" in text
 
 
 @pytest.mark.full("commands in odd situations")
 def test_a_failure_that_comes_from_two_earlier_steps_names_both(course: Lasting) -> None:
-    change(course, 2, "keys > queries", "keys < queries")
-    change(course, 4, 'approximate="tanh"', 'approximate="none"')
-    result, text = check(course, 9)
-    assert result.culprits == [2, 4]
+    change(course, "2", "keys > queries", "keys < queries")
+    change(course, "4", 'approximate="tanh"', 'approximate="none"')
+    result, text = check(course, "9")
+    assert result.culprits == [find_step("2"), find_step("4")]
     assert "reference's steps 02 and 04 in place of yours" in " ".join(text.split())
 
 
 def test_a_step_that_is_half_done_is_not_called_wrong(course: Lasting) -> None:
     stub = (ROOT / "steps" / "step_12.py").read_text()
-    solution = solution_source(12, "steps")
+    solution = sources.reference(find_step("12"), "steps")
     done = solution[: solution.index("def generate_tokens")]
-    write(course, 12, done + stub[stub.index("def generate_tokens") :])
-    result, text = check(course, 12)
+    write(course, "12", done + stub[stub.index("def generate_tokens") :])
+    result, text = check(course, "12")
     assert result.verdict is Verdict.NOT_STARTED
     assert result.points > 0
     assert "Next: go on with the TODOs of steps/step_12.py, above line " in text
 
 
 def test_a_step_that_is_not_there_says_how_to_get_it(course: Lasting) -> None:
-    path(course, 7).unlink()
-    result, text = check(course, 7)
+    path(course, "7").unlink()
+    result, text = check(course, "7")
     assert result.verdict is Verdict.NOT_STARTED
     assert "steps/step_07.py is not there: tutor reset 7 writes it anew" in text
 
 
 def test_advice_is_given_on_what_is_right_and_could_be_better(course: Lasting) -> None:
-    change(course, 9, "Sequential(*(GPT2Block", "list((GPT2Block")
+    change(course, "9", "Sequential(*(GPT2Block", "list((GPT2Block")
     change_again = (
-        path(course, 9)
+        path(course, "9")
         .read_text()
         .replace(
             "self.ln_f(self.h(x))",
             "self.ln_f(functools.reduce(lambda x, block: block(x), self.h, x))",
         )
     )
-    write(course, 9, f"import functools\n{change_again}")
-    result, text = check(course, 9)
+    write(course, "9", f"import functools\n{change_again}")
+    result, text = check(course, "9")
     assert result.verdict is Verdict.PASSED
     assert "Advice: h is a plain list" in text
 
 
-@pytest.mark.full("commands in odd situations")
-def test_a_bonus_step_is_checked_as_the_others(course: Lasting) -> None:
-    result, text = check(course, BONUS[0])
+def test_steps_that_are_not_needed_are_of_no_concern(course: Lasting) -> None:
+    for name in ("3", "4", "5", "6"):
+        path(course, name).unlink()
+    write(course, "e1", "def (:\n")
+    result, text = check(course, "7")
     assert (result.verdict, result.replaced) == (Verdict.PASSED, {})
-    assert text.startswith("Checked steps/bonus_01.py: bonus 01, Compiled heads.\n")
-    write(course, 2, stubs.derive(2))
-    change(course, 9, "self.ln_f(self.h(x))", "self.h(x)")
-    result, text = check(course, BONUS[0])
-    assert (result.replaced, result.culprits) == ({2: "not finished"}, [9])
-    assert "The reference stands in for step 02 (not finished)." in text.splitlines()
-    path(course, BONUS[0]).unlink()
-    _, text = check(course, BONUS[0])
-    assert "steps/bonus_01.py is not there" in text
+    assert result.files.keys() == {"suite", "step_01", "step_02", "step_07"}
+    assert "reference" not in text
+
+
+def test_a_step_that_only_the_learners_file_imports_is_needed_too(course: Lasting) -> None:
+    change(course, "7", START, f"{START}        assert LayerNorm\n")
+    own = "from steps.step_03 import LayerNorm\n"
+    text = path(course, "7").read_text()
+    write(course, "7", text.replace("from steps.step_02", f"{own}from steps.step_02", 1))
+    result, _ = check(course, "7")
+    assert (result.verdict, result.replaced) == (Verdict.PASSED, {})
+    assert result.files.keys() == {"suite", "step_01", "step_02", "step_03", "step_07"}
+    write(course, "3", stubs.derive(find_step("3")))
+    result, text = check(course, "7")
+    assert result.verdict is Verdict.PASSED
+    assert result.replaced == {find_step("3"): "not finished"}
+    assert "The reference stands in for step 03 (not finished)." in text.splitlines()
+
+
+def test_a_step_that_only_the_suite_runs_is_needed_too(course: Lasting) -> None:
+    write(course, "10", stubs.derive(find_step("10")))
+    result, text = check(course, "12")
+    assert result.verdict is Verdict.PASSED
+    assert "The reference stands in for step 10 (not finished)." in text.splitlines()
 
 
 @pytest.mark.full("commands in odd situations")
-def test_bonus_steps_have_points_and_names_of_their_own() -> None:
-    finished = run_child("check", "b1", "bonus_01", "12", "--tree", "solutions")
+def test_a_step_of_another_track_is_checked_as_the_twelve(course: Lasting) -> None:
+    result, text = check(course, "e1")
+    assert (result.verdict, result.replaced) == (Verdict.PASSED, {})
+    title = find_step("e1").title
+    assert text.startswith(f"Checked steps/engine_01.py: engine 01, {title}.\n")
+    write(course, "2", stubs.derive(find_step("2")))
+    change(course, "9", "self.ln_f(self.h(x))", "self.h(x)")
+    result, text = check(course, "e1")
+    assert result.replaced == {find_step("2"): "not finished"}
+    assert result.culprits == [find_step("9")]
+    assert "The reference stands in for step 02 (not finished)." in text.splitlines()
+    path(course, "e1").unlink()
+    _, text = check(course, "e1")
+    assert "steps/engine_01.py is not there: tutor reset e1 writes it anew" in text
+
+
+@pytest.mark.full("commands in odd situations")
+def test_a_step_runs_on_those_of_its_track_that_it_needs(course: Lasting) -> None:
+    needed = find_step("e4").needs
+    assert find_step("e3") in needed
+    for step in needed:
+        write(course, step.short, stubs.derive(step))
+    result, text = check(course, "e4")
+    assert result.verdict is Verdict.PASSED
+    assert result.replaced == dict.fromkeys(needed, "not finished")
+    assert f"The reference stands in for {prose(needed)} (not finished)." in " ".join(text.split())
+
+
+@pytest.mark.full("commands in odd situations")
+def test_each_track_has_points_of_its_own() -> None:
+    finished = run_child("check", "e2", "engine_02", "12", "--tree", "solutions")
     assert (finished.code, finished.err) == (0, "")
-    points = [load_step(number).points for number in (12, BONUS[0])]
-    expected = "In all: {0} of {0} points and {1} of {1} bonus points.\n".format(*points)
-    assert finished.out.endswith(expected)
-    assert named([1, 2, 12, 13]) == "steps 01, 02, 12 and bonus 01"
-    assert named([12, 13]) == "step 12 and bonus 01"
+    points = [find_step(name).points for name in ("12", "e2")]
+    expected = "In all: {0} of {0} points and {1} of {1} points in the engine track.\n"
+    assert finished.out.endswith(expected.format(*points))
 
 
-@pytest.mark.parametrize("number", NUMBERS)
-def test_every_name_of_a_step_leads_to_it(number: int) -> None:
-    step = load_step(number)
-    for name in (step.name, step.short, step.task, step.task.upper()):
-        assert find_number(name) == number
+@pytest.mark.full("commands in odd situations")
+def test_a_whole_track_is_checked() -> None:
+    finished = run_child("check", "--track", "engine", "--tree", "solutions")
+    assert (finished.code, finished.err) == (0, "")
+    checked = re.findall(r"^Checked solutions/(\w+)\.py: ", finished.out, re.MULTILINE)
+    assert checked == [step.name for step in all_steps(ENGINE)]
+    points = sum(step.points for step in all_steps(ENGINE))
+    assert finished.out.endswith(f"In all: {points} of {points} points in the engine track.\n")
 
 
 def test_settings_of_pytest_do_not_matter(course: Lasting) -> None:
     with mock.patch.dict("os.environ", PYTEST_ADDOPTS="-k nothing --nonsense"):
-        result, _ = check(course, 3)
+        result, _ = check(course, "3")
     assert result.verdict is Verdict.PASSED
 
 
@@ -362,8 +418,8 @@ def test_a_reader_that_goes_away_ends_the_check_quietly() -> None:
 
 @pytest.mark.full("commands in odd situations")
 def test_nothing_is_lost_in_narrow_and_wide_terminals(course: Lasting) -> None:
-    change(course, 7, "math.sqrt(self.head_dim)", "24")
-    reports = {width: check(course, 7, width=width)[1] for width in (50, 80, 160)}
+    change(course, "7", "math.sqrt(self.head_dim)", "24")
+    reports = {width: check(course, "7", width=width)[1] for width in (50, 80, 160)}
     words = {width: re.findall(r"\w+", text) for width, text in reports.items()}
     assert sorted(words[50]) == sorted(words[80]) == sorted(words[160])
     for width, text in reports.items():
@@ -377,7 +433,7 @@ def test_a_broken_environment_is_no_fault_of_the_learner(course: Lasting, tmp_pa
     (fake / "__init__.py").write_text("raise ImportError('libc is too old')")
     course.end()
     with mock.patch.dict("os.environ", PYTHONPATH=str(fake.parent)):
-        result, text = check(course, 7)
+        result, text = check(course, "7")
         finished = run_child("check", "7")
     course.end()
     assert result.verdict is Verdict.BROKEN
@@ -389,7 +445,7 @@ def test_a_broken_environment_is_no_fault_of_the_learner(course: Lasting, tmp_pa
 
 def test_a_step_that_is_not_the_expected_file_is_refused(course: Lasting) -> None:
     with mock.patch.object(CodeProcess, "ask", return_value="/elsewhere.py"):
-        result, text = check(course, 7)
+        result, text = check(course, "7")
     assert result.verdict is Verdict.BROKEN
     assert "/elsewhere.py was loaded in place of" in text
 
@@ -453,10 +509,10 @@ def test_an_answer_that_was_made_up_before_the_question_is_none() -> None:
 
 
 def test_a_worker_ends_with_the_one_that_asks(course: Lasting) -> None:
-    change(course, 7, "import math\n", "import math\nwhile True: pass\n")
+    change(course, "7", "import math\n", "import math\nwhile True: pass\n")
     started = CodeProcess(course.root, "steps", print, Clock(60))
-    request = {"do": "load", "number": 7, "references": {}, "source": None, "token": "1"}
-    channel.send(started._connection, request)
+    request: dict[str, Any] = {"do": "load", "step": "step_07", "references": {}, "source": None}
+    channel.send(started._connection, request | {"token": "1"})
     assert channel.receive(started._connection) == {"ready": True}
     time.sleep(0.5)  # for the endless loop to begin
     started._connection.close()  # as it is when the parent dies
@@ -469,11 +525,15 @@ def test_a_worker_ends_with_the_one_that_asks(course: Lasting) -> None:
         ["check"],
         ["check", "13"],
         ["check", "0"],
-        ["check", "b0"],
-        ["check", "b77"],
-        ["check", "bonus"],
+        ["check", "e0"],
+        ["check", "e77"],
+        ["check", "engine"],
+        ["check", "extra_01"],
         ["check", "seven"],
         ["check", "7", "--all"],
+        ["check", "7", "--track", "engine"],
+        ["check", "--all", "--track", "steps"],
+        ["check", "--track", "extra"],
     ],
 )
 def test_bad_arguments_are_refused_in_one_line(arguments: list[str]) -> None:
@@ -499,8 +559,8 @@ def test_all_stubs_are_checked_and_not_started(tmp_path: Path) -> None:
     for name in ("tutor", "solutions", "steps"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("project"))
-    for number in NUMBERS:
-        (tmp_path / file_name("steps", number)).write_text(stubs.derive(number))
+    for step in all_steps():
+        (tmp_path / step.file("steps")).write_text(stubs.derive(step))
     finished = run_child("check", "--all", course=tmp_path)
     assert (finished.code, finished.err) == (1, "")
     assert finished.out.count("Not started: 0 of") == 12

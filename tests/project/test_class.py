@@ -38,8 +38,11 @@ from tests.project.commands import Finished, start_child
 from tests.project.hostile import FIRST, HONEST, RIGHT, THIRD, Write, repository
 from tests.project.suites import variants_of
 from tutor.check.sandbox.isolation import find_bubblewrap
-from tutor.course import stubs
-from tutor.course.registry import CORE, file_name, find_numbers, load_step, solution_source
+from tutor.course import sources, stubs
+from tutor.course.names import find_names, named
+from tutor.course.registry import all_steps, find_step
+from tutor.course.tracks import STEPS
+from tutor.course.verdicts import Verdict
 from tutor.grade import grades
 from tutor.grade.formats.services import PRINTED
 from tutor.grade.formats.texts import file_name as result_name
@@ -54,11 +57,11 @@ LIMITS = ("--memory", "1024", "--seed", "2026")
 # With less memory, MAX's allocator says so now and then.
 SMALL = ("--steps", "1,3", "--timeout", "120", "--memory", "3072")
 
-Row = tuple[str, int, str]  # what is expected of a step: verdict, points, known mistake
-Rows = dict[int, Row]  # by the number of the step; those that are not there are not started
-BLANK: Row = ("not started", 0, "")
-PASSED: Rows = {number: ("passed", load_step(number).points, "") for number in CORE}
-ONE_AND_THREE = {1: PASSED[1], 3: PASSED[3]}
+Row = tuple[Verdict, int, str]  # what is expected of a step: verdict, points, known mistake
+Rows = dict[str, Row]  # by the step, named as in a command; one that is not there is not started
+BLANK: Row = (Verdict.NOT_STARTED, 0, "")
+PASSED: Rows = {step.short: (Verdict.PASSED, step.points, "") for step in all_steps(STEPS)}
+ONE_AND_THREE = {name: PASSED[name] for name in ("1", "3")}
 
 # Learners by name, and what their steps come to.
 
@@ -69,40 +72,40 @@ HONEST_ONES: dict[str, Rows] = {
     "repository": ONE_AND_THREE,
     "work-tree": ONE_AND_THREE,
     "steps-on-top": ONE_AND_THREE,
-    "crashes-in-03": PASSED | {3: ("crashed", 2, "")},
-    "half-of-12": {12: ("not started", 3, "")},
+    "crashes-in-03": PASSED | {"3": (Verdict.CRASHED, 2, "")},
+    "half-of-12": {"12": (Verdict.NOT_STARTED, 3, "")},
     "stubs": {},
     "empty": {},
 }
-MISTAKES: dict[int, Row] = {
-    1: ("wrong", 2, "epsilon too small"),
-    2: ("wrong", 2, "triangle flipped"),
-    3: ("wrong", 3, "unbiased variance"),
-    4: ("wrong", 4, "GELU by the error function"),
-    5: ("wrong", 0, "sizes swapped"),
-    6: ("wrong", 0, "sizes swapped"),
-    7: ("wrong", 12, "scaled by the width"),
-    8: ("wrong", 3, "norms after the sums"),
-    9: ("wrong", 6, "the same block repeated"),
-    10: ("wrong", 2, "head with a bias"),
-    11: ("wrong", 4, "square c_proj forgotten"),
-    12: ("wrong", 7, "greedy still samples"),
+MISTAKES: Rows = {
+    "1": (Verdict.WRONG, 2, "epsilon too small"),
+    "2": (Verdict.WRONG, 2, "triangle flipped"),
+    "3": (Verdict.WRONG, 3, "unbiased variance"),
+    "4": (Verdict.WRONG, 4, "GELU by the error function"),
+    "5": (Verdict.WRONG, 0, "sizes swapped"),
+    "6": (Verdict.WRONG, 0, "sizes swapped"),
+    "7": (Verdict.WRONG, 12, "scaled by the width"),
+    "8": (Verdict.WRONG, 3, "norms after the sums"),
+    "9": (Verdict.WRONG, 6, "the same block repeated"),
+    "10": (Verdict.WRONG, 2, "head with a bias"),
+    "11": (Verdict.WRONG, 4, "square c_proj forgotten"),
+    "12": (Verdict.WRONG, 7, "greedy still samples"),
 }
-VARIANTS = (3, 7, 12)
+VARIANTS = ("3", "7", "12")
 EXIT = "\nimport os; os._exit(0)\n"
 NAMES = (  # of folders
     *("=1+1", "-rf", "<script>alert(1)<", "a\nb", "a\\nb", " ", "\x1b[2J", "x" * 200, "..x"),
     *(os.fsdecode(b"caf\xe9"), "con", "Ada", "ada"),
 )
 # Step 03 of those who attack; where an attack goes on, what it does then decides.
-CRASHED: Row = ("crashed", 0, "")
-TIMED_OUT: Row = ("timed out", 0, "")
+CRASHED: Row = (Verdict.CRASHED, 0, "")
+TIMED_OUT: Row = (Verdict.TIMED_OUT, 0, "")
 ENDLESS: dict[str, Row] = dict.fromkeys(
     ["goes-on-about-compiling", "loops", "outlives", "sleeps"], TIMED_OUT
-) | {"loops-in-forward": ("timed out", 2, "")}
+) | {"loops-in-forward": (Verdict.TIMED_OUT, 2, "")}
 ATTACKERS: dict[str, Row] = (
     dict.fromkeys([*READS, *HOLDS], BLANK)
-    | {"patches-max": ("wrong", 0, "")}
+    | {"patches-max": (Verdict.WRONG, 0, "")}
     | dict.fromkeys(
         [
             *("answers-with-a-size", "answers-with-depth", "answers-with-much"),
@@ -114,9 +117,10 @@ ATTACKERS: dict[str, Row] = (
         ],
         CRASHED,
     )
-    | dict.fromkeys(["exits-in-forward", "raises-systemexit-in-forward"], ("crashed", 2, ""))
+    | dict.fromkeys(["exits-in-forward", "raises-systemexit-in-forward"], (Verdict.CRASHED, 2, ""))
     | ENDLESS
 )
+PASSED_BUT_FOR_3 = {"1": PASSED["1"], "3": (Verdict.TIMED_OUT, 2, ""), "4": PASSED["4"]}
 # Those whose step 01 counts, and those of whom nothing can be read.
 READABLE = (
     *("folder-links", "folder-names", "folder-package", "folder-pipe", "folder-tools"),
@@ -149,31 +153,31 @@ class Plan:
 
 PLANS = {
     "hostile": Plan(
-        {name: {3: row} for name, row in ATTACKERS.items() if name not in ENDLESS}
-        | {name: {1: PASSED[1]} for name in (*NAMES, *READABLE)}
+        {name: {"3": row} for name, row in ATTACKERS.items() if name not in ENDLESS}
+        | {name: {"1": PASSED["1"]} for name in (*NAMES, *READABLE)}
         | {name: {} for name in UNREADABLE}
-        | {"variant-03": {3: PASSED[3]}},
+        | {"variant-3": {"3": PASSED["3"]}},
         steps="1,3",
         options=("--timeout", "120"),
     ),
     "honest": Plan(
         HONEST_ONES
-        | {f"mistake-{number:02}": {number: row} for number, row in MISTAKES.items()}
-        | {f"variant-{number:02}": {number: PASSED[number]} for number in VARIANTS},
+        | {f"mistake-{name}": {name: row} for name, row in MISTAKES.items()}
+        | {f"variant-{name}": {name: PASSED[name]} for name in VARIANTS},
         steps="1-12",
         options=("--timeout", "120"),
     ),
     # Only the others need time that is theirs: these have none of their own to lose.
     "endless": Plan(
-        {name: {3: row} for name, row in ENDLESS.items()}
-        | {"never-ends-in-03": {1: PASSED[1], 3: ("timed out", 2, ""), 4: PASSED[4]}},
+        {name: {"3": row} for name, row in ENDLESS.items()}
+        | {"never-ends-in-03": PASSED_BUT_FOR_3},
         steps="1,3,4",
         options=("--timeout", "8", "--jobs", "6"),
     ),
 }
 # The class that a quick run grades, too, and its learners in that case.
 QUICK = "honest"
-FEW = ("all-right", "half-of-12", "stubs", "empty", "zip", "mistake-07")
+FEW = ("all-right", "half-of-12", "stubs", "empty", "zip", "mistake-7")
 LEARNERS = [
     pytest.param(
         name,
@@ -191,7 +195,7 @@ class Class:
     """A class that has been graded: what was printed, and what came of each learner."""
 
     folder: Path
-    steps: list[int]
+    steps: list[str]  # by name
     expected: dict[str, Rows]
     aim: Target
     finished: Finished
@@ -204,9 +208,10 @@ class Class:
         return grades.load(self.output / "results" / f"{result_name(learner)}.json")
 
 
-def write(folder: Path, texts: dict[int, str]) -> None:
-    for number, text in texts.items():
-        file = folder / file_name("steps", number)
+def write(folder: Path, texts: dict[str, str]) -> None:
+    """Hand in these texts, by their steps."""
+    for name, text in texts.items():
+        file = folder / find_step(name).file("steps")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
 
@@ -246,7 +251,8 @@ def classes(
                 writers[learner](folder / "class" / learner)
             finished = grade(folder, "--steps", plan.steps, *plan.options)
             expected = {learner: plan.expected[learner] for learner in wanted}
-            return Class(folder, find_numbers(plan.steps), expected, aim, finished)
+            steps = [step.name for step in find_names(plan.steps)]
+            return Class(folder, steps, expected, aim, finished)
 
         yield grade_class
 
@@ -260,42 +266,51 @@ def graded(request: pytest.FixtureRequest, classes: Callable[[str], Class]) -> C
 def attackers(aim: Target) -> dict[str, Write]:
     """How to write what each of those hands in who attack, or have strange names."""
     return (
-        {name: partial(write, texts={3: text}) for name, text in attacks(aim).items()}
+        {name: partial(write, texts={"3": text}) for name, text in attacks(aim).items()}
         | hostile.submissions(aim.folder)
-        | {name: partial(write, texts={1: HONEST}) for name in NAMES}
+        | {name: partial(write, texts={"1": HONEST}) for name in NAMES}
     )
 
 
 def honest_ones() -> dict[str, Write]:
     """How to write what each of the others hands in."""
-    right = {number: solution_source(number, "steps") for number in CORE}
+    right = {name: reference(name) for name in PASSED}
     body = "        return F.layer_norm("
     crashes, endless = (
         RIGHT.replace(body, f"        {line}\n{body}") for line in ("1 / 0", "while True: pass")
     )
-    done, todo = (text.split("def generate_tokens") for text in (right[12], stubs.derive(12)))
+    done, todo = (text.split("def generate_tokens") for text in (right["12"], stub("12")))
     texts = {
         "all-right": right,
-        "stubs": {number: stubs.derive(number) for number in CORE},
-        "crashes-in-03": right | {3: crashes},
-        "never-ends-in-03": {1: HONEST, 3: endless, 4: right[4]},
-        "half-of-12": {12: f"{done[0]}def generate_tokens{todo[1]}"},
+        "stubs": {name: stub(name) for name in PASSED},
+        "crashes-in-03": right | {"3": crashes},
+        "never-ends-in-03": {"1": HONEST, "3": endless, "4": right["4"]},
+        "half-of-12": {"12": f"{done[0]}def generate_tokens{todo[1]}"},
     }
-    texts |= {f"mistake-{number:02}": {number: with_mistake(number)} for number in MISTAKES}
-    texts |= {f"variant-{number:02}": {number: variant_of(number)} for number in VARIANTS}
+    texts |= {f"mistake-{name}": {name: with_mistake(name)} for name in MISTAKES}
+    texts |= {f"variant-{name}": {name: variant_of(name)} for name in VARIANTS}
     return {name: partial(write, texts=texts[name]) for name in texts} | PACKED
 
 
-def with_mistake(number: int) -> str:
+def reference(name: str) -> str:
+    """The right text of a step."""
+    return sources.reference(find_step(name), "steps")
+
+
+def stub(name: str) -> str:
+    return stubs.derive(find_step(name))
+
+
+def with_mistake(name: str) -> str:
     """A step with the mistake that is expected of it."""
-    _, _, name = MISTAKES[number]
-    mistake = next(each for each in load_step(number).mistakes if each.name == name)
-    return mistake.apply(solution_source(number, "steps"))
+    _, _, wanted = MISTAKES[name]
+    mistake = next(each for each in find_step(name).mistakes if each.name == wanted)
+    return mistake.apply(reference(name))
 
 
-def variant_of(number: int) -> str:
+def variant_of(name: str) -> str:
     """A step written in another right way."""
-    source, (edits, *_) = solution_source(number, "steps"), variants_of(load_step(number)).values()
+    source, (edits, *_) = reference(name), variants_of(find_step(name)).values()
     for old, new in edits:
         source = source.replace(old, new)
     return source
@@ -307,7 +322,7 @@ FILES = {FIRST: HONEST, THIRD: RIGHT}
 
 
 def work_tree(place: Path) -> None:
-    write(place, {1: HONEST, 3: RIGHT})
+    write(place, {"1": HONEST, "3": RIGHT})
     repository(place / ".git", FILES)
 
 
@@ -362,17 +377,17 @@ def test_everybody_is_expected(graded: Class) -> None:
 @pytest.mark.parametrize(("graded", "learner"), LEARNERS, indirect=["graded"])
 def test_each_gets_what_is_expected(learner: str, graded: Class) -> None:
     found = graded.grade(spelled(learner))
-    rows = {step.number: (step.verdict, step.points, step.mistake) for step in found.steps}
+    rows = {step.step: (step.verdict, step.points, step.mistake) for step in found.steps}
     expected = graded.expected[learner]
-    assert rows == {number: row_of(expected, number) for number in graded.steps}, found.problem
+    assert rows == {name: row_of(expected, name) for name in graded.steps}, found.problem
     assert UNREADABLE.get(learner, "") in found.problem
 
 
-def row_of(expected: Rows, number: int) -> Row:
+def row_of(expected: Rows, name: str) -> Row:
     """What is expected of a step, with what the registry says of the mistake."""
-    verdict, points, name = expected.get(number, BLANK)
-    mistakes = {each.name: each.says for each in load_step(number).mistakes}
-    return verdict, points, mistakes[name] if name else ""
+    verdict, points, mistake = expected.get(named(name).short, BLANK)
+    known = {each.name: each.says for each in find_step(name).mistakes}
+    return verdict, points, known[mistake] if mistake else ""
 
 
 @of_each_class
@@ -411,7 +426,7 @@ def scores(folder: Path) -> dict[str, dict[str, int]]:
     }
     found = {
         "results.csv": total(table(folder / "results.csv", "points")),
-        "points.csv": total(table(folder / "points.csv", "total")),
+        "points.csv": total(table(folder / "points.csv", "steps")),
         "junit.xml": total(suites(folder / "junit.xml")),
         "results.json": {who: sum(each["points"] for each in checks[who]) for who in checks},
     }
@@ -456,10 +471,10 @@ def write_small(folder: Path) -> Path:
     """One is right, one is wrong, and one ends the process."""
     for name, third in {
         "ada": RIGHT,
-        "bob": with_mistake(3),
-        "eve": stubs.derive(3) + EXIT,
+        "bob": with_mistake("3"),
+        "eve": stub("3") + EXIT,
     }.items():
-        write(folder / "class" / name, {1: HONEST, 3: third})
+        write(folder / "class" / name, {"1": HONEST, "3": third})
     return folder
 
 
@@ -471,12 +486,12 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def outcomes(folder: Path) -> dict[str, list[tuple[str, str, str]]]:
+def outcomes(folder: Path) -> dict[str, list[tuple[str, Verdict, str]]]:
     """What each check of each learner came to; where it is wrong, with the numbers that came."""
     files = sorted((folder / "grades" / "results").glob("*.json"))
     return {
         made.learner: [
-            (c.check, c.verdict, c.explanation if c.verdict == "wrong" else "")
+            (c.check, c.verdict, c.explanation if c.verdict is Verdict.WRONG else "")
             for s in made.steps
             for c in s.checks
         ]
@@ -494,7 +509,7 @@ def test_nothing_is_graded_twice(small: Path, tmp_path: Path) -> None:
     graded_at, found = times(tmp_path), outcomes(tmp_path)
     again = grade(tmp_path, *SMALL)
     assert (again.code, times(tmp_path), outcomes(tmp_path)) == (1, graded_at, found)
-    write(tmp_path / "class" / "bob", {3: stubs.derive(3)})
+    write(tmp_path / "class" / "bob", {"3": stub("3")})
     grade(tmp_path, *SMALL)
     changed = {name for name, when in times(tmp_path).items() if when != graded_at[name]}
     assert changed == {"bob.json"}
@@ -517,7 +532,7 @@ def test_the_same_seed_gives_the_same_grades(small: Path, tmp_path: Path) -> Non
 
 @pytest.mark.full("ways to grade")
 def test_what_max_says_is_not_taken_for_the_output_of_the_code(small: Path) -> None:
-    wrong = [said for _, verdict, said in outcomes(small)["bob"] if verdict == "wrong"]
+    wrong = [said for _, verdict, said in outcomes(small)["bob"] if verdict is Verdict.WRONG]
     assert wrong
     assert not [said for said in wrong if PRINTED in said]
 
@@ -526,7 +541,7 @@ def test_what_max_says_is_not_taken_for_the_output_of_the_code(small: Path) -> N
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     write_small(tmp_path)
     outlives = step(Target(tmp_path, 0, 0), HOLDS["outlives"])
-    write(tmp_path / "class" / "eve", {3: outlives})  # she does what she can to go on
+    write(tmp_path / "class" / "eve", {"3": outlives})  # she does what she can to go on
     with start(tmp_path, *SMALL, "--jobs", "1") as child:
         for _ in until(SECONDS):
             if len(times(tmp_path)) == 2:
@@ -540,7 +555,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert not list((tmp_path / "temporary").iterdir())
     graded_at = times(tmp_path)
     assert set(graded_at) == {"ada.json", "bob.json"}
-    write(tmp_path / "class" / "eve", {3: stubs.derive(3) + EXIT})  # which is sooner over
+    write(tmp_path / "class" / "eve", {"3": stub("3") + EXIT})  # which is sooner over
     assert grade(tmp_path, *SMALL).code == 1
     assert times(tmp_path).keys() - graded_at.keys() == {"eve.json"}
     assert {name: times(tmp_path)[name] for name in graded_at} == graded_at

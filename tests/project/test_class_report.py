@@ -14,8 +14,10 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.browsers import axe, browser
 from tests.project import grades as made
-from tutor.course.registry import BONUS, CORE, NUMBERS, load_step
-from tutor.grade.grades import CheckGrade, Grade, StepGrade, Verdict
+from tutor.course.registry import all_steps, find_step
+from tutor.course.tracks import ENGINE, STEPS, TRACKS, Track
+from tutor.course.verdicts import Verdict
+from tutor.grade.grades import CheckGrade, Grade, StepGrade
 from tutor.grade.report.page import render
 
 __all__ = ["axe", "browser"]
@@ -35,6 +37,10 @@ async () => {
 READ_ROWS = """
 (rows) => rows.map((row) => [...row.cells].map((cell) => cell.textContent.trim()))
 """
+# The steps of the two tracks, as a command names them.
+CORE, EXTRA = (tuple(step.short for step in all_steps(track)) for track in (STEPS, ENGINE))
+ALL_OF_EXTRA = sum(step.points for step in all_steps(ENGINE))
+
 # How bright the ground of each tone is, from all of the points to none, and then the page's.
 READ_TONES = """
 () => [4, 3, 2, 1, 0].map((tone) => document.querySelector(`.swatch.tone-${tone}`))
@@ -43,41 +49,46 @@ READ_TONES = """
 """
 
 
-def failing(number: int, verdict: Verdict, **changes: Any) -> StepGrade:
+def failing(name: str, verdict: Verdict, **changes: Any) -> StepGrade:
     """A step whose first check ends so."""
-    return made.step(number, [verdict], **changes)
+    return made.step(name, [verdict], **changes)
 
 
 def learner(name: str, *changed: StepGrade, **changes: Any) -> Grade:
     """A learner who passes everything, apart from these steps."""
-    by_number = {number: made.step(number) for number in NUMBERS}
-    by_number |= {step.number: step for step in changed}
-    return made.grade(name, list(by_number.values()), **changes)
+    steps = {step.step: step for step in (*map(made.step, [*CORE, *EXTRA]), *changed)}
+    return made.grade(name, list(steps.values()), **changes)
 
 
 def explained(check: CheckGrade, explanation: str) -> CheckGrade:
     return msgspec.structs.replace(check, explanation=explanation)
 
 
-def stubs(*numbers: int) -> list[StepGrade]:
-    return [made.step(it, ["not started"] * len(load_step(it).checks)) for it in numbers]
+def stubs(*names: str) -> list[StepGrade]:
+    return [all_of(name, Verdict.NOT_STARTED) for name in names]
+
+
+def all_of(name: str, verdict: Verdict) -> StepGrade:
+    """A step all of whose checks end so."""
+    return made.step(name, [verdict] * len(find_step(name).checks))
 
 
 NOT_SCALED, SCALED_TWICE = (
-    next(mistake.says for mistake in load_step(7).mistakes if mistake.name == name)
+    next(mistake.says for mistake in find_step("7").mistakes if mistake.name == name)
     for name in ("not scaled", "scaled twice")
 )
-CUT: list[Verdict] = ["passed", "timed out"]
-CUT += ["not reached"] * 8
+CUT = [Verdict.PASSED, Verdict.TIMED_OUT, *[Verdict.NOT_REACHED] * 8]
 CLASS = [
-    learner("Bob", failing(7, "wrong", mistake=NOT_SCALED), *stubs(13, 14, 15)),
+    learner("Bob", failing("7", Verdict.WRONG, mistake=NOT_SCALED), *stubs(*EXTRA)),
     learner("ada"),
-    learner("carl", failing(8, "crashed"), made.step(12, CUT)),
-    learner("dora", *stubs(*range(3, 16)), problem="notes.txt was left out"),
+    learner("carl", failing("8", Verdict.CRASHED), made.step("12", CUT)),
+    learner("dora", *stubs(*CORE[2:], *EXTRA), problem="notes.txt was left out"),
     made.unreadable("eve"),
-    learner("finn", failing(9, "environment broken"), failing(7, "wrong", mistake=NOT_SCALED)),
+    learner("finn", failing("9", Verdict.BROKEN), failing("7", Verdict.WRONG, mistake=NOT_SCALED)),
     learner(
-        "gil", failing(7, "wrong", mistake=SCALED_TWICE, advice=["Name the axes."]), *stubs(15)
+        "gil",
+        failing("7", Verdict.WRONG, mistake=SCALED_TWICE, advice=["Name the axes."]),
+        *stubs("e3"),
     ),
 ]
 
@@ -133,7 +144,12 @@ def rows(page: Page, selector: str) -> list[list[str]]:
 
 def cell(step: StepGrade) -> str:
     """What the cell of a step says: its points, and what they do not tell, as sign and word."""
-    signs = {"crashed": "!", "timed out": "∞", "not started": "–", "environment broken": "?"}
+    signs = {
+        Verdict.CRASHED: "!",
+        Verdict.TIMED_OUT: "∞",
+        Verdict.NOT_STARTED: "–",
+        Verdict.BROKEN: "?",
+    }
     sign = signs.get(step.verdict)
     return f"{step.points}/{step.max_points}" + (f"{sign}, {step.verdict}" if sign else "")
 
@@ -143,24 +159,30 @@ def test_the_table_has_the_points_of_every_learner(reader: Reader) -> None:
     by_name = sorted(CLASS, key=lambda grade: grade.learner.lower())
     expected = []
     for grade in by_name:
-        cells = [cell(step) for step in grade.steps]
-        sums = [f"{grade.points(more)}/{grade.max_points(more)}" for more in (False, True)]
-        row = [*cells[: len(CORE)], sums[0], *cells[len(CORE) :], sums[1]]
+        row = [text for track in TRACKS for text in cells_of(grade, track)]
         expected.append([grade.learner, *(row if grade.steps else ["could not be read"])])
     assert rows(page, ".map tbody") == expected
     read = [grade for grade in by_name if grade.steps]
-    means = [statistics.fmean(grade.steps[place].points for grade in read) for place in range(15)]
-    means.insert(12, statistics.fmean(grade.points() for grade in read))
-    means.append(statistics.fmean(grade.points(bonus=True) for grade in read))
+    means: list[float] = []
+    for track in TRACKS:
+        columns = zip(*(grade.of_track(track) for grade in read), strict=True)
+        means += [statistics.fmean(step.points for step in column) for column in columns]
+        means.append(statistics.fmean(grade.points(track) for grade in read))
     assert rows(page, ".map tfoot") == [["Mean", *(f"{mean:.1f}" for mean in means)]]
-    middle = [statistics.median(grade.points(more) for grade in read) for more in (False, True)]
+    middle = [statistics.median(grade.points(track) for grade in read) for track in TRACKS]
     assert figures_of(page) == [
         "Learners 7",
-        f"Mean {means[12]:.1f} of 100",
+        f"Mean {means[len(CORE)]:.1f} of 100",
         f"Median {middle[0]:g} of 100",
-        f"Bonus, mean {means[-1]:.1f} of 38",
-        f"Bonus, median {middle[1]:g} of 38",
+        f"Engine, mean {means[-1]:.1f} of {ALL_OF_EXTRA}",
+        f"Engine, median {middle[1]:g} of {ALL_OF_EXTRA}",
     ]
+
+
+def cells_of(grade: Grade, track: Track) -> list[str]:
+    """What a learner's row says of a track: the cell of each step, and the sum."""
+    total = f"{grade.points(track)}/{grade.max_points(track)}"
+    return [*map(cell, grade.of_track(track)), total]
 
 
 def figures_of(page: Page) -> list[str]:
@@ -170,9 +192,9 @@ def figures_of(page: Page) -> list[str]:
 def test_the_heads_of_the_table_name_the_steps(reader: Reader) -> None:
     page = reader.open(CLASS)
     heads = rows(page, ".map thead")[0]
-    steps = [f"{number:02} {load_step(number).title}" for number in CORE]
-    bonus = [f"b{number - 12:02} {load_step(number).title}" for number in BONUS]
-    assert heads == ["Learner", *steps, "Points", *bonus, "Bonus"]
+    steps = [f"{step.number:02} {step.title}" for step in all_steps(STEPS)]
+    engine = [f"e{step.number} {step.title}" for step in all_steps(ENGINE)]
+    assert heads == ["Learner", *steps, "Points", *engine, "Engine"]
     assert page.get_by_role("columnheader").count() > len(heads)  # of the other tables too
     assert page.locator(".map").get_by_role("rowheader").count() == len(CLASS) + 1
 
@@ -204,10 +226,10 @@ FEW = made.grade("Zoe", stubs(*CORE))
             id="nobody started",
         ),
         pytest.param(
-            [made.grade("Ada", [failing(13, "wrong")])],
-            "Bonus 01, Compiled heads, is the one to talk about in class: 1 of the 1 who tried it"
+            [made.grade("Ada", [failing("e1", Verdict.WRONG)])],
+            "Engine 01, Compiled heads, is the one to talk about in class: 1 of the 1 who tried it"
             " failed.",
-            id="bonus alone",
+            id="engine alone",
         ),
         pytest.param(
             [made.unreadable()],
@@ -236,17 +258,17 @@ def test_mistakes_are_counted_with_those_who_made_them(reader: Reader) -> None:
 
 
 def test_a_mistake_that_the_course_does_not_know_says_what_it_says(reader: Reader) -> None:
-    page = reader.open([learner("Ada", failing(7, "wrong", mistake="Something else."))])
+    page = reader.open([learner("Ada", failing("7", Verdict.WRONG, mistake="Something else."))])
     expect(page.locator("#mistakes li")).to_contain_text("Something else.")
     expect(page.locator("article")).to_contain_text("Mistake. Something else.")
 
 
 def test_time_outs_and_crashes_are_listed_with_what_they_said(reader: Reader) -> None:
     said = "✗ {}\n  ValueError: no such axis\n  steps/step_08.py:4:"
-    crash = made.step(8, ["crashed", "crashed"])
+    crash = made.step("8", [Verdict.CRASHED, Verdict.CRASHED])
     crash.checks[:] = [explained(check, said.format(check.title)) for check in crash.checks]
-    page = reader.open([learner("carl", crash, made.step(12, CUT)), learner("Ada")])
-    first, second = load_step(8).checks[0].title, load_step(12).checks[1].title
+    page = reader.open([learner("carl", crash, made.step("12", CUT)), learner("Ada")])
+    first, second = find_step("8").checks[0].title, find_step("12").checks[1].title
     assert rows(page, "#endings tbody") == [
         ["carl", "step 08", "crashed", f"{first}, and 1 more", "ValueError: no such axis"],
         ["carl", "step 12", "timed out", second, ""],
@@ -273,35 +295,37 @@ def test_what_could_not_be_read_is_in_no_mean(reader: Reader) -> None:
 def test_the_hardest_checks_are_those_that_most_fail_of_who_tried(reader: Reader) -> None:
     page = reader.open(CLASS)
     found = rows(page, "#checks tbody")
-    checks = {number: load_step(number).checks for number in NUMBERS}
+    titles = {name: [check.title for check in find_step(name).checks] for name in CORE}
     attention, block = "step 07, Multi-head attention", "step 08, Transformer block"
     assert found == [
-        ["3/5", "60 %", checks[7][0].title, attention],
-        ["1/5", "20 %", checks[8][0].title, block],
-        ["1/5", "20 %", checks[12][1].title, "step 12, Text generation"],
+        ["3/5", "60 %", titles["7"][0], attention],
+        ["1/5", "20 %", titles["8"][0], block],
+        ["1/5", "20 %", titles["12"][1], "step 12, Text generation"],
     ]
-    few = [learner(f"Zoe {it}", *stubs(8), failing(7, "wrong")) for it in range(2)]
-    page = reader.open([*few, learner("Ada", failing(8, "wrong"))])
+    few = [learner(f"Zoe {it}", *stubs("8"), failing("7", Verdict.WRONG)) for it in range(2)]
+    page = reader.open([*few, learner("Ada", failing("8", Verdict.WRONG))])
     assert [row[:2] for row in rows(page, "#checks tbody")] == [["2/3", "67 %"], ["1/1", "100 %"]]
-    everything = [made.step(it, ["wrong"] * len(checks[it])) for it in CORE]
-    page = reader.open([made.grade("Ada", everything)])
+    everything_wrong = [all_of(name, Verdict.WRONG) for name in CORE]
+    page = reader.open([made.grade("Ada", everything_wrong)])
     assert len(rows(page, "#checks tbody")) == 10
 
 
 def test_a_learners_section_has_all_there_is_to_say(reader: Reader) -> None:
     wrong = failing(
-        7,
-        "wrong",
+        "7",
+        Verdict.WRONG,
         mistake=NOT_SCALED,
         advice=["Name the axes."],
         culprits=["step_02"],
         references=["step_03", "step_04"],
     )
-    page = reader.open([learner("Ada", wrong, *stubs(12, 13), dependencies="own")])
+    page = reader.open([learner("Ada", wrong, *stubs("12", "e1"), dependencies="own")])
     text = " ".join(page.locator("article").inner_text().split())
-    first, second, *_ = load_step(7).checks
-    assert text.startswith(f"Ada {100 - first.points - 10} of 100 points, 28 of 38 bonus points")
-    assert "Not started: step 12 and bonus 01." in text
+    first, second, *_ = find_step("7").checks
+    points, extra = 100 - first.points - 10, ALL_OF_EXTRA - find_step("e1").points
+    beyond = f"{extra} of {ALL_OF_EXTRA} points in the engine track"
+    assert text.startswith(f"Ada {points} of 100 points, {beyond}")
+    assert "Not started: step 12 and engine 01." in text
     assert f"Step 07, Multi-head attention wrong, {16 - first.points} of 16" in text
     assert f"Mistake: not scaled. {NOT_SCALED}" in text
     assert "With the reference's step 02 it passes" in text
@@ -311,12 +335,14 @@ def test_a_learners_section_has_all_there_is_to_say(reader: Reader) -> None:
     assert second.title not in text
     assert page.locator("article h4").count() == 1
     strip = page.locator(".strip li").all_inner_texts()
-    assert len(strip) == len(NUMBERS)
+    assert len(strip) == len(all_steps())
 
 
 def test_the_same_explanation_stands_there_once(reader: Reader) -> None:
-    page = reader.open([learner("Ada", made.step(2, ["wrong", "wrong", "crashed"]))])
-    titles = [check.title for check in load_step(2).checks]
+    page = reader.open(
+        [learner("Ada", made.step("2", [Verdict.WRONG, Verdict.WRONG, Verdict.CRASHED]))]
+    )
+    titles = [check.title for check in find_step("2").checks]
     assert page.locator("article pre").count() == 2  # one for each verdict
     assert page.locator(".check").all_inner_texts() == [
         f"Wrong: {titles[0]}; {titles[1]}",
@@ -333,9 +359,9 @@ def test_the_same_explanation_stands_there_once(reader: Reader) -> None:
         (made.grade("Bob", dependencies="own"), "2 modes"),
         (made.grade("Bob", isolation="none"), "2 kinds of isolation"),
         (made.grade("Bob", limits="none"), "2 sets of limits"),
-        (made.grade("Bob", [made.step(1)]), "2 choices of steps"),
+        (made.grade("Bob", [made.step("1")]), "2 choices of steps"),
         (made.grade("Ada"), "Several submissions have the same name"),
-        (made.grade("Bob", [failing(1, "environment broken")]), "in steps of Bob"),
+        (made.grade("Bob", [failing("1", Verdict.BROKEN)]), "in steps of Bob"),
     ],
 )
 def test_a_warning_says_what_is_not_comparable(reader: Reader, other: Grade, words: str) -> None:
@@ -348,7 +374,7 @@ def test_a_warning_says_what_is_not_comparable(reader: Reader, other: Grade, wor
 def test_the_head_says_how_it_was_graded(reader: Reader) -> None:
     later = made.grade("Bob", started="2026-01-02T08:30:00+01:00")
     facts = reader.open([later, made.grade("Ada")]).locator(".facts").inner_text()
-    for words in ("2026-01-01 12:00 to 2026-01-02 08:30", "20260101", "the reference's earlier"):
+    for words in ("2026-01-01 12:00 to 2026-01-02 08:30", "20260101", "the reference's other"):
         assert words in facts
     for words in ("a process of its own", "c" * 12, "gpt2-from-scratch/grade/1"):
         assert words in facts
@@ -377,10 +403,10 @@ PLACES += ["article h3", "article .problem", "article h4", "article .check", "ar
 
 def everywhere(text: str) -> Grade:
     """A grade with this text wherever one can stand."""
-    check = made.check(verdict="crashed", title=text, explanation=text)
+    check = made.check(verdict=Verdict.CRASHED, title=text, explanation=text)
     texts = {"title": text, "mistake": text, "advice": [text]}
     names = {"culprits": [text], "references": [text]}
-    step = failing(7, "crashed", **texts, **names)
+    step = failing("7", Verdict.CRASHED, **texts, **names)
     step = msgspec.structs.replace(step, checks=[check])
     more = {"isolation": text, "limits": text, "course": text, "started": text}
     return made.grade(text, [step], problem=text, dependencies="own", **more)
@@ -438,7 +464,7 @@ def test_names_of_any_script_stay(text: str) -> None:
 
 
 def test_lines_are_kept_where_they_tell_something(reader: Reader) -> None:
-    step = failing(7, "wrong")
+    step = failing("7", Verdict.WRONG)
     text = "\n\nfirst  \n\tsecond\r\n" + "third\n" * 100
     step.checks[0] = explained(step.checks[0], text)
     page = reader.open([made.grade("two\nlines", [step])])
@@ -458,7 +484,7 @@ def test_a_long_text_is_cut() -> None:
 
 def test_a_class_of_two_hundred_in_which_all_fails_is_quick_and_fits_a_mail() -> None:
     def all_wrong(name: str) -> Grade:
-        steps = [made.step(it, ["wrong"] * len(load_step(it).checks)) for it in CORE]
+        steps = [all_of(it, Verdict.WRONG) for it in CORE]
         for step in steps:
             step.checks[:] = [explained(it, f"{it.title}, {name}: " * 30) for it in step.checks]
         return made.grade(name, steps)

@@ -20,8 +20,8 @@ from tests.project.courses import (
 )
 from tests.project.terminals import in_terminal
 from tests.project.tiers import partly
-from tutor.course import stubs
-from tutor.course.registry import NUMBERS, load_step, solution_source
+from tutor.course import sources, stubs
+from tutor.course.registry import Step, all_steps, find_step
 from tutor.terminal import interrupts
 
 OWN = "        query = self.c_attn(x)[:, :, :width]\n"
@@ -37,14 +37,14 @@ QUESTION = "Step 07 has not passed yet. Show the solution all the same? [y/N]:"
 def course(tmp_path: Path) -> Path:
     """A course in which step 07 differs from the reference and has passed."""
     root = make_course(tmp_path)
-    solve(root, 7)
-    text = step_file(root, 7).read_text()
+    solve(root, "7")
+    text = step_file(root, "7").read_text()
     assert THEIRS in text
     text = text.replace(THEIRS, f"        # my own words\n{OWN}").replace(
         "self.head_dim = ", "self.width_of_head = "
     )
-    step_file(root, 7).write_text(text)
-    keep_check(root, 7)
+    step_file(root, "7").write_text(text)
+    keep_check(root, "7")
     return root
 
 
@@ -54,11 +54,11 @@ def solution(course: Path, *arguments: str) -> str:
     return finished.out
 
 
-def with_todos(number: int) -> str:
+def with_todos(step: Step) -> str:
     """The reference with the header and the TODOs of the stub still in it."""
     lines: list[str] = []
     comment: list[str] = []
-    for line in stubs.with_header(solution_source(number, "steps"), number).splitlines():
+    for line in stubs.with_header(sources.reference(step, "steps"), step).splitlines():
         if line.lstrip().startswith("#"):
             comment.append(line)
             continue
@@ -68,18 +68,21 @@ def with_todos(number: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def without_comments(number: int) -> str:
-    source = re.sub(r"^ *#.*\n", "", solution_source(number, "steps"), flags=re.MULTILINE)
+def without_comments(step: Step) -> str:
+    source = re.sub(r"^ *#.*\n", "", sources.reference(step, "steps"), flags=re.MULTILINE)
     return re.sub(r"  # .*$", "", source, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("number", partly("commands in odd situations", NUMBERS, [7].__contains__))
-def test_header_imports_and_comments_make_no_difference(course: Path, number: int) -> None:
-    step = load_step(number)
+@pytest.mark.parametrize(
+    "step",
+    partly("commands in odd situations", all_steps(), find_step("7").__eq__),
+    ids=lambda step: step.name,
+)
+def test_header_imports_and_comments_make_no_difference(course: Path, step: Step) -> None:
     same = f"{step.file('steps')} and {step.file('solutions')} are the same, but for comments.\n"
-    for text in (with_todos(number), without_comments(number), solution_source(number, "steps")):
-        step_file(course, number).write_text(text)
-        keep_check(course, number)
+    for text in (with_todos(step), without_comments(step), sources.reference(step, "steps")):
+        step_file(course, step.short).write_text(text)
+        keep_check(course, step.short)
         assert solution(course, step.short) == same
 
 
@@ -117,8 +120,8 @@ def test_side_by_side_in_a_wide_terminal_and_within_in_a_narrow_one(course: Path
 
 @pytest.mark.full("commands in odd situations")
 def test_a_long_comparison_is_shown_by_pages_and_in_colour(course: Path) -> None:
-    step_file(course, 7).write_text("# nothing is left\n")
-    keep_check(course, 7)
+    step_file(course, "7").write_text("# nothing is left\n")
+    keep_check(course, "7")
     with in_terminal("solution", "7", course=course) as (terminal, child):
         terminal.wait_for("Space goes on, q leaves")
         assert b"\x1b[32m" in terminal.written
@@ -131,7 +134,7 @@ def test_a_long_comparison_is_shown_by_pages_and_in_colour(course: Path) -> None
 
 @pytest.mark.full("commands in odd situations")
 def test_before_it_has_passed_it_asks(course: Path) -> None:
-    keep_check(course, 7, ["equation"])
+    keep_check(course, "7", ["equation"])
     for answer in ("\n", "n\n"):
         with in_terminal("solution", "7", course=course) as (terminal, child):
             terminal.wait_for(QUESTION)
@@ -144,7 +147,7 @@ def test_before_it_has_passed_it_asks(course: Path) -> None:
             terminal.type(key)
             assert child.wait(SECONDS) == code
             assert "Traceback" not in terminal.text
-    assert "opened" not in json.loads(record_file(course, 7).read_text())
+    assert "opened" not in json.loads(record_file(course, "7").read_text())
     assert "solution opened" not in run_child("progress", course=course).out
 
     with in_terminal("solution", "7", course=course, PAGER="cat") as (terminal, child):
@@ -158,12 +161,12 @@ def test_before_it_has_passed_it_asks(course: Path) -> None:
 
 
 @pytest.mark.full("commands in odd situations")
-@pytest.mark.parametrize("number", ["7", "8"])
-def test_without_a_terminal_it_is_not_shown_before_it_has_passed(course: Path, number: str) -> None:
-    keep_check(course, 7, ["equation"])
-    finished = run_child("solution", number, course=course)
+@pytest.mark.parametrize("name", ["7", "8"])
+def test_without_a_terminal_it_is_not_shown_before_it_has_passed(course: Path, name: str) -> None:
+    keep_check(course, "7", ["equation"])
+    finished = run_child("solution", name, course=course)
     assert (finished.code, finished.out) == (1, "")
-    why = f"Step 0{number} has not passed yet; --yes shows the solution all the same"
+    why = f"Step 0{name} has not passed yet; --yes shows the solution all the same"
     assert finished.err == f"tutor: {why}\n"
     closed = [
         sys.executable,
@@ -171,26 +174,26 @@ def test_without_a_terminal_it_is_not_shown_before_it_has_passed(course: Path, n
         "import os; os.close(0); from tutor.__main__ import main; main()",
     ]
     ended = subprocess.run(
-        [*closed, "solution", number], cwd=course, env=dict(os.environ), capture_output=True
+        [*closed, "solution", name], cwd=course, env=dict(os.environ), capture_output=True
     )
     assert ended.returncode == 1
-    assert "+ solutions/" in solution(course, number, "--yes")
+    assert "+ solutions/" in solution(course, name, "--yes")
     assert "solution opened" in run_child("progress", course=course).out
 
 
 def test_what_has_passed_may_be_edited_before_it_is_compared(course: Path) -> None:
-    text = step_file(course, 7).read_text()
-    step_file(course, 7).write_text(text.replace("mixed", "values"))
+    text = step_file(course, "7").read_text()
+    step_file(course, "7").write_text(text.replace("mixed", "values"))
     assert "+         mixed = F.softmax(scores)" in solution(course, "7")
-    assert "opened" not in json.loads(record_file(course, 7).read_text())
+    assert "opened" not in json.loads(record_file(course, "7").read_text())
 
 
 @pytest.mark.full("commands in odd situations")
 @pytest.mark.parametrize("text", [None, b"", b"x = '\xff'\r\n", b"\tdef f(:"])
 def test_whatever_is_in_the_file_it_is_compared(course: Path, text: bytes | None) -> None:
-    step_file(course, 7).unlink()
+    step_file(course, "7").unlink()
     if text is not None:
-        step_file(course, 7).write_bytes(text)
+        step_file(course, "7").write_bytes(text)
     assert "+ class GPT2MultiHeadAttention(Module[[Tensor], Tensor]):" in (
         solution(course, "7", "--yes")
     )

@@ -83,7 +83,7 @@ def test_a_compiler_that_ends_without_a_result_is_remembered(
     end: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compiling, "CODE", end)
-    monkeypatch.setattr(sys, "argv", ["", "", "later", "ab", "{}"])
+    monkeypatch.setattr(sys, "argv", ["", "later", "ab", "{}"])
     compiling.main()
     assert why in own.failure("ab")
     assert bool(own.failure("ab")) == bool(why)
@@ -91,10 +91,10 @@ def test_a_compiler_that_ends_without_a_result_is_remembered(
 
 def test_a_compiler_has_little_memory_and_time() -> None:
     code = (
-        "import resource, sys; from tutor import compiling\n"
+        "import resource, sys; from tutor.engine import compiling\n"
         "compiling.compile_operations = lambda: print(*map(resource.getrlimit, "
         "(resource.RLIMIT_AS, resource.RLIMIT_CPU)))\n"
-        "sys.argv = ['', '', 'operations']; compiling.main()"
+        "sys.argv = ['', 'operations']; compiling.main()"
     )
     finished = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
@@ -151,7 +151,7 @@ def test_operations_can_be_compiled_where_no_pack_fits(cache: Path) -> None:
         [
             sys.executable,
             "-c",
-            f"{without} from tutor import compiling; compiling.compile_operations()",
+            f"{without} from tutor.engine import compiling; compiling.compile_operations()",
         ],
         cwd=ROOT,
         check=True,

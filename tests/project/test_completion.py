@@ -19,6 +19,7 @@ from tests.project.commands import SECONDS
 from tutor import ROOT
 
 FOLDER = Path(sys.executable).parent  # where the command is installed
+ENGINE = ["e1", "e2", "e3", "e4"]
 STARTS = {
     "bash": ["bash", "--norc", "--noprofile", "-i"],
     "zsh": ["zsh", "--no-rcs", "-i"],
@@ -100,35 +101,37 @@ def test_tab_completes_commands_options_steps_trees_and_files(shell: str, tmp_pa
     with terminal(shell, tmp_path) as opened:
         for typed, comes in {
             "tutor ch": "tutor check ",
-            "tutor check --tr": "tutor check --tree ",
+            "tutor check --tre": "tutor check --tree ",
             "tutor check --tree so": "--tree solutions ",
-            "tutor hint bo": "hint bonus_0",
+            "tutor hint en": "hint engine_0",
             "tutor generate --batch-file pro": "--batch-file prompts.txt ",
         }.items():
             opened.type(f"{typed}\t")
             opened.expect(comes)
             opened.type("\x15")  # Ctrl-U takes the line away
-        opened.type("tutor hint b\t\t")
+        opened.type("tutor hint e\t\t")
         # In a terminal as dumb as this one, fish takes one after the other.
-        opened.expect("b1" if shell == "fish" else "b1.*b2.*b3")
+        opened.expect("e1" if shell == "fish" else "e1.*e2.*e3")
 
 
 @pytest.mark.parametrize(
     ("line", "words"),
     [
         ("tutor ch", ["check"]),
-        ("tutor check --tr", ["--tree"]),
+        ("tutor check --tr", ["--track", "--tree"]),
+        ("tutor check --tre", ["--tree"]),
+        ("tutor check --track ", ["steps", "engine"]),
         ("tutor check --tree ", ["steps", "solutions"]),
         ("tutor generate --dt", ["--dtype"]),
-        ("tutor hint ", [*map(str, range(1, 13)), "b1", "b2", "b3"]),
+        ("tutor hint ", [*map(str, range(1, 13)), *ENGINE]),
         ("tutor hint 1", ["1", "10", "11", "12"]),
-        ("tutor hint b", ["b1", "b2", "b3"]),
-        ("tutor hint bon", ["bonus_01", "bonus_02", "bonus_03"]),
+        ("tutor hint e", ENGINE),
+        ("tutor hint eng", [f"engine_0{short[1:]}" for short in ENGINE]),
         ("tutor hint s1", ["s10", "s11", "s12"]),
         ("tutor hint step_01", ["step_01"]),
         ("tutor hint x", []),
         ("tutor book --", ["--open", "--no-open", "--help"]),
-        ("tutor check 7 b", ["b1", "b2", "b3"]),
+        ("tutor check 7 e", ENGINE),
         ("tutor check nonsense --ti", ["--timeout"]),
     ],
 )
@@ -152,7 +155,7 @@ def test_completion_imports_nothing_heavy() -> None:
     )
     asked = {
         "_TUTOR_COMPLETE": "bash_complete",
-        "COMP_WORDS": "tutor hint b",
+        "COMP_WORDS": "tutor hint e",
         "COMP_CWORD": "2",
     }
     finished = subprocess.run(
@@ -163,7 +166,7 @@ def test_completion_imports_nothing_heavy() -> None:
         text=True,
         check=True,
     )
-    assert finished.stdout.split() == ["plain,b1", "plain,b2", "plain,b3"]
+    assert finished.stdout.split() == [f"plain,{short}" for short in ENGINE]
     modules = {name.partition(".")[0] for name in finished.stderr.split()}
     assert modules.isdisjoint({"max", "numpy", "pytest", "rich", "transformers"})
 

@@ -10,12 +10,15 @@ from tests.project import suites
 from tests.project.suites import run_suite, run_tests
 from tutor import ROOT
 from tutor.check.diagnosis import failure
-from tutor.check.results import Result, Verdict
+from tutor.check.results import Result
 from tutor.check.sandbox.errors import NotStartedError
 from tutor.check.sandbox.workbench import Workbench
-from tutor.course import stubs
-from tutor.course.registry import CORE, Step, all_steps, solution_source
-from tutor.course.stubs import functions, is_declaration
+from tutor.course import sources, stubs
+from tutor.course.registry import Step, all_steps
+from tutor.course.sources import functions
+from tutor.course.stubs import is_declaration
+from tutor.course.tracks import STEPS as TWELVE
+from tutor.course.verdicts import Verdict
 
 STEPS = all_steps()
 
@@ -35,8 +38,8 @@ def test_every_file_of_a_step_is_registered_and_the_other_way_round() -> None:
         assert found == sorted(names)
 
 
-def test_the_points_of_all_checks_are_a_hundred() -> None:
-    assert sum(step.points for step in STEPS if step.number in CORE) == 100
+def test_the_points_of_the_twelve_steps_are_a_hundred() -> None:
+    assert sum(step.points for step in all_steps(TWELVE)) == 100
     assert all(check.points > 0 for step in STEPS for check in step.checks)
 
 
@@ -68,8 +71,7 @@ def test_a_suite_keeps_to_its_budget_of_lines(step: Step) -> None:
 @by_step
 def test_a_stub_keeps_imports_signatures_and_docstrings(step: Step) -> None:
     solution, stub = (
-        ast.parse(text)
-        for text in (solution_source(step.number, "steps"), stubs.derive(step.number))
+        ast.parse(text) for text in (sources.reference(step, "steps"), stubs.derive(step))
     )
 
     def outline(tree: ast.Module) -> list[str]:
@@ -84,7 +86,7 @@ def test_a_stub_keeps_imports_signatures_and_docstrings(step: Step) -> None:
 
 @by_step
 def test_a_stub_does_not_contain_its_answer(step: Step) -> None:
-    stub = ast.parse(stubs.derive(step.number))
+    stub = ast.parse(stubs.derive(step))
     for name, function in functions(stub):
         if not is_declaration(function):
             body = function.body[1:] if ast.get_docstring(function) else function.body
@@ -93,7 +95,7 @@ def test_a_stub_does_not_contain_its_answer(step: Step) -> None:
             ]
     answers = {
         ast.unparse(node)
-        for name, function in functions(ast.parse(solution_source(step.number, "steps")))
+        for name, function in functions(ast.parse(sources.reference(step, "steps")))
         if not is_declaration(function)
         for node in ast.walk(function)
         if isinstance(node, ast.stmt) and not isinstance(node, ast.Expr)
@@ -117,23 +119,23 @@ def test_a_stub_says_what_belongs_to_it(step: Step) -> None:
 
 @by_step
 def test_every_instruction_of_a_solution_is_a_todo(step: Step) -> None:
-    comments = re.findall(r"^ *# (.*)$", solution_source(step.number), re.MULTILINE)
-    words = " ".join(re.sub(r"# +(TODO: )?", "", stubs.derive(step.number)).split())
+    comments = re.findall(r"^ *# (.*)$", sources.reference(step), re.MULTILINE)
+    words = " ".join(re.sub(r"# +(TODO: )?", "", stubs.derive(step)).split())
     for comment in comments:
         assert comment in words
-    assert stubs.derive(step.number).count("TODO: ") >= 1
+    assert stubs.derive(step).count("TODO: ") >= 1
 
 
 @by_step
 def test_a_solution_passes_every_check(step: Step, bench: Workbench) -> None:
-    result = run_suite(step, bench, solution_source(step.number))
+    result = run_suite(step, bench, sources.reference(step))
     assert result.outcomes.keys() == {check.name for check in step.checks}
     assert (result.verdict, result.points) == (Verdict.PASSED, step.points)
 
 
 @by_step
 def test_a_stub_imports_and_fails_every_check(step: Step, bench: Workbench) -> None:
-    source = stubs.derive(step.number, "solutions")
+    source = stubs.derive(step, "solutions")
     result = Result(step, "solutions", {})
     run_tests(result, bench, source)
     assert (result.verdict, result.points) == (Verdict.NOT_STARTED, 0)
@@ -143,15 +145,15 @@ def test_a_stub_imports_and_fails_every_check(step: Step, bench: Workbench) -> N
 # Statements that change nothing which a check could see, and why.
 LAST = "x, query, mask = (x[:, -1:], query[:, :, -1:], mask[:, :, -1:])"
 WITHOUT_EFFECT = {
-    (12, "rng = rng or np.random.default_rng()"): "each call would make one, as random",
-    (15, LAST): "the last block would compute columns that no one asks for",
-    (15, f"if layer == layers - 1:\n    {LAST}"): "the same",
+    ("step_12", "rng = rng or np.random.default_rng()"): "each call would make one, as random",
+    ("engine_04", LAST): "the last block would compute columns that no one asks for",
+    ("engine_04", f"if layer == layers - 1:\n    {LAST}"): "the same",
 }
 
 
 def without_each_statement(step: Step) -> Iterator[tuple[str, str]]:
     """What a solution is without one of its statements, for each of them in a function."""
-    source = solution_source(step.number)
+    source = sources.reference(step)
     count = sum(1 for _ in statements(ast.parse(source)))
     for index in range(count):
         tree = ast.parse(source)
@@ -177,10 +179,10 @@ def statements(tree: ast.Module) -> Iterator[tuple[list[ast.stmt], int]]:
 def test_no_statement_can_be_left_out_of_a_solution(step: Step, bench: Workbench) -> None:
     survivors, tests = [], suites.tests_of(step)
     for text, source in without_each_statement(step):
-        bench.select(step.number, source=source)
+        bench.select(step, source=source)
         missed = next((name for name, test in tests.items() if failure(test, bench)), None)
         if missed:  # what comes next is most likely missed there, too
             tests = {missed: tests.pop(missed)} | tests
-        elif (step.number, text) not in WITHOUT_EFFECT:
+        elif (step.name, text) not in WITHOUT_EFFECT:
             survivors.append(text)
     assert not survivors

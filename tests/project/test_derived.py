@@ -11,9 +11,9 @@ from tests.project.tiers import partly
 from tutor import ROOT
 
 EXAMPLE = """
-import sys; sys.path.insert(0, "tools")
-import derived
+import sys
 from pathlib import Path
+from tools import derived
 derived.ROOT = folder = Path(sys.argv.pop(1))
 files = [(folder / name, name * 2) for name in ("a", "b", "new/c")]
 derived.update("An example.", files, found=folder.glob("*"))
@@ -27,12 +27,18 @@ def run_tool(*arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-TOOLS = ("make_stubs", "make_schema", "make_fragments", "draw_figures", "export_widget_data")
+TOOLS = (
+    "course.make_stubs",
+    "course.make_schema",
+    "book.make_fragments",
+    "book.draw_figures",
+    "book.export_widget_data",
+)
 
 
 @pytest.mark.parametrize("tool", partly("derived files", TOOLS, TOOLS[:2].__contains__))
 def test_files_are_what_the_tool_gives(tool: str) -> None:
-    finished = run_tool(f"tools/{tool}.py", "--check")
+    finished = run_tool("-m", f"tools.{tool}", "--check")
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
 

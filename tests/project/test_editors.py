@@ -18,7 +18,8 @@ import pytest
 
 from tests.project.commands import SECONDS, run_child
 from tutor import ROOT, cli
-from tutor.course.registry import Step, all_steps, solution_source
+from tutor.course import sources
+from tutor.course.registry import Step, all_steps, find_step
 
 pytestmark = pytest.mark.full("commands in odd situations")
 
@@ -133,7 +134,7 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ROOT / "tests", root / "tests", ignore=shutil.ignore_patterns("project", "book")
     )
     for step in STEPS:
-        (root / step.file("steps")).write_text(solution_source(step.number, "steps"))
+        (root / step.file("steps")).write_text(sources.reference(step, "steps"))
     return root
 
 
@@ -142,7 +143,7 @@ ROOT_OF = "math.sqrt(self.head_dim)"
 
 
 def line_of(text: str) -> int:
-    source = solution_source(7, "steps")
+    source = sources.reference(find_step("7"), "steps")
     return source.partition(text)[0].count("\n") + 1
 
 
@@ -191,7 +192,7 @@ def line_of(text: str) -> int:
 def test_problems_lead_to_the_line_that_failed_or_to_the_file(
     course: Path, old: str, new: str, expected: list[tuple[str, int, str]]
 ) -> None:
-    source = solution_source(7, "steps")
+    source = sources.reference(find_step("7"), "steps")
     assert source.count(old) == 1
     (course / "steps" / "step_07.py").write_text(source.replace(old, new))
     # What comes before the loop without an end takes a tenth of a second.
@@ -205,9 +206,9 @@ def test_problems_lead_to_the_line_that_failed_or_to_the_file(
 
 
 def test_a_problem_of_an_earlier_step_leads_there(course: Path) -> None:
-    source = solution_source(2, "steps")
+    source = sources.reference(find_step("2"), "steps")
     (course / "steps" / "step_02.py").write_text(source.replace("keys > queries", "keys > query"))
-    (course / "steps" / "step_07.py").write_text(solution_source(7, "steps"))
+    (course / "steps" / "step_07.py").write_text(sources.reference(find_step("7"), "steps"))
     finished = run_child("check", "7", course=course)
     (course / "steps" / "step_02.py").write_text(source)
     line = source.partition("keys > queries")[0].count("\n") + 1
@@ -219,7 +220,7 @@ def test_a_problem_of_an_earlier_step_leads_there(course: Path) -> None:
 def test_the_task_that_watches_knows_when_a_check_begins_and_ends() -> None:
     assert WATCH["isBackground"]
     assert WATCH["presentation"]["focus"]  # so that keys reach it
-    source = (ROOT / "tutor" / "watch.py").read_text()
+    source = (ROOT / "tutor" / "learn" / "watch.py").read_text()
     for matcher in WATCH["problemMatcher"]:
         background = matcher["background"]
         assert re.search(background["beginsPattern"], "Checking …\rChecked steps/step_07.py: step")

@@ -22,7 +22,8 @@ from tests.browsers import lacking
 from tests.project.commands import run_here
 from tests.project.schemas import SCHEMAS
 from tutor import ROOT
-from tutor.course.registry import file_name, load_step, solution_source
+from tutor.course import sources
+from tutor.course.registry import Step, find_step
 from tutor.grade import bundles, grades, marking
 from tutor.grade.formats import services
 from tutor.grade.grades import Grade
@@ -110,20 +111,21 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(EXAMPLES, folder / "course" / "examples")
     shutil.copy(ROOT / "pyproject.toml", folder / "course")
     submissions = folder / "submissions"
-    add(submissions / "ada", {1: solution_source(1, "steps"), 2: solution_source(2, "steps")})
-    wrong = load_step(2).mistakes[0].apply(solution_source(2, "steps"))
-    add(submissions / "bob" / "work", {2: wrong})
+    one, two = (find_step(name) for name in ("1", "2"))
+    right = sources.reference(two, "steps")
+    add(submissions / "ada", {one: sources.reference(one, "steps"), two: right})
+    add(submissions / "bob" / "work", {two: two.mistakes[0].apply(right)})
     (submissions / "eve").mkdir()
-    add(folder / "kim", {1: "raise SystemExit"})
+    add(folder / "kim", {one: "raise SystemExit"})
     shutil.make_archive(str(submissions / "kim"), "zip", folder / "kim")
     return folder
 
 
-def add(folder: Path, steps: dict[int, str]) -> None:
+def add(folder: Path, steps: dict[Step, str]) -> None:
     """A submission of these steps."""
     (folder / "steps").mkdir(parents=True)
-    for number, source in steps.items():
-        (folder / file_name("steps", number)).write_text(source)
+    for step, source in steps.items():
+        (folder / step.file("steps")).write_text(source)
 
 
 def run_with_uv(script: str, folder: Path, **variables: str | Path) -> str:
@@ -336,9 +338,9 @@ def test_gradescope_reads_what_is_wrong_with_a_submission(
 def test_other_users_see_no_tests_and_no_solutions(image: Path) -> None:
     course = image / "opt" / "course"
     closed = [course / name for name in ("solutions", "tests", "tutor/exercises")]
-    for place in (*closed, course / "tutor" / "classroom"):
+    for place in (*closed, course / "tutor" / "grade"):
         assert stat.S_IMODE(place.stat().st_mode) == 0o700, place
-    for place in (course, course / "tutor", course / "tutor" / "grading" / "worker.py"):
+    for place in (course, course / "tutor", course / "tutor" / "check" / "sandbox" / "worker.py"):
         assert place.stat().st_mode & stat.S_IROTH, place
 
 

@@ -8,7 +8,9 @@ import pytest
 
 from tests.project import grades as made
 from tests.project.commands import assert_refused, run_child, run_here
-from tutor.course.registry import CORE, load_step, solution_source
+from tutor.course import sources
+from tutor.course.registry import find_step
+from tutor.course.verdicts import Verdict
 from tutor.errors import InputError
 from tutor.grade import grades
 from tutor.grade.submissions.find import find
@@ -95,7 +97,7 @@ def test_a_url_is_read_as_git(learner: Path) -> None:
 def test_kernels_go_elsewhere_if_their_folder_cannot_be_written(
     learner: Path, tmp_path: Path
 ) -> None:
-    (learner / "steps" / "step_01.py").write_text(solution_source(1, "steps"))
+    (learner / "steps" / "step_01.py").write_text(sources.reference(find_step("1"), "steps"))
     (tmp_path / "temporary").mkdir()
     places = {
         CACHE_VARIABLE: str(learner / "steps" / "step_01.py" / "cache"),
@@ -104,12 +106,12 @@ def test_kernels_go_elsewhere_if_their_folder_cannot_be_written(
     given = str(learner), "--steps", "1", "--output", str(tmp_path / "grades")
     finished = run_child("grade", *given, environment=places)
     assert finished.code == 0
-    assert f"{load_step(1).points}.0 points on average" in finished.out
+    assert f"{find_step('1').points}.0 points on average" in finished.out
 
 
 def test_grades_from_elsewhere_are_joined(tmp_path: Path) -> None:
     for name in ("ada", "bob"):
-        grade = made.grade(name, [made.step(1), made.step(7)])
+        grade = made.grade(name, [made.step("1"), made.step("7")])
         (tmp_path / f"from {name}").mkdir()
         grades.save(grade, tmp_path / f"from {name}" / "result.json")
     files = [str(file) for file in tmp_path.glob("from */result.json")]
@@ -128,17 +130,42 @@ def test_grades_from_elsewhere_are_joined(tmp_path: Path) -> None:
 def test_two_grades_of_one_learner_are_refused(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        grades.save(made.grade("ada", [made.step(1)]), tmp_path / folder / "ada.json")
+        grades.save(made.grade("ada", [made.step("1")]), tmp_path / folder / "ada.json")
     files = [str(file) for file in tmp_path.glob("*/ada.json")]
     assert_refused(run_here("grade", "--merge", *files, "--output", str(tmp_path / "all")), "ada")
     assert not (tmp_path / "all").exists()
 
 
 def test_the_table_fits_into_80_columns(tmp_path: Path) -> None:
-    grade = made.grade("a name that is longer than there is room for", [made.step(n) for n in CORE])
-    grades.save(grade, tmp_path / "long.json")
+    grades.save(made.grade("a name that is longer than there is room for"), tmp_path / "long.json")
     finished = run_here("grade", "--merge", str(tmp_path / "long.json"), "--output", str(tmp_path))
     rows = [line for line in finished.out.splitlines() if "/100" in line]
     assert len(rows) == 1
     assert len(rows[0]) <= 80
     assert rows[0].startswith("a name that is long…")
+
+
+def test_the_table_has_all_steps_and_its_legend_all_their_verdicts(tmp_path: Path) -> None:
+    """Also those of a learner who was graded when the course had fewer tracks."""
+    verdicts = [verdict for verdict in Verdict if verdict is not Verdict.NOT_REACHED]
+    ends = [made.step(str(place), [verdict]) for place, verdict in enumerate(verdicts, 1)]
+    for grade in (made.grade("ada", [*ends, made.step("e2")]), made.grade("bob", ends)):
+        grades.save(grade, tmp_path / f"{grade.learner}.json")
+    files = [str(tmp_path / f"{name}.json") for name in ("ada", "bob")]
+    finished = run_here("grade", "--merge", *files, "--output", str(tmp_path))
+    legend, heading, ada, bob, *_, last = finished.out.splitlines()
+    assert max(map(len, (legend, heading, ada, bob))) <= 80
+    signs = [verdict.sign for verdict in verdicts]
+    assert [entry[0] for entry in legend.split("  ")] == signs
+    assert heading.split() == ["learner", "points", "1", "2", "3", "4", "5", "6", "e2"]
+    assert ada.split()[2:] == [*signs, "✓"]
+    assert bob.split() == ["bob", ada.split()[1], *signs]
+    assert f"{find_step('e2').points}.0 points on average in the engine track" in last
+
+
+def test_the_points_of_a_track_alone_are_shown(tmp_path: Path) -> None:
+    grades.save(made.grade("ada", [made.step("e2")]), tmp_path / "ada.json")
+    finished = run_here("grade", "--merge", str(tmp_path / "ada.json"), "--output", str(tmp_path))
+    points = find_step("e2").points
+    assert finished.out.splitlines()[2].split() == ["ada", f"{points}/{points}", "✓"]
+    assert f"1 graded, {points}.0 points on average in the engine track." in finished.out

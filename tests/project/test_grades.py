@@ -52,7 +52,7 @@ def test_the_schema_takes_what_is_saved(made: Grade, tmp_path: Path) -> None:
     ],
 )
 def test_the_schema_and_load_refuse_the_same(old: str, new: str, tmp_path: Path) -> None:
-    text = grades.as_json(msgspec.to_builtins(grade(steps=[step(1)]))).decode()
+    text = grades.as_json(msgspec.to_builtins(grade(steps=[step("1")]))).decode()
     assert old in text
     broken = text.replace(old, new, 1)
     with pytest.raises(jsonschema.ValidationError):

@@ -7,7 +7,8 @@ import pytest
 from tests.project.commands import assert_refused, run_child
 from tests.project.courses import edit, keep_check, make_course, solve, step_file
 from tutor.course import stubs
-from tutor.course.registry import NUMBERS, Check, load_step
+from tutor.course.names import NAMES
+from tutor.course.registry import Check, find_step
 
 pytestmark = pytest.mark.full("commands in odd situations")
 
@@ -16,12 +17,12 @@ pytestmark = pytest.mark.full("commands in odd situations")
 def course(tmp_path: Path) -> Path:
     """A course in which step 07 is solved."""
     root = make_course(tmp_path)
-    solve(root, 7)
+    solve(root, "7")
     return root
 
 
-def find(number: int, name: str) -> Check:
-    return next(check for check in load_step(number).checks if check.name == name)
+def find(step: str, name: str) -> Check:
+    return next(check for check in find_step(step).checks if check.name == name)
 
 
 def hint(course: Path, *arguments: str) -> str:
@@ -32,8 +33,8 @@ def hint(course: Path, *arguments: str) -> str:
 
 
 def test_hints_climb_the_ladder_of_the_check_that_failed_first(course: Path) -> None:
-    keep_check(course, 7, ["equation", "large_scores"])
-    check = find(7, "equation")
+    keep_check(course, "7", ["equation", "large_scores"])
+    check = find("7", "equation")
     for rung in (1, 2, 3, 3):
         said = hint(course, "7")
         words = f"Step 07: {check.title} Hint {rung} of 3: {check.hints[rung - 1]}"
@@ -44,32 +45,32 @@ def test_hints_climb_the_ladder_of_the_check_that_failed_first(course: Path) -> 
 @pytest.mark.full("commands in odd situations")
 def test_each_check_has_its_own_ladder_and_keeps_it(course: Path) -> None:
     change = "        batch, length, width = x.shape\n"
-    text = step_file(course, 7).read_text()
-    step_file(course, 7).write_text(text.replace(change, f"{change}        x = x + 1\n"))
+    text = step_file(course, "7").read_text()
+    step_file(course, "7").write_text(text.replace(change, f"{change}        x = x + 1\n"))
     assert run_child("check", "7", course=course).code == 1
-    first = find(7, "one_token")
+    first = find("7", "one_token")
     assert f"{first.title} Hint 1 of 3: {first.hints[0]}" in hint(course, "7")
-    solve(course, 7)
+    solve(course, "7")
     assert run_child("check", "7", course=course).code == 0
     assert hint(course, "7") == "Step 07 passed its last check; there is nothing to hint at."
-    step_file(course, 7).write_text(text.replace("math.sqrt(self.head_dim)", "24"))
+    step_file(course, "7").write_text(text.replace("math.sqrt(self.head_dim)", "24"))
     assert run_child("check", "7", course=course).code == 1
     assert "Hint 1 of 3" in hint(course, "7")
-    step_file(course, 7).write_text(text.replace(change, f"{change}        x = x + 1\n"))
+    step_file(course, "7").write_text(text.replace(change, f"{change}        x = x + 1\n"))
     assert run_child("check", "7", course=course).code == 1
     assert f"{first.title} Hint 2 of 3: {first.hints[1]}" in hint(course, "7")
 
 
 @pytest.mark.full("commands in odd situations")
 def test_the_mistake_that_was_recognized_comes_first(course: Path) -> None:
-    keep_check(course, 7, ["equation"], mistake="Scores are divided by the wrong number.")
-    title = find(7, "equation").title
+    keep_check(course, "7", ["equation"], mistake="Scores are divided by the wrong number.")
+    title = find("7", "equation").title
     assert f"{title} Mistake: Scores are divided by the wrong number. Hint 1" in hint(course, "7")
 
 
 @pytest.mark.full("commands in odd situations")
 def test_an_earlier_step_that_it_comes_from_is_named(course: Path) -> None:
-    keep_check(course, 7, ["equation"], culprits=[1, 2])
+    keep_check(course, "7", ["equation"], culprits=["step_01", "step_02"])
     assert (
         "It passes with the reference's steps 01 and 02 in place of yours: look for the mistake "
         "there, with tutor hint 1 Hint 1 of 3"
@@ -78,13 +79,13 @@ def test_an_earlier_step_that_it_comes_from_is_named(course: Path) -> None:
 
 @pytest.mark.full("commands in odd situations")
 def test_it_says_that_the_last_check_was_before_an_edit(course: Path) -> None:
-    keep_check(course, 7, ["equation"])
-    edit(course, 7)
+    keep_check(course, "7", ["equation"])
+    edit(course, "7")
     said = hint(course, "7")
-    assert said.startswith(f"Step 07: {find(7, 'equation').title} Hint 1 of 3")
+    assert said.startswith(f"Step 07: {find('7', 'equation').title} Hint 1 of 3")
     assert said.endswith("This is about the last check, before the last edits; next: tutor check 7")
-    keep_check(course, 7)
-    edit(course, 7)
+    keep_check(course, "7")
+    edit(course, "7")
     assert hint(course, "7") == (
         "Step 07 passed before the last edits; tutor check 7 tells whether it still does."
     )
@@ -92,26 +93,26 @@ def test_it_says_that_the_last_check_was_before_an_edit(course: Path) -> None:
 
 @pytest.mark.full("commands in odd situations")
 def test_before_any_check_it_is_the_first_of_the_first(course: Path) -> None:
-    first = load_step(7).checks[0]
+    first = find_step("7").checks[0]
     words = f"Step 07: {first.title} Hint 1 of 3: {first.hints[0]}"
     begun = " It has not been checked since it was begun; tutor check 7 tells what is wrong."
     assert hint(course, "7") == words + begun
-    step_file(course, 7).write_text(stubs.derive(7))
-    keep_check(course, 7, ["equation"], mistake="of a file that is gone")
+    step_file(course, "7").write_text(stubs.derive(find_step("7")))
+    keep_check(course, "7", ["equation"], mistake="of a file that is gone")
     assert hint(course, "7") == words
-    step_file(course, 7).unlink()
+    step_file(course, "7").unlink()
     assert hint(course, "7") == words.replace("Hint 1", "Hint 2").replace(*first.hints[:2])
 
 
 def test_without_a_number_it_is_the_current_step(course: Path) -> None:
     assert hint(course).startswith("Step 01: ")
-    solve(course, 1, 2)
-    keep_check(course, 1)
-    keep_check(course, 2, ["symbolic_lengths"])
-    assert hint(course).startswith(f"Step 02: {find(2, 'symbolic_lengths').title} ")
-    solve(course, *NUMBERS)
-    for number in NUMBERS:
-        keep_check(course, number)
+    solve(course, "1", "2")
+    keep_check(course, "1")
+    keep_check(course, "2", ["symbolic_lengths"])
+    assert hint(course).startswith(f"Step 02: {find('2', 'symbolic_lengths').title} ")
+    for step in NAMES:
+        solve(course, step.short)
+        keep_check(course, step.short)
     assert hint(course) == "All steps have passed their last checks; there is nothing to hint at."
 
 

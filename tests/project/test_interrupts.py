@@ -13,7 +13,9 @@ from tutor import ROOT
 # The signal comes while the main thread is in C for minutes, as it is when MAX compiles.
 PRELUDE = f"""
 import hashlib, os, threading, time
-from tutor import generation, interrupts, loops, runtime, writing
+from tutor import runtime
+from tutor.engine import generation, loops, start
+from tutor.terminal import interrupts
 {HEAR}
 
 def send(): os.kill(os.getpid(), signal.SIGINT)
@@ -38,7 +40,7 @@ def run(code: str, *arguments: str) -> tuple[int, str, str]:
     return finished.returncode, finished.stdout, finished.stderr.strip()
 
 
-WORK = ("runtime.activate", "writing.load_engine", "loops.make_loop")
+WORK = ("runtime.activate", "start.load_engine", "loops.make_loop")
 
 
 @pytest.mark.parametrize("work", partly("commands in odd situations", WORK, WORK[:1].__contains__))

@@ -149,7 +149,8 @@ def test_a_pack_is_bound_to_the_cpu_and_the_version(monkeypatch: pytest.MonkeyPa
         with monkeypatch.context() as patch:
             patch.setattr(kernels, "cpu_flags", lambda: needed - {"avx2"})
             assert kernels.find_pack() is None
-    monkeypatch.setattr(kernels, "version", lambda _: "26.8.0")
+    for module in (kernels, choice):
+        monkeypatch.setattr(module, "version", lambda _: "26.8.0")
     assert kernels.find_pack() is None
     assert choice.choose_pack().why.endswith("with MAX 26.8.0")
 

@@ -4,9 +4,10 @@ import pytest
 
 from tests.project.suites import Memory, run_suite, variants_of
 from tutor.check.diagnosis import failing_checks
-from tutor.check.results import Verdict
 from tutor.check.sandbox.workbench import Workbench
-from tutor.course.registry import Mistake, Step, all_steps, solution_source
+from tutor.course import sources
+from tutor.course.registry import Mistake, Step, all_steps
+from tutor.course.verdicts import Verdict
 
 STEPS = all_steps()
 FEW = 2  # mistakes of each step, and variants, that a quick run tries
@@ -42,7 +43,7 @@ def test_a_mistake_is_refused_and_named(
 ) -> None:
     # A mistake is looked for among those that fail alike, each of which has its own turn here.
     tests = memories[step.name].tests if memories else None
-    result = run_suite(step, bench, mistake.apply(solution_source(step.number)), tests)
+    result = run_suite(step, bench, mistake.apply(sources.reference(step)), tests)
     assert result.verdict in (Verdict.WRONG, Verdict.CRASHED)
     assert result.mistake is mistake, result.mistake and result.mistake.name
     recorded = failing_checks()[step.name][mistake.name]
@@ -60,7 +61,7 @@ def test_only_registered_mistakes_are_recorded() -> None:
 def test_another_right_solution_is_accepted(
     step: Step, name: str, edits: list[list[str]], bench: Workbench
 ) -> None:
-    source = solution_source(step.number)
+    source = sources.reference(step)
     for old, new in edits:
         assert source.count(old) == 1, f"{name}: {old!r} is there {source.count(old)} times"
         source = source.replace(old, new)

@@ -18,9 +18,9 @@ from max.graph import BufferType, DeviceRef, TensorValue, ops
 from max.graph.quantization import QuantizationEncoding
 from numpy.typing import NDArray
 
-from solutions.bonus_01 import compile_heads
-from solutions.bonus_02 import BatchModel
-from solutions.bonus_03 import CachedModel
+from solutions.engine_01 import compile_heads
+from solutions.engine_03 import BatchModel
+from solutions.engine_04 import CachedModel
 from solutions.solution_01 import GPT2Config
 from solutions.solution_10 import MaxGPT2LMHeadModel
 from tests.project.helpers import tensor
@@ -560,7 +560,7 @@ def eager(gpt2: MaxGPT2LMHeadModel) -> Array:
 
 
 @pytest.mark.usefixtures("numpy_graphs")
-def test_heads_of_bonus_01(gpt2: MaxGPT2LMHeadModel, eager: Array) -> None:
+def test_heads_that_are_compiled(gpt2: MaxGPT2LMHeadModel, eager: Array) -> None:
     sampling, greedy = compile_heads(gpt2)
     log_probs = sampling(tensor(IDS[:1]), tensor(np.array(0.5))).to_numpy()
     assert_close(log_probs, np.log(softmax(eager[:1] / np.float32(0.5))))
@@ -568,12 +568,12 @@ def test_heads_of_bonus_01(gpt2: MaxGPT2LMHeadModel, eager: Array) -> None:
 
 
 @pytest.mark.usefixtures("numpy_graphs")
-def test_the_model_of_bonus_02(gpt2: MaxGPT2LMHeadModel, eager: Array) -> None:
+def test_a_model_for_batches(gpt2: MaxGPT2LMHeadModel, eager: Array) -> None:
     assert_close(BatchModel(gpt2)(IDS, START), eager)
 
 
 @pytest.mark.usefixtures("numpy_graphs")
-def test_the_model_of_bonus_03(gpt2: MaxGPT2LMHeadModel, eager: Array) -> None:
+def test_a_model_with_a_cache(gpt2: MaxGPT2LMHeadModel, eager: Array) -> None:
     model = CachedModel(gpt2)
     for length in (2, 4, 5):
         logits = model(IDS[:, :length], START)

@@ -13,24 +13,25 @@ from max.driver import CPU
 from max.dtype import DType
 from max.experimental.tensor import TensorType
 
-from solutions.bonus_02 import Sampling, probabilities
+from solutions.engine_02 import Sampling, probabilities
 from tests import oracle
 from tests.checkpoints import checkpoint, tied_weights
 from tests.project.helpers import tensor
 from tests.project.suites import variants_of
 from tests.samples import BATCH, LENGTH, OTHER, SMALL
 from tutor import ROOT
-from tutor.course.registry import NUMBERS, file_name, load_step, solution_source
-from tutor.engine import trees as loading
+from tutor.course import sources
+from tutor.course.registry import Step, all_steps, find_step
+from tutor.engine import trees
 from tutor.engine.generation import Engine
 from tutor.errors import InputError
-from tutor.show import shapes
+from tutor.show import sheets
 from tutor.show.observing import around_calls, attention_weights, next_logits, softmax
 from tutor.show.tracing import Letters, Line, trace
 
 TEXT = "The witch gave Hansel an apple, and Hansel ate the apple. " * 3  # more tokens than D
 TOLERANCE = 1e-5  # of a weight: float32 through six layers
-OF_MODULES = range(3, 11)
+OF_MODULES = all_steps()[2:10]  # the steps that are modules, each of them one
 RANDOM_MODEL, LAST = ROOT / "tests" / "golden" / "random", 2  # and its last layer
 Become = Callable[..., None]
 
@@ -39,22 +40,20 @@ Become = Callable[..., None]
 def become(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Become]:
     """Have a learner who wrote the steps as the reference, but for edits of one."""
     forget()
-    monkeypatch.setattr(loading, "ROOT", tmp_path)
+    monkeypatch.setattr(trees, "ROOT", tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "steps").mkdir()
     (tmp_path / "steps" / "__init__.py").touch()
-    for number in NUMBERS:
-        file = tmp_path / file_name("steps", number)
-        file.write_text(solution_source(number, "steps"))
+    for step in all_steps():
+        (tmp_path / step.file("steps")).write_text(sources.reference(step, "steps"))
 
-    def edit(number: int, edits: list[list[str]]) -> None:
+    def edit(step: Step, edits: list[list[str]]) -> None:
         forget()
-        source = solution_source(number)
+        source = sources.reference(step, "steps")
         for old, new in edits:
             assert source.count(old) == 1
             source = source.replace(old, new)
-        own = source.replace("solutions.solution_", "steps.step_")
-        (tmp_path / file_name("steps", number)).write_text(own)
+        (tmp_path / step.file("steps")).write_text(source)
         importlib.invalidate_caches()
 
     yield edit
@@ -80,7 +79,7 @@ def some_ids() -> list[int]:
 @pytest.fixture(scope="module")
 def some_weights(some_ids: list[int]) -> oracle.Array:
     """The weights in its last layer, [H, T, T]."""
-    return by_oracle(loading.load_model(RANDOM_MODEL), some_ids)[LAST]
+    return by_oracle(trees.load_model(RANDOM_MODEL), some_ids)[LAST]
 
 
 def by_oracle(model: Any, ids: list[int]) -> list[oracle.Array]:
@@ -104,13 +103,13 @@ def by_oracle(model: Any, ids: list[int]) -> list[oracle.Array]:
     return found
 
 
-def variants(*numbers: int) -> list[Any]:
+def variants(*steps: Step) -> list[Any]:
     """The variants of steps, of each of which a quick run has the first."""
     full = pytest.mark.full("looks into models")
     return [
-        pytest.param(number, edits, id=f"{number}-{name}", marks=[full] * (count > 0))
-        for number in numbers
-        for count, (name, edits) in enumerate(variants_of(load_step(number)).items())
+        pytest.param(step, edits, id=f"{step.name}-{name}", marks=[full] * (count > 0))
+        for step in steps
+        for count, (name, edits) in enumerate(variants_of(step).items())
     ]
 
 
@@ -124,16 +123,16 @@ def test_attention_weights_are_those_of_the_equation(engine: Engine, ids: list[i
         assert not np.triu(weights, 1).any()
 
 
-@pytest.mark.parametrize(("number", "edits"), variants(7, 8, 9, 10))
+@pytest.mark.parametrize(("step", "edits"), variants(*map(find_step, ("7", "8", "9", "10"))))
 def test_attention_is_seen_in_any_right_solution(
-    number: int,
+    step: Step,
     edits: list[list[str]],
     become: Become,
     some_ids: list[int],
     some_weights: oracle.Array,
 ) -> None:
-    become(number, edits)
-    model = loading.load_model(RANDOM_MODEL, "steps")
+    become(step, edits)
+    model = trees.load_model(RANDOM_MODEL, "steps")
     assert type(model).__module__ == "steps.step_10"
     weights = attention_weights(model, some_ids, LAST)
     np.testing.assert_allclose(weights, some_weights, atol=TOLERANCE)
@@ -141,8 +140,8 @@ def test_attention_is_seen_in_any_right_solution(
 
 @pytest.mark.full("looks into models")
 def test_a_wrong_attention_is_seen_as_it_is(become: Become, some_ids: list[int]) -> None:
-    become(7, [["scores = scores + causal_mask", "causal_mask"]])
-    weights = attention_weights(loading.load_model(RANDOM_MODEL, "steps"), some_ids, 0)
+    become(find_step("7"), [["scores = scores + causal_mask", "causal_mask"]])
+    weights = attention_weights(trees.load_model(RANDOM_MODEL, "steps"), some_ids, 0)
     assert np.triu(weights, 1).max() > 0.01
 
 
@@ -152,14 +151,14 @@ def test_what_is_computed_without_a_call_is_named(
     name: str, become: Become, some_ids: list[int]
 ) -> None:
     if name == "attn":
-        become(8, [["self.attn(self.ln_1(x))", "self.attn.forward(self.ln_1(x))"]])
+        become(find_step("8"), [["self.attn(self.ln_1(x))", "self.attn.forward(self.ln_1(x))"]])
     else:
         given = "x" if name == "c_attn" else "merged"
         by_hand = f"{given} @ self.{name}.weight.T + self.{name}.bias"
-        become(7, [[f"self.{name}({given})", by_hand]])
+        become(find_step("7"), [[f"self.{name}({given})", by_hand]])
     file = "step_08" if name == "attn" else "step_07"
     with pytest.raises(InputError, match=rf"steps/{file}\.py .* call of {name},"):
-        attention_weights(loading.load_model(RANDOM_MODEL, "steps"), some_ids, 0)
+        attention_weights(trees.load_model(RANDOM_MODEL, "steps"), some_ids, 0)
 
 
 @pytest.mark.full("looks into models")
@@ -202,16 +201,16 @@ def flat(line: Line) -> Iterator[Line]:
         yield from flat(part)
 
 
-def traced(tree: str, number: int, config: Any) -> list[Line]:
-    lines = shapes.of_modules(tree, number, config, Letters.of(config))
+def traced(tree: str, step: Step, config: Any) -> list[Line]:
+    lines = sheets.of_modules(tree, step, config, Letters.of(config))
     return [each for line in lines for each in flat(line)]
 
 
 @pytest.mark.full("looks into models")
-@pytest.mark.parametrize("number", OF_MODULES)
-def test_traced_shapes_are_those_that_modules_return(number: int) -> None:
+@pytest.mark.parametrize("step", OF_MODULES, ids=lambda step: step.name)
+def test_traced_shapes_are_those_that_modules_return(step: Step) -> None:
     """In the same order, for a model of one layer, where nothing is shortened."""
-    config = shapes.sizes_of("solutions", None)
+    config = sheets.sizes_of("solutions", None)
     for name in ("vocab_size", "n_positions", "n_embd", "n_head"):
         setattr(config, name, getattr(OTHER, name))
     config.n_inner, config.n_layer = OTHER.n_inner, 1
@@ -226,9 +225,9 @@ def test_traced_shapes_are_those_that_modules_return(number: int) -> None:
         found[place] = f"{type(module).__name__} {shapes_of}"
         return result
 
-    ((name, (kind,)),) = shapes.MODULES[number].items()
-    step = loading.load_step("solutions", number)
-    module = getattr(step, name)(*shapes.arguments("solutions", number, config))
+    ((name, (kind,)),) = sheets.MODULES[step.name].items()
+    code = trees.load_step("solutions", step)
+    module = getattr(code, name)(*sheets.arguments("solutions", step, config))
     inputs = {
         "x": np.ones((BATCH, LENGTH, config.n_embd)),
         "ids": np.ones((BATCH, LENGTH), int),
@@ -236,12 +235,12 @@ def test_traced_shapes_are_those_that_modules_return(number: int) -> None:
     }
     with around_calls(note):
         module(tensor(inputs[kind]))
-    lines = [line for line in traced("solutions", number, config) if line.kind]
+    lines = [line for line in traced("solutions", step, config) if line.kind]
     assert [f"{line.kind} {line.shapes}" for line in lines] == found
 
 
 def test_the_operations_of_a_step_are_those_in_its_own_file() -> None:
-    lines = traced("solutions", 7, shapes.sizes_of("solutions", None))
+    lines = traced("solutions", find_step("7"), sheets.sizes_of("solutions", None))
     assert [(line.label, line.shapes) for line in lines] == [
         ("GPT2MultiHeadAttention", "[B, T, C] → [B, T, C]"),
         ("c_attn: Linear", "[B, T, C] → [B, T, 3C]"),
@@ -262,9 +261,9 @@ def test_the_operations_of_a_step_are_those_in_its_own_file() -> None:
 
 
 def test_what_is_taken_out_of_a_tensor_is_an_operation() -> None:
-    config = shapes.sizes_of("solutions", None)
+    config = sheets.sizes_of("solutions", None)
     config.n_layer = 1
-    _, greedy = shapes.of_modules("solutions", 13, config, Letters.of(config))
+    _, greedy = sheets.of_modules("solutions", find_step("e1"), config, Letters.of(config))
     assert [(part.name, part.shapes) for part in greedy.parts if not part.kind] == [
         ("[…]", "→ [B, C]"),
         ("cast", "→ [B, V]"),
@@ -279,24 +278,24 @@ def test_of_letters_for_one_size_the_first_is_meant() -> None:
 
 
 def test_blocks_that_are_alike_are_shown_once() -> None:
-    config = shapes.sizes_of("solutions", None)
-    labels = [line.label for line in traced("solutions", 9, config)]
+    config = sheets.sizes_of("solutions", None)
+    labels = [line.label for line in traced("solutions", find_step("9"), config)]
     assert [label for label in labels if "GPT2Block" in label] == ["h.0 … h.11: GPT2Block"]
     config.n_layer = 1
-    labels = [line.label for line in traced("solutions", 9, config)]
+    labels = [line.label for line in traced("solutions", find_step("9"), config)]
     assert [label for label in labels if "GPT2Block" in label] == ["h.0: GPT2Block"]
 
 
 @pytest.mark.full("looks into models")
-@pytest.mark.parametrize(("number", "edits"), variants(*OF_MODULES))
+@pytest.mark.parametrize(("step", "edits"), variants(*OF_MODULES))
 def test_any_right_solution_has_the_shapes_of_the_reference(
-    number: int, edits: list[list[str]], become: Become
+    step: Step, edits: list[list[str]], become: Become
 ) -> None:
-    become(number, edits)
-    config = shapes.sizes_of("steps", None)
+    become(step, edits)
+    config = sheets.sizes_of("steps", None)
     assert type(config).__module__ == "steps.step_01"
     config.n_layer = 2
-    own, reference = (traced(tree, number, config) for tree in ("steps", "solutions"))
+    own, reference = (traced(tree, step, config) for tree in ("steps", "solutions"))
     assert (own[0].label, own[0].shapes) == (reference[0].label, reference[0].shapes)
     known = {(line.label, line.weights) for line in reference if line.kind}
     labels = {label for label, _ in known}
@@ -304,10 +303,10 @@ def test_any_right_solution_has_the_shapes_of_the_reference(
 
 
 @pytest.mark.full("looks into models")
-@pytest.mark.parametrize("number", NUMBERS)
-def test_every_step_has_shapes(number: int, become: Become) -> None:
-    become(number, [])
-    own, reference = (shapes.of_step(number, None, tree) for tree in ("steps", "solutions"))
+@pytest.mark.parametrize("step", all_steps(), ids=lambda step: step.name)
+def test_every_step_has_shapes(step: Step, become: Become) -> None:
+    become(step, [])
+    own, reference = (sheets.of_step(step, None, tree) for tree in ("steps", "solutions"))
     assert (own.head, own.lines, own.whose) == (reference.head, reference.lines, reference.whose)
     assert len(reference.lines) > 1 or reference.lines[0].parts
     assert not [each for line in reference.lines for each in flat(line) if each.shapes == "→ []"]
@@ -319,8 +318,8 @@ def test_a_trace_leaves_max_as_it_was() -> None:
     from max.experimental.nn import Module
 
     before = dict(vars(F)), Module.__call__
-    step = loading.load_step("solutions", 5)
-    module = step.GPT2Embeddings(shapes.sizes_of("solutions", None))
+    code = trees.load_step("solutions", find_step("5"))
+    module = code.GPT2Embeddings(sheets.sizes_of("solutions", None))
     ids = TensorType(DType.int64, ["B", "T"], device=CPU())
     with pytest.raises(TypeError):
         trace(module, [ids, ids], Letters({}))
@@ -329,13 +328,13 @@ def test_a_trace_leaves_max_as_it_was() -> None:
 
 def test_a_checkpoint_shows_what_is_transposed_tied_and_left_out(engine: Engine) -> None:
     weights = checkpoint(tied_weights(SMALL))
-    config = shapes.sizes_of("solutions", None)
+    config = sheets.sizes_of("solutions", None)
     for name in ("vocab_size", "n_positions", "n_embd", "n_head", "n_layer"):
         setattr(config, name, getattr(SMALL, name))
     config.n_inner = 4 * config.n_embd
     like = Engine(config, engine.tokenizer, engine.make_loop)
     lines = [
-        each for line in shapes.of_checkpoint("solutions", like, weights) for each in flat(line)
+        each for line in sheets.of_checkpoint("solutions", like, weights) for each in flat(line)
     ]
     shown = {line.name: (line.shapes, line.weights) for line in lines}
     assert len(lines) == len(shown) == 1 + 14 + 4 + 1  # the count, a layer, the rest, and the head
@@ -351,9 +350,9 @@ def test_a_checkpoint_shows_what_is_transposed_tied_and_left_out(engine: Engine)
 
 @pytest.mark.full("looks into models")
 def test_the_loop_shows_what_the_model_is_asked(engine: Engine) -> None:
-    (line,) = shapes.of_loop("solutions", engine)
+    (line,) = sheets.of_loop("solutions", engine)
     assert (line.name, line.shapes) == ("generate_tokens", "[1, 4] → [1, 7]")
     assert [part.shapes for part in line.parts] == [f"[1, {n}] → [1, {n}, V]" for n in (4, 5, 6)]
-    story = engine.write(shapes.PROMPT, max_new_tokens=3, temperature=0)
+    story = engine.write(sheets.PROMPT, max_new_tokens=3, temperature=0)
     said = [part.weights.removeprefix("then comes ") for part in line.parts]
-    assert story == shapes.PROMPT + "".join(map(eval, said))
+    assert story == sheets.PROMPT + "".join(map(eval, said))

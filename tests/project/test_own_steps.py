@@ -15,10 +15,11 @@ from solutions.solution_01 import GPT2Config
 from tests.project.commands import assert_refused, run_child
 from tests.project.helpers import tensor
 from tutor import ROOT
-from tutor.course.registry import BONUS, NUMBERS, load_step, solution_source
+from tutor.course import sources
+from tutor.course.registry import all_steps, find_step, step_that
 from tutor.course.stubs import derive
+from tutor.course.tracks import ENGINE
 from tutor.engine import loops
-from tutor.engine.loops import CACHE, SAMPLING
 from tutor.errors import InputError
 
 STORY = json.loads((ROOT / "tests" / "golden" / "fairy-tales.json").read_text())["stories"][0]
@@ -32,13 +33,13 @@ def course(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "steps", tmp_path / "steps")
     (tmp_path / "solutions").mkdir()
     (tmp_path / "models").symlink_to(ROOT / "models")
-    for number in NUMBERS:
-        (tmp_path / load_step(number).file("steps")).write_text(solution_source(number, "steps"))
+    for step in all_steps():
+        (tmp_path / step.file("steps")).write_text(sources.reference(step, "steps"))
     return tmp_path
 
 
-def change(course: Path, number: int, old: str, new: str) -> None:
-    file = course / load_step(number).file("steps")
+def change(course: Path, name: str, old: str, new: str) -> None:
+    file = course / find_step(name).file("steps")
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new))
@@ -52,17 +53,19 @@ def test_own_steps_write_the_golden_text(course: Path) -> None:
 
 
 def test_a_crash_says_in_which_line_of_which_step(course: Path) -> None:
-    change(course, 11, "    entries = json.loads", "    entries = 1 / 0\n    entries = json.loads")
+    change(
+        course, "11", "    entries = json.loads", "    entries = 1 / 0\n    entries = json.loads"
+    )
     finished = run_child(*GENERATE, course=course)
     assert_refused(finished, "steps/step_11.py, line ", "ZeroDivisionError: division by zero")
 
 
 @pytest.mark.full("commands in odd situations")
 def test_a_crash_in_the_middle_ends_the_line(course: Path) -> None:
-    change(course, SAMPLING, "    ended = np", "    ended = 1 / 0 or np")
+    change(course, "e3", "    ended = np", "    ended = 1 / 0 or np")
     finished = run_child(*GENERATE, course=course)
     assert (finished.code, finished.out) == (2, STORY["prompt"] + "\n")
-    assert "steps/bonus_02.py, line " in finished.err
+    assert "steps/engine_03.py, line " in finished.err
 
 
 @pytest.mark.parametrize(("shift", "refused"), [(0.0, False), (0.2, True)])
@@ -73,18 +76,18 @@ def test_a_model_that_compiles_into_something_else_is_refused(shift: float, refu
         def __call__(self, tokens: Tensor, /) -> Tensor:
             return tensor(np.ones((*map(int, tokens.shape), 7)))
 
-    loop = SimpleNamespace(number=12, logits=lambda _: np.ones(7) + shift)
+    loop = SimpleNamespace(step=step_that("generates"), logits=lambda _: np.ones(7) + shift)
     with pytest.raises(InputError, match="something else") if refused else nullcontext():
         loops.compare(loop, Model(), CPU())
 
 
 @pytest.mark.full("commands in odd situations")
-def test_top_p_needs_the_bonus(course: Path) -> None:
-    for number in BONUS:
-        (course / load_step(number).file("steps")).write_text(derive(number))
+def test_top_p_needs_the_batches(course: Path) -> None:
+    for step in all_steps(ENGINE):
+        (course / step.file("steps")).write_text(derive(step))
     finished = run_child(*GENERATE, "--top-p", "0.5", course=course)
     assert (finished.code, finished.out) == (2, "")
-    assert "--top-p needs bonus 02, but steps/bonus_01.py is not finished" in finished.err
+    assert "--top-p needs engine 03, but steps/engine_01.py is not finished" in finished.err
     finished = run_child(*GENERATE, course=course)
     assert finished.code == 0
     assert "The KV cache is not finished; using the loop of step 12" in finished.err
@@ -93,9 +96,9 @@ def test_top_p_needs_the_bonus(course: Path) -> None:
 
 @pytest.mark.full("commands in odd situations")
 def test_the_loop_is_the_best_one_that_is_finished(course: Path) -> None:
-    last = course / load_step(CACHE).file("steps")
-    last.write_text(derive(CACHE))
+    last = step_that("caches")
+    (course / last.file("steps")).write_text(derive(last))
     finished = run_child(*GENERATE, "--top-p", "0.5", course=course)
     assert finished.code == 0
-    assert "The KV cache is not finished; using the loop of bonus 02" in finished.err
+    assert "The KV cache is not finished; using the loop of engine 03" in finished.err
     assert STORY["text"].startswith(finished.out.rstrip("\n"))

@@ -1,6 +1,6 @@
-"""Logits, tokens and text are those of Hugging Face's own GPT-2, as tools/models/make_golden.py saw them.
+"""Logits, tokens and text are those of Hugging Face's own GPT-2.
 
-Nothing here needs PyTorch.
+This is what tools/models/make_golden.py saw of it; nothing here needs PyTorch.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from tests.project.helpers import array, tensor
 from tutor import ROOT
 from tutor.engine.checkpoint import BUNDLED_MODEL, check_folder
 from tutor.engine.loops import CompiledModel
-from tutor.engine.trees import Tokenizer
+from tutor.engine.tokenizer import Tokenizer
 
 GOLDEN = ROOT / "tests" / "golden"
 FOLDERS = {"fairy-tales": BUNDLED_MODEL, "random": GOLDEN / "random"}

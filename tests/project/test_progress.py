@@ -5,7 +5,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -21,9 +23,12 @@ from tests.project.courses import (
 from tests.project.terminals import in_terminal
 from tests.project.test_project import PIXI_TASKS, parse
 from tests.project.tiers import partly
-from tutor.course.registry import BONUS, CORE, NUMBERS, all_steps, load_step
-from tutor.learn import progress
-from tutor.learn.progress import Standing
+from tutor.course.names import NAMES
+from tutor.course.registry import Step, all_steps, find_step
+from tutor.course.tracks import ENGINE, STEPS, TRACKS
+from tutor.learn import progress, records
+from tutor.learn.progress import Standing, of_track
+from tutor.learn.records import Record
 
 HEAVY = {"max", "numpy", "pytest", "tokenizers", "transformers", "safetensors", "torch"}
 
@@ -40,11 +45,11 @@ def said(course: Path, *arguments: str) -> str:
     return " ".join(finished.out.split())
 
 
-def last_check(course: Path, number: int) -> str:
+def last_check(course: Path, name: str) -> str:
     """What `tutor progress` says of a step."""
     finished = run_child("progress", course=course)
     assert (finished.code, finished.err) == (0, "")
-    title = load_step(number).title
+    title = find_step(name).title
     (line,) = [line for line in finished.out.splitlines() if title in line[:40]]
     return line.split("/")[1].split(maxsplit=1)[1].strip()
 
@@ -55,40 +60,40 @@ def test_a_fresh_course_begins_with_step_one(course: Path) -> None:
         course
     )
     overview = said(course, "progress")
-    assert overview.count("not started") == len(NUMBERS)
+    assert overview.count("not started") == len(NAMES)
     assert "In all: 0 of 12 steps, 0 of 100 points. Next: read book" in overview
     assert overview.endswith("tutor check 1")
     assert not (course / ".tutor").exists()
 
 
 def test_a_check_is_kept_until_its_step_is_edited(course: Path) -> None:
-    solve(course, 1)
-    assert last_check(course, 1) == "not checked"
+    solve(course, "1")
+    assert last_check(course, "1") == "not checked"
     assert "So far: 1 of 12 steps, 6 of 100 points." in said(course, "check", "1")
-    assert last_check(course, 1) == "passed"
+    assert last_check(course, "1") == "passed"
     assert "You are at step 02, Causal mask" in said(course)
-    before = step_file(course, 1).read_text()
-    edit(course, 1)
-    assert last_check(course, 1) == "passed, then edited"
+    before = step_file(course, "1").read_text()
+    edit(course, "1")
+    assert last_check(course, "1") == "passed, then edited"
     overview = said(course, "progress")
     assert "In all: 1 of 12 steps, 6 of 100 points; 1 to be checked again." in overview
     assert overview.endswith("Next: check again what passed before an edit: tutor check 1")
-    step_file(course, 1).write_text(before)
-    assert last_check(course, 1) == "passed"
+    step_file(course, "1").write_text(before)
+    assert last_check(course, "1") == "passed"
 
 
-def test_a_step_is_stale_after_an_edit_of_an_earlier_one_that_it_uses(course: Path) -> None:
-    solve(course, 1, 2, 3, 4, 5, 6, 7, 8)
-    for number in (2, 7, 8):
-        keep_check(course, number)
-    edit(course, 5)  # which step 07 does not use
-    assert last_check(course, 8) == "passed"
-    edit(course, 2)
-    assert last_check(course, 2) == "passed, then edited"
-    assert last_check(course, 7) == "passed, then 02 edited"
-    assert last_check(course, 8) == "passed, then 02 edited"  # by way of step 07
-    for number in range(1, 7):
-        keep_check(course, number)
+def test_a_step_is_stale_after_an_edit_of_one_that_it_needs(course: Path) -> None:
+    solve(course, "1", "2", "3", "4", "5", "6", "7", "8")
+    for name in ("2", "7", "8"):
+        keep_check(course, name)
+    edit(course, "5")  # which step 07 does not need
+    assert last_check(course, "8") == "passed"
+    edit(course, "2")
+    assert last_check(course, "2") == "passed, then edited"
+    assert last_check(course, "7") == "passed, then 02 edited"
+    assert last_check(course, "8") == "passed, then 02 edited"  # by way of step 07
+    for name in ("1", "2", "3", "4", "5", "6"):
+        keep_check(course, name)
     assert said(course).endswith(
         "You are at step 07, Multi-head attention: passed, then 02 edited. Check again what "
         "passed before an edit: tutor check 7 8 tutor --help lists all commands."
@@ -96,37 +101,42 @@ def test_a_step_is_stale_after_an_edit_of_an_earlier_one_that_it_uses(course: Pa
 
 
 def test_a_step_does_not_rest_on_one_for_which_the_reference_stood_in(course: Path) -> None:
-    solve(course, 7)
-    keep_check(course, 7)
-    edit(course, 2)
-    assert last_check(course, 7) == "passed"
-    solve(course, 2)
-    assert last_check(course, 7) == "passed, then 02 edited"
+    solve(course, "7")
+    keep_check(course, "7")
+    edit(course, "2")
+    assert last_check(course, "7") == "passed"
+    solve(course, "2")
+    assert last_check(course, "7") == "passed, then 02 edited"
 
 
 def test_a_step_is_stale_once_its_checks_are_others(course: Path) -> None:
-    solve(course, 3)
-    keep_check(course, 3)
-    with (course / load_step(3).suite).open("a") as suite:
+    solve(course, "3")
+    keep_check(course, "3")
+    with (course / find_step("3").suite).open("a") as suite:
         suite.write("# another\n")
-    assert last_check(course, 3) == "passed, then checks changed"
+    assert last_check(course, "3") == "passed, then checks changed"
 
 
 @pytest.mark.full("commands in odd situations")
 def test_a_lost_record_loses_nothing(course: Path) -> None:
-    solve(course, 1, 3)
-    keep_check(course, 1)
-    keep_check(course, 3)
-    files = [step_file(course, number).read_bytes() for number in NUMBERS]
+    solve(course, "1", "3")
+    keep_check(course, "1")
+    keep_check(course, "3")
+    files = [step_file(course, name.short).read_bytes() for name in NAMES]
     for file in (course / ".tutor").iterdir():
         file.unlink()
     (course / ".tutor").rmdir()
-    assert last_check(course, 1) == last_check(course, 3) == "not checked"
-    assert files == [step_file(course, number).read_bytes() for number in NUMBERS]
+    assert last_check(course, "1") == last_check(course, "3") == "not checked"
+    assert files == [step_file(course, name.short).read_bytes() for name in NAMES]
     said(course, "check", "1", "3")
-    assert last_check(course, 1) == last_check(course, 3) == "passed"
+    assert last_check(course, "1") == last_check(course, "3") == "passed"
 
 
+WHOLE: dict[str, Any] = {
+    "verdict": "passed",
+    "checks": {"parameters": "passed"},
+    "files": {"suite": "a digest"},
+}
 RECORDS: list[object] = [
     "",
     "[1",
@@ -136,16 +146,21 @@ RECORDS: list[object] = [
     "[" * 100_000,
     {"verdict": 3},
     {"verdict": "passed"},
-    {"verdict": "passed", "checks": [], "files": {}},
-    {"verdict": None, "checks": {}, "files": {}},
-    {"checks": {}, "files": {}},
-    {"verdict": "passed", "checks": {"shapes": 7}, "files": {}},
-    {"verdict": "passed", "checks": {}, "files": "digest"},
+    WHOLE | {"verdict": "splendid"},
+    WHOLE | {"verdict": None},
+    WHOLE | {"checks": []},
+    WHOLE | {"checks": {}},
+    WHOLE | {"checks": {"parameters": 7}},
+    WHOLE | {"checks": {"parameters": "splendid"}},
+    WHOLE | {"files": "digest"},
+    WHOLE | {"files": {}},
+    WHOLE | {"culprits": [2]},
+    WHOLE | {"culprits": ["step_99"]},
+    WHOLE | {"culprits": ["extra_01"]},
+    WHOLE | {"mistake": ["no"]},
     {"hints": {"parameters": "2"}},
     {"hints": {"parameters": -7}},
     {"hints": ["parameters"]},
-    {"verdict": "wrong", "checks": {}, "files": {}, "culprits": [99]},
-    {"verdict": "wrong", "checks": {}, "files": {}, "mistake": ["no"]},
     {"opened": True},
 ]
 
@@ -156,42 +171,61 @@ RECORDS: list[object] = [
     ids=lambda record: (record if isinstance(record, str) else json.dumps(record))[:50],
 )
 def test_a_record_that_makes_no_sense_is_no_record(course: Path, record: object) -> None:
-    solve(course, 7)
-    record_file(course, 7).parent.mkdir()
+    solve(course, "7")
+    record_file(course, "7").parent.mkdir()
     text = record if isinstance(record, str) else json.dumps(record)
-    record_file(course, 7).write_text(text, encoding="latin-1")
-    assert last_check(course, 7) == "not checked"
+    record_file(course, "7").write_text(text, encoding="latin-1")
+    assert last_check(course, "7") == "not checked"
     assert "Hint 1 of 3" in said(course, "hint", "7")
     assert "Hint 2 of 3" in said(course, "hint", "7")
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: str(record)[:50])
+def test_of_a_record_that_makes_no_sense_nothing_counts(
+    record: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "FOLDER", tmp_path)
+    text = record if isinstance(record, str) else json.dumps(record)
+    records.record_file(find_step("7")).write_text(text, encoding="latin-1")
+    assert records.load(find_step("7")) == Record()
+
+
+def test_a_record_is_read_as_it_was_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "FOLDER", tmp_path)
+    step, entries = find_step("e1"), {**WHOLE, "culprits": ["step_09"], "mistake": "It is off."}
+    records.update(step, **entries)
+    records.update(step, hints={"parameters": 2})
+    assert records.load(step) == msgspec.convert(entries | {"hints": {"parameters": 2}}, Record)
+    assert [file.name for file in tmp_path.iterdir()] == ["engine_01.json"]
+    assert records.load(find_step("1")) == Record()
 
 
 @pytest.mark.full("commands in odd situations")
 @pytest.mark.parametrize("place", ["file", "folder"])
 def test_a_record_that_cannot_be_kept_is_no_obstacle(course: Path, place: str) -> None:
-    solve(course, 1)
+    solve(course, "1")
     if place == "file":
         (course / ".tutor").write_text("")
     else:
-        record_file(course, 1).mkdir(parents=True)
+        record_file(course, "1").mkdir(parents=True)
     assert "So far: 0 of 12 steps" in said(course, "check", "1")
-    assert last_check(course, 1) == "not checked"
+    assert last_check(course, "1") == "not checked"
     assert "Hint 1 of 3" in said(course, "hint", "1")
 
 
 @pytest.mark.full("commands in odd situations")
 def test_a_broken_environment_leaves_the_last_check_as_it_is(course: Path, tmp_path: Path) -> None:
-    solve(course, 1)
-    keep_check(course, 1)
+    solve(course, "1")
+    keep_check(course, "1")
     fake = tmp_path / "fake" / "max"
     fake.mkdir(parents=True)
     (fake / "__init__.py").write_text("raise ImportError('libc is too old')")
     finished = run_child("check", "1", environment={"PYTHONPATH": str(fake.parent)}, course=course)
     assert finished.code == 3
-    assert last_check(course, 1) == "passed"
+    assert last_check(course, "1") == "passed"
 
 
-def passed(*numbers: int) -> list[Standing]:
-    steps = [load_step(number) for number in numbers]
+def passed(steps: list[Step]) -> list[Standing]:
     return [Standing(step, "passed", step.points, was_checked=True) for step in steps]
 
 
@@ -211,8 +245,8 @@ def passed(*numbers: int) -> list[Standing]:
 def test_each_verdict_has_its_next_command(
     verdict: str, was_checked: bool, edited: tuple[str, ...], why: str, command: str
 ) -> None:
-    here = Standing(load_step(7), verdict, 3, was_checked=was_checked, edited=edited)
-    known = [*passed(*range(1, 7)), here, Standing(load_step(8), "not started")]
+    here = Standing(find_step("7"), verdict, 3, was_checked=was_checked, edited=edited)
+    known = [*passed(all_steps()[:6]), here, Standing(find_step("8"), "not started")]
     assert progress.find_current(known) is here
     words, found = progress.next_command(known)
     assert words.startswith(why)
@@ -222,31 +256,62 @@ def test_each_verdict_has_its_next_command(
 
 
 def test_after_the_twelve_steps_your_own_gpt2_writes() -> None:
-    known = [*passed(*CORE), Standing(load_step(BONUS[0]), "not started")]
+    known = [*passed(all_steps(STEPS)), Standing(find_step("e1"), "not started")]
     with Console(width=80) as console, console.capture() as captured:
         console.print(progress.welcome(known))
     assert "Your own GPT-2 writes: tutor generate --tree steps\n" in captured.get()
-    assert "  tutor check b1\n" in captured.get()
+    assert "  tutor check e1\n" in captured.get()
     assert progress.total(known) == "12 of 12 steps, 100 of 100 points"
-    known = passed(*NUMBERS)
-    assert progress.total(known).startswith("12 of 12 steps, 100 of 100 points and 38 of 38 bonus")
+    known, most = passed(all_steps()), sum(step.points for step in all_steps(ENGINE))
+    assert progress.total(known) == (
+        f"12 of 12 steps, 100 of 100 points, {most} of {most} in the engine track"
+    )
     assert progress.find_current(known) is None
     assert progress.next_command(known)[1] == "tutor generate --tree steps"
     parse(progress.WRITE.split()[1:])
 
 
+def test_each_track_has_its_title_and_its_points() -> None:
+    first, *others = all_steps(ENGINE)
+    known = [*passed(all_steps(STEPS)[:2]), Standing(first, "wrong", 3, was_checked=True)]
+    known += [Standing(step, "not started") for step in others]
+    with Console(width=80) as console, console.capture() as captured:
+        console.print(progress.overview(known, 80))
+    rows = [line.split() for line in captured.get().splitlines()]
+    most = {track: sum(each.step.points for each in of_track(known, track)) for track in TRACKS}
+    assert rows[1] == [*STEPS.title.split(), f"{most[STEPS]}/{most[STEPS]}"]
+    assert rows[4] == []
+    assert rows[5] == [*ENGINE.title.split(), f"3/{most[ENGINE]}"]
+    assert rows[6][:2] == ["engine", "01"]
+    assert rows[6][-2:] == [f"3/{first.points}", "wrong"]
+    total = f"2 of 2 steps, {most[STEPS]} of {most[STEPS]} points, 3 of {most[ENGINE]}"
+    assert progress.total(known) == f"{total} in the engine track"
+
+
+@pytest.mark.parametrize("width", [40, 50, 69, 70, 100])
+def test_every_verdict_is_shown_however_narrow_the_terminal(width: int) -> None:
+    known = [Standing(step, "timed out", 1, was_checked=True) for step in all_steps()]
+    with Console(width=width) as console, console.capture() as captured:
+        console.print(progress.overview(known, width))
+    assert captured.get().count("timed out") == len(known)
+    assert max(map(len, captured.get().splitlines())) <= width
+
+
 def test_all_steps_fit_on_a_screen_of_80_by_24(course: Path) -> None:
-    solve(course, 1, 2)
-    keep_check(course, 1, opened="yesterday")
-    keep_check(course, 2, ["dtypes"])
+    solve(course, "1", "2")
+    keep_check(course, "1", opened="yesterday")
+    keep_check(course, "2", ["dtypes"])
     with in_terminal("progress", course=course) as (terminal, child):
         assert child.wait(SECONDS) == 0
         text = terminal.wait_for("tutor hint 2")
     lines = text.splitlines()
     assert lines[0].split() == ["step", "topic", "points", "last", "check"]
-    for step, line in zip(all_steps(), [line for line in lines[1:17] if line], strict=True):
-        assert step.title in line
-    assert "passed, solution opened" in lines[1]
+    rows = iter([line for line in lines[1:] if line.strip()])
+    for track in TRACKS:
+        assert track.title in next(rows)
+        for step in all_steps(track):
+            assert step.title in next(rows)
+    assert "passed, solution opened" in lines[2]
     assert b"\x1b[32m" in terminal.written
 
 
@@ -284,11 +349,11 @@ def test_what_is_no_clone_of_the_course_says_so(course: Path) -> None:
     ids=" ".join,
 )  # fmt: skip
 def test_commands_of_the_day_import_nothing_heavy(course: Path, arguments: list[str]) -> None:
-    solve(course, 7)
-    keep_check(course, 7, ["equation"])
+    solve(course, "7")
+    keep_check(course, "7", ["equation"])
     assert run_child("reset", "7", course=course).code == 0
     if "--undo" not in arguments:
-        solve(course, 7)
+        solve(course, "7")
     code = (
         "import sys\n"
         "from tutor.__main__ import main\n"

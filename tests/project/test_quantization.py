@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from solutions.bonus_03 import CachedModel
+from solutions.engine_04 import CachedModel
 from solutions.solution_11 import load_pretrained
 from tests.project.commands import assert_refused, run_here
 from tutor.engine.checkpoint import BUNDLED_MODEL

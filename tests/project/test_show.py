@@ -14,8 +14,9 @@ from tests.project.commands import SECONDS, assert_refused, run_child, run_here,
 from tests.project.terminals import in_terminal
 from tests.project.tiers import partly
 from tutor import ROOT
-from tutor.course.registry import NUMBERS, file_name, short_name, solution_source
-from tutor.engine import trees as loading
+from tutor.course import sources
+from tutor.course.registry import Step, all_steps, find_step
+from tutor.engine import trees
 from tutor.engine.generation import Engine
 from tutor.show import observing
 
@@ -185,9 +186,13 @@ def test_shapes_are_a_tree_of_modules() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("number", partly("looks into models", NUMBERS, (1, 7, 11).__contains__))
-def test_the_shapes_of_every_step_fit(number: int) -> None:
-    shown = lines("show", "shapes", short_name(number))
+@pytest.mark.parametrize(
+    "step",
+    partly("looks into models", all_steps(), [*map(find_step, ("1", "7", "11"))].__contains__),
+    ids=lambda step: step.name,
+)
+def test_the_shapes_of_every_step_fit(step: Step) -> None:
+    shown = lines("show", "shapes", step.short)
     assert max(map(len, shown)) <= 80
     assert "…  " not in "\n".join(shown)  # nothing is cut
 
@@ -208,8 +213,8 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "steps", root / "steps")
     (root / "solutions").mkdir()
     (root / "models").symlink_to(ROOT / "models")
-    for number in NUMBERS:
-        (root / file_name("steps", number)).write_text(solution_source(number, "steps"))
+    for step in all_steps():
+        (root / step.file("steps")).write_text(sources.reference(step, "steps"))
     return root
 
 
@@ -227,7 +232,7 @@ def test_own_steps_show_the_same(name: str, course: Path) -> None:
 def test_steps_that_are_not_finished_are_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "ROOT", tmp_path)
+    monkeypatch.setattr(trees, "ROOT", tmp_path)
     finished = run_here(*COMMANDS[name], "--tree", "steps")
     assert_refused(finished, "steps/step_01.py is not there", "tutor check 1")
 

@@ -9,9 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from solutions.solution_01 import GPT2Config
+from tutor.course.registry import step_that
 from tutor.engine.generation import Engine, Story
-from tutor.engine.loops import CACHE, Options
-from tutor.engine.trees import Tokenizer
+from tutor.engine.loops import Options
+from tutor.engine.tokenizer import Tokenizer
 from tutor.errors import InputError
 
 END = 256
@@ -36,7 +37,7 @@ class Bytes(Tokenizer):
 class Script:
     """A loop whose rows are written already; it counts how many columns were asked for."""
 
-    number = CACHE
+    step = step_that("caches")
     config = GPT2Config(vocab_size=END + 1, n_positions=1000)
 
     def __init__(self, *rows: list[int]) -> None:

@@ -14,13 +14,15 @@ import pytest
 
 from tests.project.tiers import partly
 from tutor import ROOT
-from tutor.course.registry import BONUS, NUMBERS, file_name, solution_source
+from tutor.course import sources
+from tutor.course.names import NAMES, Name, named
 
 KIND = "updates of the course"
 CHAPTER = ROOT / "book" / "src" / "setup.md"
 COPIED = ("steps", "solutions", "tutor")
-EDITED = (1, 3, 7)  # steps that the learner has worked at
-UPDATED = (3, 4, 7, 12)  # steps whose exercise changes upstream, one of them in the middle
+EDITED = [*map(named, ("step_01", "step_03", "step_07"))]  # steps that the learner has worked at
+# Steps whose exercise changes upstream, one of them in the middle.
+UPDATED = [*map(named, ("step_03", "step_04", "step_07", "step_12"))]
 SHELL = shutil.which("sh") or "sh"
 IDENTITY = "[user]\n    name = Somebody\n    email = somebody@example.org\n"
 
@@ -80,8 +82,8 @@ class Clone:
         self.git("add --all")
         self.git("commit --quiet --message Changes")
 
-    def path(self, number: int) -> Path:
-        return self.root / file_name("steps", number)
+    def path(self, step: Name) -> Path:
+        return self.root / step.file("steps")
 
     def steps(self) -> dict[str, bytes]:
         return {file.name: file.read_bytes() for file in (self.root / "steps").glob("*.py")}
@@ -102,8 +104,8 @@ def server(tmp_path: Path) -> Clone:
     for name in COPIED:
         shutil.copytree(ROOT / name, course.root / name, ignore=ignored)
     shutil.copy(ROOT / ".gitattributes", course.root)
-    for number in NUMBERS:
-        course.path(number).write_text(stub(number))
+    for step in NAMES:
+        course.path(step).write_text(stub(step))
     course.git("init --quiet")
     course.commit()
     return course
@@ -118,31 +120,31 @@ def learner(server: Clone, tmp_path: Path) -> Clone:
     return clone
 
 
-def stub(number: int) -> str:
+def stub(step: Name) -> str:
     """An exercise, long enough to be changed at several places."""
-    return (ROOT / file_name("solutions", number)).read_text() + "\n# TODO: One\n# TODO: Two\n"
+    return (ROOT / step.file("solutions")).read_text() + "\n# TODO: One\n# TODO: Two\n"
 
 
 def publish(server: Clone) -> None:
-    """Change exercises, a solution and the tutor, and add a bonus step.
+    """Change exercises, a solution and the tutor, and add a step.
 
     What changes in an exercise is what learners change, and what they leave as it is.
     """
-    for number in UPDATED:
-        new = stub(number).replace('"""', '"""Anew: ', 1).replace("# TODO: One", "# TODO: Another")
-        server.path(number).write_text(new.replace("Source: ", "Read: "))
+    for step in UPDATED:
+        new = stub(step).replace('"""', '"""Anew: ', 1).replace("# TODO: One", "# TODO: Another")
+        server.path(step).write_text(new.replace("Source: ", "Read: "))
     for name in ("solutions/solution_07.py", "tutor/course/registry.py"):
         with (server.root / name).open("a") as file:
             file.write("# changed\n")
-    (server.root / "steps" / "bonus_99.py").write_text("# a new step\n")
+    (server.root / "steps" / "engine_99.py").write_text("# a new step\n")
     server.commit()
 
 
 def work(learner: Clone) -> None:
     """Solve some steps, in lines that the update changes and in others."""
-    for number in EDITED:
-        text = solution_source(number, "steps").replace('"""', '"""Mine: ', 1)
-        learner.path(number).write_text(text + "\n# my own words\n# TODO: Two\n")
+    for step in EDITED:
+        text = sources.reference(step, "steps").replace('"""', '"""Mine: ', 1)
+        learner.path(step).write_text(text + "\n# my own words\n# TODO: Two\n")
 
 
 def edit_and_commit(learner: Clone) -> None:
@@ -166,7 +168,7 @@ def leave_all(learner: Clone) -> None:
 
 def delete_a_step(learner: Clone) -> None:
     work(learner)
-    learner.path(BONUS[0]).unlink()
+    learner.path(named("engine_01")).unlink()
 
 
 WAYS = [work, edit_and_commit, edit_after_a_commit, edit_on_a_branch, leave_all, delete_a_step]
@@ -205,7 +207,7 @@ def commit_of(clone: Clone) -> str:
 def test_changes_elsewhere_that_are_committed_are_kept_where_they_do_not_collide(
     learner: Clone,
 ) -> None:
-    file = learner.root / "tutor" / "course.py"
+    file = learner.root / "tutor" / "course" / "registry.py"
     file.write_text("# mine\n" + file.read_text())
     learner.commit()
     learner.update()
@@ -215,7 +217,7 @@ def test_changes_elsewhere_that_are_committed_are_kept_where_they_do_not_collide
 
 def test_an_update_stops_before_it_writes_over_a_change_elsewhere(learner: Clone) -> None:
     work(learner)
-    file = learner.root / "tutor" / "course.py"
+    file = learner.root / "tutor" / "course" / "registry.py"
     file.write_text("# mine\n")
     mine = learner.steps()
     *before, merge = documented()[0]
@@ -244,7 +246,7 @@ def test_an_update_by_somebody_unknown_to_git_changes_nothing(learner: Clone) ->
 
 
 def edited() -> list[str]:
-    return [Path(file_name("steps", number)).name for number in EDITED]
+    return [Path(step.file("steps")).name for step in EDITED]
 
 
 @pytest.mark.parametrize("settings", ["", "[pull]\n    rebase = false\n"])

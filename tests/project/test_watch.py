@@ -16,19 +16,20 @@ from typing import NoReturn
 import pytest
 
 from tests.project.commands import SECONDS, run_child, run_here, start_child
-from tests.project.courses import make_course, record_file, step_file
+from tests.project.courses import make_course, record_file, solve, step_file
 from tests.project.terminals import Terminal, in_terminal
 from tests.project.tiers import partly
-from tutor.course import stubs
-from tutor.course.registry import BONUS, load_step, solution_source
+from tutor.course import sources, stubs
+from tutor.course.registry import all_steps, find_step
 from tutor.learn import progress, records, watch
+from tutor.learn.records import Record
 from tutor.terminal import console, interrupts
 
 KEYS = "n next h hint l list r rerun s solution q quit"
 AGAIN = "and again whenever steps/step_01.py is saved."
 READY = (AGAIN, KEYS)
 PASSED = ("Press n for step 02, Causal mask.", KEYS)
-SOLVED = solution_source(1, "steps")
+SOLVED = sources.reference(find_step("1"), "steps")
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def process_of(root: Path) -> int:
 
 @pytest.mark.full("terminal sessions")
 def test_the_current_step_is_checked_however_an_editor_saves_it(course: Path) -> None:
-    file, steps = step_file(course, 1), course / "steps"
+    file, steps = step_file(course, "1"), course / "steps"
     with in_terminal("watch", course=course) as (terminal, _):
         first = terminal.wait_for(*READY)
         plain = run_child("check", "1", course=course)
@@ -84,7 +85,7 @@ def test_the_current_step_is_checked_however_an_editor_saves_it(course: Path) ->
         terminal.wait_for(*PASSED)
 
         new = steps / ".step_01.py.swp"
-        new.write_text(stubs.derive(1))
+        new.write_text(stubs.derive(find_step("1")))
         new.replace(file)
         terminal.wait_for("Not started: 0 of 5 checks", *READY)
 
@@ -104,7 +105,7 @@ def test_the_current_step_is_checked_however_an_editor_saves_it(course: Path) ->
         terminal.wait_for(f"Step 01 has not passed yet. {KEYS}")
         (course / "aside").rename(steps)
         terminal.wait_for(*PASSED)
-        file.write_text(stubs.derive(1))
+        file.write_text(stubs.derive(find_step("1")))
         terminal.wait_for(*READY)
 
 
@@ -112,7 +113,7 @@ def test_the_current_step_is_checked_however_an_editor_saves_it(course: Path) ->
 def test_a_folder_that_tells_of_no_saves_can_be_polled(course: Path) -> None:
     with in_terminal("watch", course=course, WATCHFILES_FORCE_POLLING="1") as (terminal, _):
         terminal.wait_for(*READY)
-        step_file(course, 1).write_text(SOLVED)
+        step_file(course, "1").write_text(SOLVED)
         terminal.wait_for(*PASSED)
 
 
@@ -123,9 +124,9 @@ def test_a_step_that_is_a_link_is_checked_when_its_target_is_saved(
     target = tmp_path / "elsewhere" / "configuration.py"
     target.parent.mkdir()
     other = target.with_name("other.py")
-    other.write_text(stubs.derive(1))
-    step_file(course, 1).rename(target)
-    step_file(course, 1).symlink_to(target)
+    other.write_text(stubs.derive(find_step("1")))
+    step_file(course, "1").rename(target)
+    step_file(course, "1").symlink_to(target)
     with in_terminal("watch", course=course) as (terminal, _):
         terminal.wait_for(*READY)
         target.write_text(SOLVED)
@@ -133,20 +134,23 @@ def test_a_step_that_is_a_link_is_checked_when_its_target_is_saved(
 
         link = course / "steps" / "link"
         link.symlink_to(other)
-        link.replace(step_file(course, 1))
+        link.replace(step_file(course, "1"))
         terminal.wait_for(*READY)
 
 
 @pytest.mark.full("terminal sessions")
 def test_a_step_is_checked_when_one_that_it_uses_is_saved_and_no_other(course: Path) -> None:
-    step_file(course, 5).write_text(solution_source(5, "steps"))
-    with in_terminal("watch", "5", course=course) as (terminal, _):
-        terminal.wait_for("The reference stands in for steps 01, 02", KEYS)
-        step_file(course, 2).write_text(solution_source(2, "steps"))  # step 05 does not use it
+    solve(course, "7")
+    with in_terminal("watch", "7", course=course) as (terminal, _):
+        terminal.wait_for("The reference stands in for steps 01 and 02", KEYS)
+        solve(course, "3")  # which step 07 does not use
         time.sleep(1)
-        step_file(course, 1).write_text(SOLVED)
-        terminal.wait_for("The reference stands in for steps 03 and 04", "Press n", KEYS)
+        solve(course, "1")
+        terminal.wait_for("The reference stands in for step 02", "Press n", KEYS)
         assert checks(terminal) == 1
+        solve(course, "2")
+        terminal.wait_for("Passed: ", "Press n", KEYS)
+        assert checks(terminal) == 2
 
 
 @pytest.mark.full("terminal sessions")
@@ -154,23 +158,23 @@ def test_many_saves_in_a_moment_are_one(course: Path) -> None:
     with in_terminal("watch", course=course) as (terminal, _):
         terminal.wait_for(*READY)
         for _ in range(50):
-            step_file(course, 1).write_text(SOLVED)
+            step_file(course, "1").write_text(SOLVED)
         terminal.wait_for(*PASSED)
         assert checks(terminal) < 10
 
 
 def test_a_save_during_a_check_begins_it_again(course: Path) -> None:
-    step_file(course, 1).write_text(endless(course))
+    step_file(course, "1").write_text(endless(course))
     with in_terminal("watch", course=course) as (terminal, _):
         process = process_of(course)
-        step_file(course, 1).write_text(SOLVED)
+        step_file(course, "1").write_text(SOLVED)
         terminal.wait_for(*PASSED)
         assert not is_alive(process)
 
 
 @pytest.mark.full("terminal sessions")
 def test_each_key_does_what_it_says(course: Path) -> None:
-    hints = load_step(1).checks[0].hints
+    hints = find_step("1").checks[0].hints
     with in_terminal("watch", course=course) as (terminal, child):
         before = terminal.settings
         terminal.wait_for(*READY)
@@ -189,7 +193,7 @@ def test_each_key_does_what_it_says(course: Path) -> None:
         terminal.type("\x1b[Ar")
         terminal.wait_for("Checked steps/step_01.py", *READY)
         assert checks(terminal) == 1
-        step_file(course, 1).write_text(SOLVED)
+        step_file(course, "1").write_text(SOLVED)
         terminal.wait_for(*PASSED)
         terminal.type("n")
         terminal.wait_for("Checked steps/step_02.py", "whenever steps/step_02.py is saved.", KEYS)
@@ -204,10 +208,10 @@ def test_keys_wait_for_the_check_to_end_but_to_quit_does_not(course: Path) -> No
         before = terminal.settings
         wait_until(lambda: terminal.settings != before)
         terminal.type("h")
-        first = load_step(1).checks[0]
+        first = find_step("1").checks[0]
         hint = f"Step 01: {first.title} Hint 1 of 3: {first.hints[0]}"
         terminal.wait_for(f"{AGAIN} {KEYS} {hint} {KEYS}")
-        step_file(course, 1).write_text(endless(course))
+        step_file(course, "1").write_text(endless(course))
         process = process_of(course)
         terminal.type("q")
         assert child.wait(SECONDS) == 0
@@ -231,8 +235,8 @@ def test_before_a_step_has_passed_its_solution_is_shown_after_a_question(course:
         terminal.wait_for(question)
         terminal.type("y\n")
         terminal.wait_for("self.n_inner = 4 * self.n_embd", KEYS)
-        assert "opened" in json.loads(record_file(course, 1).read_text())
-        step_file(course, 1).write_text(SOLVED)
+        assert "opened" in json.loads(record_file(course, "1").read_text())
+        step_file(course, "1").write_text(SOLVED)
         terminal.wait_for(*PASSED)
         terminal.type("sl")
         terminal.wait_for("1 of 12 steps", KEYS)
@@ -262,10 +266,8 @@ def test_ctrl_c_in_a_long_solution_is_for_the_pager(course: Path) -> None:
 
 @pytest.mark.full("terminal sessions")
 def test_after_the_last_step_there_is_no_next_one(course: Path) -> None:
-    last = BONUS.stop - 1
-    for number in range(1, BONUS.stop):
-        step_file(course, number).write_text(solution_source(number, "steps"))
-    with in_terminal("watch", load_step(last).short, course=course) as (terminal, _):
+    solve(course, *(step.short for step in all_steps()))
+    with in_terminal("watch", all_steps()[-1].short, course=course) as (terminal, _):
         terminal.wait_for("That was the last step.", KEYS)
         terminal.type("n")
         terminal.wait_for(f"tutor generate --tree steps {KEYS}")
@@ -291,7 +293,7 @@ def test_whatever_ends_it_ends_its_check_and_leaves_the_terminal_as_it_was(
     course: Path, how: signal.Signals, is_checking: bool
 ) -> None:
     if is_checking:
-        step_file(course, 1).write_text(endless(course))
+        step_file(course, "1").write_text(endless(course))
     with in_terminal("watch", course=course) as (terminal, child):
         before = terminal.settings
         process = process_of(course) if is_checking else None
@@ -360,13 +362,13 @@ def test_a_terminal_of_another_size_is_no_problem(course: Path) -> None:
 @pytest.mark.full("terminal sessions")
 def test_a_check_elsewhere_at_the_same_time_does_no_harm(course: Path) -> None:
     with in_terminal("watch", course=course) as (terminal, _):
-        step_file(course, 1).write_text(SOLVED)
+        step_file(course, "1").write_text(SOLVED)
         others = [start_child("check", "1", course=course) for _ in range(3)]
         for other in others:
             out, err = other.communicate(timeout=SECONDS)
             assert (other.returncode, err) == (0, b""), out
         terminal.wait_for(*PASSED)
-        record = json.loads(record_file(course, 1).read_text())
+        record = json.loads(record_file(course, "1").read_text())
         assert record["verdict"] == "passed"
         assert [file.name for file in (course / ".tutor").iterdir()] == ["step_01.json"]
 
@@ -378,11 +380,12 @@ def test_a_record_is_written_whole_or_not_at_all(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(records, "FOLDER", tmp_path)
-    records.update(7, hints={"shapes": 1})
+    step = find_step("7")
+    records.update(step, hints={"shapes": 1})
     monkeypatch.setattr(os, "fsync", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        records.update(7, hints={"shapes": 2})
-    assert records.load(7) == {"hints": {"shapes": 1}}
+        records.update(step, hints={"shapes": 2})
+    assert records.load(step) == Record(hints={"shapes": 1})
     assert len([*tmp_path.iterdir()]) == 1
 
 
@@ -390,7 +393,7 @@ def test_a_record_is_written_whole_or_not_at_all(
 def test_where_keys_cannot_be_read_it_says_so_and_goes_on(course: Path) -> None:
     with start_child("watch", course=course) as child:
         try:
-            follow_without_keys(child, step_file(course, 1))
+            follow_without_keys(child, step_file(course, "1"))
         finally:
             child.kill()
 
@@ -423,7 +426,7 @@ def follow_without_keys(child: "subprocess.Popen[bytes]", file: Path) -> None:
 
 def test_it_does_without_max(course: Path) -> None:
     code = (
-        "import sys; from tutor import progress, watch; progress.standings(); "
+        "import sys; from tutor.learn import progress, watch; progress.standings(); "
         "sys.exit(str({'max', 'numpy', 'pytest'} & sys.modules.keys() or ''))"
     )
     ended = subprocess.run(

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from tools import derived
 from tutor import ROOT
-from tutor.check.run import run_suites
+from tutor.check.running import run_suites
 from tutor.check.sandbox.workbench import Workbench
 from tutor.course import sources
 from tutor.course.registry import Step, all_steps

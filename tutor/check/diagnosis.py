@@ -34,7 +34,7 @@ def diagnose(result: Result, bench: Workbench, tests: Mapping[str, Test]) -> Non
     if not telling:
         return
     clock = Clock(min(SECONDS, bench.seconds))
-    with contextlib.suppress(EnvironmentBrokenError, TimedOutError):
+    with contextlib.suppress(Exception):  # whatever it is, it must not cost the verdicts
         result.culprits = find_culprits(result, bench, tests[telling[0].check.name], clock)
         if not result.culprits:
             result.mistake = find_mistake(result, telling[0], bench, tests, clock)
@@ -66,12 +66,18 @@ def find_mistake(
     clock: Clock,
 ) -> Mistake | None:
     """The known mistake that fails as the learner's code does, in the first check that fails."""
+    reference = sources.reference(result.step, result.tree)
+
+    def failure_of(source: str, outcome: Outcome) -> Exception | None:
+        bench.select(result.step, reference=result.replaced, source=source, clock=clock)
+        return attempt(tests[outcome.check.name], bench)
 
     def fails_alike(mistake: Mistake, outcome: Outcome) -> bool:
-        source = mistake.apply(sources.reference(result.step, result.tree))
-        bench.select(result.step, reference=result.replaced, source=source, clock=clock)
-        return is_alike(outcome.error, attempt(tests[outcome.check.name], bench))
+        return is_alike(outcome.error, failure_of(mistake.apply(reference), outcome))
 
+    # Where the reference fails, too, the learner's code has changed what it runs on.
+    if failure_of(reference, first):
+        return None
     for group in likely_mistakes(result):
         alike = [mistake for mistake in group if fails_alike(mistake, first)]
         # Several fail alike in this check: the others, failed or not, tell them apart.

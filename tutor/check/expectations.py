@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tutor.check import stages
 from tutor.check.sandbox.errors import (
     CodeError,
     ContractError,
@@ -26,13 +27,22 @@ class AdviceWarning(UserWarning):
 class MismatchError(AssertionError):
     """What was observed is not what was expected.
 
-    `observed` is what a mistake is recognized by; it is `got` unless given.
+    `observed` is what a mistake is recognized by; it is `got` unless given. `numbers` are those
+    that came, the expected ones, and how far they may be off; `stages` are how these were computed.
     """
 
     def __init__(
-        self, what: str, expected: object, got: object, *, observed: object = None, place: str = ""
+        self,
+        what: str,
+        expected: object,
+        got: object,
+        *,
+        observed: object = None,
+        place: str = "",
+        numbers: tuple[Array, Array, float] | None = None,
     ) -> None:
-        self.what, self.place = what, place
+        self.what, self.place, self.numbers = what, place, numbers
+        self.stages = stages.recent() if numbers else []
         self.expected, self.got = str(expected)[:MOST_TEXT], str(got)[:MOST_TEXT]
         self.observed = got if observed is None else observed
         super().__init__(f"{what}{place}: expected {self.expected}, got {self.got}")
@@ -87,11 +97,13 @@ def expect_close(
     dtype: type[np.generic] = np.float32,
 ) -> None:
     """Expect an array whose numbers are off by less than a part of the largest expected one."""
+    numbers = got, expected, tolerance
     if got.shape != expected.shape:
         shapes = list(expected.shape), list(got.shape)
-        raise MismatchError(f"the shape of {what}", *shapes, observed=got)
+        raise MismatchError(f"the shape of {what}", *shapes, observed=got, numbers=numbers)
     if got.dtype != dtype:
-        raise MismatchError(f"the dtype of {what}", np.dtype(dtype), got.dtype, observed=got)
+        kinds = np.dtype(dtype), got.dtype
+        raise MismatchError(f"the dtype of {what}", *kinds, observed=got, numbers=numbers)
     values = got.astype(np.float64)
     finite = np.isfinite(expected)
     scale = np.abs(expected[finite]).max(initial=0.0)
@@ -108,6 +120,7 @@ def expect_close(
             f"{number(found, digits)}  ({wrong.sum()} of {wrong.size} numbers differ)",
             observed=got,
             place=f" at {list(index)}" if index else "",
+            numbers=numbers,
         )
 
 

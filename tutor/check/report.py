@@ -11,8 +11,11 @@ from rich.text import Text
 
 from tutor import ROOT
 from tutor.check.expectations import MismatchError
+from tutor.check.likeness import likeness
 from tutor.check.results import Outcome, Result
 from tutor.check.sandbox.errors import CodeError, ContractError, NotStartedError
+from tutor.check.slips import slip
+from tutor.course import sources
 from tutor.course.names import prose
 from tutor.course.registry import Check
 from tutor.course.verdicts import Verdict
@@ -122,6 +125,8 @@ def reasons(result: Result, error: BaseException | None) -> Iterator[RenderableT
         for place in reversed(last):  # the one that failed stands below the error
             yield Text(f"{result.tree}/{place}:")
             yield Padding(Text(place.text, style="bold"), (0, 0, 0, 4), expand=False)
+    if isinstance(error, CodeError) and (said := slip(error, sources.reference(result.step))):
+        yield Text(said, style="bold yellow")
     if result.step.shapes and is_about_shapes(error):
         yield Text(f"Shapes on the way: {result.step.shapes}")
 
@@ -180,6 +185,16 @@ def cause(result: Result) -> Iterator[RenderableType]:
         text = Text.assemble(("Mistake: ", "bold"), (mistake.says, "bold yellow"))
         place = Text(f"{result.step.chapter}, “{mistake.name}”", style="dim")
         yield Padding(Group(text, place), (0, 0, 0, 2), expand=False)
+    elif not result.culprits and (like := looks_like(result.failures[0])):
+        yield Padding(Text(like, style="bold yellow"), (0, 0, 0, 2), expand=False)
+
+
+def looks_like(outcome: Outcome) -> str:
+    """What the numbers that failed a check have to do with the right ones, if that is plain."""
+    error = outcome.error
+    if isinstance(error, MismatchError) and error.numbers:
+        return likeness(*error.numbers, error.stages)
+    return ""
 
 
 def what_next(result: Result) -> str:

@@ -96,8 +96,8 @@ def find_names(text: str) -> list[Name]:
     """Steps as people list them: 3,7-9 or 1-12,e1. Raises InputError for others."""
     found: set[Name] = set()
     for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        ends = find_name(first), find_name(last or first)
+        first, dash, last = part.strip().partition("-")
+        ends = find_name(first), find_name(last if dash else first)
         places = [NAMES.index(name) for name in ends if name]
         if len(places) < len(ends) or places != sorted(places):
             raise InputError(f"{part.strip()!r} names no steps; 3,7-9 and 1-12,e1-e3 do")

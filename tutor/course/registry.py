@@ -63,7 +63,7 @@ class Step(Name, frozen=True, eq=False, kw_only=True, forbid_unknown_fields=True
 
     @property
     def needs(self) -> tuple["Step", ...]:
-        """The other steps that its solution uses, all the way down."""
+        """The other steps that its solution or its suite uses, all the way down."""
         return tuple(map(load_step, sources.needs(self)))
 
     @property

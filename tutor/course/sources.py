@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 
 from tutor import ROOT
-from tutor.course.names import NAMES, Name, in_order
+from tutor.course.names import NAMES, Name, in_order, named
 from tutor.course.tracks import TRACKS
 
+# Beside what its solution imports: the suite of step 12 runs it on the model of step 10.
+OBSERVED_WITH = {named("step_12"): {named("step_10")}}
 BY_MODULE = {name.module(tree): name for name in NAMES for tree in ("steps", "solutions")}
-PLACEHOLDER = rf"raise NotImplementedError\('({'|'.join(track.word for track in TRACKS)}) \d\d: "
+PLACEHOLDER = rf"({'|'.join(track.word for track in TRACKS)}) \d\d: "
 
 
 def reference(name: Name, tree: str = "solutions") -> str:
@@ -25,19 +27,27 @@ def reference(name: Name, tree: str = "solutions") -> str:
 
 @functools.cache
 def needs(name: Name) -> tuple[Name, ...]:
-    """The other steps that the reference of a step uses, all the way down, in their order."""
-    return tuple(in_order(follow(name, lambda each: imported(reference(each))) - {name}))
+    """The other steps that the reference of a step, or its suite, uses, all the way down."""
+
+    def uses(each: Name) -> Set[Name]:
+        return imported(reference(each)) | OBSERVED_WITH.get(each, set())
+
+    return tuple(in_order(follow(name, uses) - {name}))
 
 
-def used(name: Name, root: Path = ROOT) -> dict[Name, bytes]:
-    """The text of a learner's step, and of all that it or its reference uses; b"" if not there."""
+def used(name: Name, root: Path = ROOT, *, like_reference: bool = True) -> dict[Name, bytes]:
+    """The text of a learner's step, and of all that it uses; b"" if not there.
+
+    Unless told otherwise, it counts as using what its reference does, too.
+    """
     texts: dict[Name, bytes] = {}
 
-    def uses(each: Name) -> set[Name]:
+    def uses(each: Name) -> Set[Name]:
         texts[each] = b""
         with contextlib.suppress(OSError):  # it may be on its way, as when an editor replaces it
             texts[each] = (root / each.file("steps")).read_bytes()
-        return {*needs(each), *imported(texts[each].decode(errors="replace"))}
+        own = imported(texts[each].decode(errors="replace"))
+        return own.union(needs(each)) if like_reference else own
 
     return {each: texts[each] for each in in_order(follow(name, uses))}
 
@@ -57,7 +67,7 @@ def imported(text: str) -> frozenset[Name]:
     """The steps that a text imports, in whatever way; none if it cannot be parsed."""
     try:
         nodes = list(ast.walk(ast.parse(text)))
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return frozenset()
     modules: set[str] = set()
     for node in nodes:
@@ -103,6 +113,8 @@ def unfinished(file: Path) -> str | None:
     except (SyntaxError, ValueError) as error:
         line = f"line {error.lineno}: " if isinstance(error, SyntaxError) else ""
         return f"not to be parsed, {line}{error.args[0]}"
+    except (RecursionError, MemoryError):
+        return "not to be parsed, nested too deeply"
     for name, function in functions(tree):
         private = re.search(r"(^|\.)_(?!_)", name)
         if not private and any(map(is_placeholder, ast.walk(function))):
@@ -123,4 +135,11 @@ def functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
 
 def is_placeholder(node: ast.AST) -> bool:
     """Whether this is the line that ends the body of a function in a stub."""
-    return isinstance(node, ast.Raise) and bool(re.match(PLACEHOLDER, ast.unparse(node)))
+    match node:
+        case ast.Raise(
+            exc=ast.Call(
+                func=ast.Name(id="NotImplementedError"), args=[ast.Constant(value=str(words))]
+            )
+        ):
+            return bool(re.match(PLACEHOLDER, words))
+    return False

@@ -16,7 +16,8 @@ import numpy as np
 
 from tutor import ROOT, runtime
 from tutor.course import sources
-from tutor.course.registry import Step, step_that
+from tutor.course.names import Name
+from tutor.course.registry import step_that
 from tutor.engine import checkpoint, settings, weights
 from tutor.errors import EnvironmentBrokenError, InputError, reason
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from max.driver import Device
 
 
-def load_step(tree: str, step: Step) -> ModuleType:
+def load_step(tree: str, step: Name) -> ModuleType:
     """The module of a step in either tree; a learner's own is refused until it is finished."""
     if found := find_unfinished(tree, step):
         needed, why = found
@@ -54,15 +55,15 @@ def claim(tree: str) -> None:
         )
 
 
-def find_unfinished(tree: str, step: Step) -> tuple[Step, str] | None:
-    """The first step of those that this one needs, or itself, that the learner has not finished.
+def find_unfinished(tree: str, step: Name) -> tuple[Name, str] | None:
+    """The first step of those that a step imports, or itself, that the learner has not finished.
 
     With what it is instead.
     """
     if tree == "steps":
-        for needed in (*step.needs, step):
-            if why := sources.unfinished(ROOT / needed.file(tree)):
-                return needed, why
+        for used in sources.used(step, like_reference=False):
+            if why := sources.unfinished(ROOT / used.file(tree)):
+                return used, why
     return None
 
 

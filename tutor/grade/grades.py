@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from tutor import files
 from tutor.course.names import Name, find_name
+from tutor.course.registry import load_step
 from tutor.course.tracks import STEPS, TRACKS, Track
 from tutor.course.verdicts import Verdict
 from tutor.errors import InputError, reason
@@ -87,7 +88,7 @@ class Grade(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str, Meta(description="Why the submission could not be read, or what of it was left out.")
     ]
     submission: Annotated[str, Meta(description="SHA-256 of the steps that were graded.")]
-    course: Annotated[str, Meta(description="SHA-256 of the suites, solutions and exercises.")]
+    course: Annotated[str, Meta(description="SHA-256 of all of the course that decides a grade.")]
     seed: Annotated[int, Meta(ge=0, description="Of the random inputs; --seed repeats it.")]
     dependencies: Annotated[Dependencies, Meta(description="Whose other steps each step ran on.")]
     isolation: Annotated[str, Meta(description="What kept the code under check apart.")]
@@ -132,6 +133,24 @@ def load(file: Path) -> Grade:
         return msgspec.json.decode(file.read_bytes(), type=Grade)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{file} is no grade of this course: {reason(error)}") from None
+
+
+def fault(grade: Grade) -> str:
+    """What in a grade from elsewhere this course would not have written, or nothing."""
+    if not grade.learner.isprintable():
+        return "the learner's name holds control characters"
+    names = [step.step for step in grade.steps]
+    for each in grade.steps:
+        if each.name is None:
+            return f"{each.step} is no step"
+        if names.count(each.step) > 1:
+            return f"{each.step} is there {names.count(each.step)} times"
+        known = {check.name: check.points for check in load_step(each.name).checks}
+        if {check.check: check.max_points for check in each.checks} != known:
+            return f"the checks of {each.step}, or their points, are others"
+        if any(check.points not in (0, check.max_points) for check in each.checks):
+            return f"a check of {each.step} has neither all of its points nor none"
+    return ""
 
 
 def as_json(value: Any) -> bytes:

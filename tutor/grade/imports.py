@@ -1,29 +1,28 @@
 """Which files of this course a module runs on, read from what they import."""
 
 import ast
-import functools
 from pathlib import Path
 
 from tutor import ROOT
 
 
-@functools.cache
-def files(*modules: str) -> tuple[Path, ...]:
+def files(*modules: str) -> set[Path]:
     """The files of these modules, and of all modules of `tutor` that they import, all the way."""
     waiting, found = list(modules), set[Path]()
     while waiting:
-        if (file := file_of(waiting.pop())) and file not in found:
+        module = waiting.pop()
+        if (file := file_of(module)) and file not in found:
             found.add(file)
-            waiting += imported(file)
-    return tuple(sorted(found))
+            waiting += [module.rpartition(".")[0], *imported(file)]
+    return found
 
 
 def file_of(module: str) -> Path | None:
     """The file of a module or package, if it is one of ours."""
     place = ROOT.joinpath(*module.split("."))
     files = (place.with_suffix(".py"), place / "__init__.py")
-    ours = module.partition(".")[0] == "tutor"
-    return next((file for file in files if ours and file.is_file()), None)
+    is_ours = module.partition(".")[0] == "tutor"
+    return next((file for file in files if is_ours and file.is_file()), None)
 
 
 def imported(file: Path) -> list[str]:

@@ -29,9 +29,11 @@ from tutor.grade.submissions.find import Source, Submission, read
 
 if TYPE_CHECKING:
     from tutor.check.results import Outcome, Result
+    from tutor.check.sandbox.workbench import Workbench
 
 SEED_VARIABLE = "TUTOR_SEED"  # which the suites draw their inputs from
 MOST_TEXT = 8000  # characters of an explanation
+ON_OWN = "It passes on the learner's own other steps; on the reference's it crashes."
 
 # What decides a grade, beside the submission and the code that grades.
 RULES = ("tests/*.py", "solutions/*.py", "steps/__init__.py", "tutor/exercises/**/*")
@@ -47,6 +49,7 @@ class Order(msgspec.Struct, frozen=True):
     seconds: int  # that a step and all its checks may take
     isolation: Isolation
     folder: Path  # where a file is written for each of them
+    course: str  # a digest of all that decides a grade, beside the submission
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -98,7 +101,7 @@ def blank(task: Task, submission: Submission, problem: str) -> Grade:
         learner=task.source.learner,
         problem=problem or left_out,
         submission=submission.digest,
-        course=course_digest(),
+        course=order.course,
         seed=order.seed,
         dependencies=order.dependencies,
         isolation=order.isolation.name,
@@ -113,7 +116,7 @@ def course_digest() -> str:
     """SHA-256 of all that decides a grade, beside the submission."""
     total = hashlib.sha256()
     rules = {file for pattern in RULES for file in ROOT.glob(pattern) if file.is_file()}
-    for file in sorted(rules | set(imports.files(*CODE))):
+    for file in sorted(rules | imports.files(*CODE)):
         total.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
     return total.hexdigest()
 
@@ -141,7 +144,7 @@ def grade(task: Task, submission: Submission, start: Grade) -> Grade:
 
 def check(submission: Submission, order: Order) -> list["Result"]:
     """Run the suites on a submission."""
-    from tutor.check.run import run_suites
+    from tutor.check.running import run_suites
     from tutor.check.sandbox.workbench import Workbench
 
     with tempfile.TemporaryDirectory(prefix="tutor-") as name:
@@ -160,11 +163,36 @@ def check(submission: Submission, order: Order) -> list["Result"]:
         with mock.patch.object(tempfile, "tempdir", str(given)):
             bench.start()
             try:
-                return run_suites(
-                    list(map(find_step, order.steps)), bench, Console(file=io.StringIO())
-                )
+                results = run_suites(list(map(find_step, order.steps)), bench, nowhere())
+                return try_on_own_steps(results, bench) if bench.by_itself else results
             finally:
                 bench.close()
+
+
+def try_on_own_steps(results: list["Result"], bench: "Workbench") -> list["Result"]:
+    """The same, where a step that crashes on the references counts if it passes on its own kin.
+
+    It may import what the learner has added to another step.
+    """
+    from tutor.check.running import run_suites
+
+    crashed = [result.step for result in results if result.verdict is Verdict.CRASHED]
+    if not crashed:
+        return results
+    bench.by_itself = False
+    passed = {
+        again.step: again
+        for again in run_suites(crashed, bench, nowhere())
+        if again.verdict is Verdict.PASSED
+    }
+    for again in passed.values():
+        again.advice.append(ON_OWN)
+    return [passed.get(result.step, result) for result in results]
+
+
+def nowhere() -> Console:
+    """A console that nobody reads."""
+    return Console(file=io.StringIO())
 
 
 def step_grade(result: "Result") -> StepGrade:
@@ -189,7 +217,10 @@ def check_grade(result: "Result", check: Check, outcome: "Outcome | None") -> Ch
 
     if outcome is None:
         return blank_check(check, Verdict.NOT_REACHED)
-    text = report.plain(report.explain(result, outcome)) if outcome.error else ""
+    parts = [report.explain(result, outcome)] if outcome.error else []
+    if outcome in result.failures[:1] and not result.mistake:
+        parts += report.cause(result)
+    text = report.plain(*parts)
     return msgspec.structs.replace(
         blank_check(check, Verdict.NOT_REACHED),
         verdict=outcome.verdict,

@@ -24,13 +24,14 @@ from tutor.check.sandbox.isolation import MEGABYTE, Limits, find_isolation
 from tutor.check.sandbox.workbench import Workbench
 from tutor.course.names import Name, in_order
 from tutor.course.registry import step_that
+from tutor.course.tracks import STEPS, TRACKS
 from tutor.course.verdicts import Verdict
 from tutor.errors import InputError
 from tutor.grade import grades, table
 from tutor.grade.formats import files as formats
 from tutor.grade.formats.texts import file_name
 from tutor.grade.grades import Dependencies, Grade
-from tutor.grade.marking import Order, Task, blank, pack
+from tutor.grade.marking import Order, Task, blank, course_digest, pack
 from tutor.grade.report import page
 from tutor.grade.submissions.find import Source, Submission
 from tutor.processes import command
@@ -46,17 +47,20 @@ def make_order(
     seed: int | None,
     seconds: int,
     megabytes: int,
+    *,
+    run_as_root: bool = False,
 ) -> Order:
     """How submissions are to be graded on this machine, which is made ready, and into that folder.
 
-    Raises EnvironmentBrokenError if MAX does not start.
+    Raises EnvironmentBrokenError if MAX does not start, or nothing would keep code apart from root.
     """
     seal.close()
+    isolation = find_isolation(Limits(memory=megabytes * MEGABYTE), run_as_root=run_as_root)
     get_ready()
-    isolation = find_isolation(Limits(memory=megabytes * MEGABYTE))
     results = folder.resolve() / RESULTS
     names = [step.name for step in steps]
-    return Order(names, dependencies, seed or choose_seed(results), seconds, isolation, results)
+    seed = seed or choose_seed(results)
+    return Order(names, dependencies, seed, seconds, isolation, results, course_digest())
 
 
 def grade_class(order: Order, sources: Sequence[Source], jobs: int) -> list[Grade]:
@@ -78,16 +82,25 @@ def grade_class(order: Order, sources: Sequence[Source], jobs: int) -> list[Grad
     found = []
     with Progress(*columns, console=err, transient=True) as progress:
         bar = progress.add_task("Grading", total=len(sources))
-        for grade in Class(order, sources, jobs).grade():
+        beside = jobs if order.isolation.bubblewrap else 1  # else they could reach each other
+        for grade in Class(order, sources, beside).grade():
             out.print(table.row(grade, order.steps), soft_wrap=True)
             found.append(grade)
             progress.advance(bar)
     return conclude(found, order.folder.parent, out)
 
 
+def load_sound(file: Path) -> Grade:
+    """A grade that came from elsewhere. Raises InputError for what this course would not write."""
+    grade = grades.load(file)
+    if why := grades.fault(grade):
+        raise InputError(f"{file} is no grade of this course: {why}; grade the submission anew")
+    return grade
+
+
 def merge(paths: Iterable[Path], folder: Path) -> list[Grade]:
     """Print grades that came from elsewhere, and write the files of the class."""
-    found = [grades.load(file) for file in paths]
+    found = [load_sound(file) for file in paths]
     kept = {f"{file_name(grade.learner)}.json": grade for grade in found}
     if len(kept) < len(found):
         learners = [grade.learner for grade in found]
@@ -120,10 +133,14 @@ def conclude(found: list[Grade], folder: Path, out: Console) -> list[Grade]:
     ordered = sorted(found, key=lambda grade: grade.learner)
     formats.write(ordered, folder)
     files.write(folder / "report.html", page.render(ordered).encode())
-    points = [grade.points() for grade in ordered if grade.was_read]
-    said = [f"{len(points)} graded"]
-    said += [f"{statistics.fmean(points):.1f} points on average"] * bool(points)
-    said += [f"{len(ordered) - len(points)} not to be graded"] * (len(points) < len(ordered))
+    read = [grade for grade in ordered if grade.was_read]
+    said = [f"{len(read)} graded"]
+    for track in TRACKS:
+        if points := [grade.points(track) for grade in read if grade.of_track(track)]:
+            where = "" if track == STEPS else f" in the {track.name} track"
+            said.append(f"{statistics.fmean(points):.1f} points on average{where}")
+    if len(read) < len(ordered):
+        said.append(f"{len(ordered) - len(read)} not to be graded")
     out.print(f"\n{', '.join(said)}. The report: {folder / 'report.html'}", soft_wrap=True)
     return ordered
 
@@ -161,7 +178,7 @@ class Class:
         with self._lock:
             if self._is_over:
                 raise KeyboardInterrupt
-            process = subprocess.Popen(  # this very Python, on our own module
+            process = subprocess.Popen(  # noqa: S603 (this very Python, on our own module)
                 command("from tutor.grade.marking import main; main()"),
                 cwd=ROOT,
                 env={**os.environ, "TMPDIR": temporary},

@@ -19,6 +19,7 @@ from tutor.learn import records
 
 # How it is shown where a step stands without a check.
 UNCHECKED = {"not there": "red", "not started": "dim", "not checked": "yellow"}
+WIDTH_WITH_BARS = 70  # columns of a terminal
 TITLE = "GPT-2 from scratch on MAX"
 WRITE = "tutor generate --tree steps"
 
@@ -89,23 +90,27 @@ def find_current(known: Collection[Standing]) -> Standing | None:
     return next((each for each in known if not each.has_passed), None)
 
 
-def overview(known: Collection[Standing]) -> RenderableType:
-    """All steps in a table, and the points in all."""
+def overview(known: Collection[Standing], width: int) -> RenderableType:
+    """All steps in a table, and the points in all; without bars where there is no room for them."""
+    bars = width >= WIDTH_WITH_BARS
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("step", no_wrap=True)
-    table.add_column("topic", no_wrap=True)
-    table.add_column("points", width=10)
-    table.add_column("", justify="right", no_wrap=True)
-    table.add_column("last check")
+    table.add_column("topic")
+    if bars:
+        table.add_column("points", width=10)
+    table.add_column("" if bars else "points", justify="right", no_wrap=True)
+    table.add_column("last check", min_width=11)
     for track, group in itertools.groupby(known, lambda each: each.step.track):
         members = list(group)
         if table.row_count:
             table.add_row()
-        table.add_row("", Text(track.title, style="bold"), "", "{}/{}".format(*count(members)))
+        title, points = Text(track.title, style="bold"), "{}/{}".format(*count(members))
+        table.add_row("", title, *[""] * bars, points)
         for each in members:
             step, points = each.step, f"{each.points}/{each.step.points}"
             words = Text(each.words, style=each.style)
-            table.add_row(short_label(step), step.title, bar([each], 10), points, words)
+            drawn = [bar([each], 10)] * bars
+            table.add_row(short_label(step), step.title, *drawn, points, words)
     return Group(table, Text(), Text(f"In all: {total(known)}."), Text(what_next(known)))
 
 

@@ -136,7 +136,7 @@ class Session:
                     self.show_keys()
                 case "l":
                     self.say("")
-                    self.console.print(progress.overview(progress.standings()))
+                    self.show_all()
                     self.show_keys()
                 case _:
                     self.show_keys()
@@ -220,6 +220,10 @@ class Session:
         finally:
             self.is_lent = False
             await end(child)
+
+    def show_all(self) -> None:
+        """Print all steps."""
+        self.console.print(progress.overview(progress.standings(), self.console.width))
 
     def say(self, text: str) -> None:
         """Print a line."""

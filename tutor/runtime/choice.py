@@ -26,10 +26,8 @@ def choose_pack() -> Choice:
     except kernels.DamagedPackError as error:
         return Choice(None, f"{error}. {kernels.RESTORE}", is_fault=True)
     if pack is None:
-        return Choice(
-            None,
-            f"there are no compiled kernels for {kernels.this_platform()} with MAX {version('max')}",
-        )
+        where = f"{kernels.this_platform()} with MAX {version('max')}"
+        return Choice(None, f"there are no compiled kernels for {where}")
     if wish != kernels.TRUSTED and (failure := trial.failure(pack)):
         return Choice(None, failure, is_fault=True)
     return Choice(pack)

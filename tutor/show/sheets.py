@@ -28,6 +28,8 @@ MEANINGS = {
     "layer_norm_epsilon": "in each norm",
 }
 MASKS = ((4, 0), (2, 3))  # the lengths of those that are shown: of a prompt, and after a cache
+LOGITS = (2.0, 1.0, 0.5, 0.0, -1.0)  # of a row that tokens are drawn from
+SAMPLINGS: tuple[dict[str, float], ...] = ({}, {"temperature": 0.5}, {"top_k": 3}, {"top_p": 0.7})
 WIDEST_NUMBER = 5  # of a mask, with the space before it
 # The modules of each step, and what they are given.
 MODULES: dict[str, dict[str, list[str]]] = {
@@ -77,6 +79,8 @@ def of_step(step: Step, model: str | None, tree: str) -> Sheet:
         return Sheet(("field", "size", "letter"), of_config(config), letters, whose[2:])
     if "masks" in step.roles:
         return Sheet(("mask", "shape", "numbers"), of_mask(tree), letters, "")
+    if "samples" in step.roles:
+        return Sheet(("sampling", "in → out", "probabilities"), of_sampling(tree), Letters({}), "")
     head = ("module or operation", "in → out", "weights")
     return Sheet(head, of_modules(tree, step, config, letters), letters, whose)
 
@@ -128,6 +132,21 @@ def of_mask(tree: str) -> list[Line]:
         lines.append(Line(name, shapes=str(list(numbers.shape)), weights=rows[0]))
         lines += [Line("", weights=row) for row in rows[1:]]
     return lines
+
+
+def of_sampling(tree: str) -> list[Line]:
+    """What engine 02 leaves of a row of logits, by settings, and what it draws."""
+    code, logits = trees.load_step(tree, step_that("samples")), np.array([LOGITS], dtype=np.float32)
+    lines = [Line("", shapes="logits", weights="".join(f"{each:6.1f}" for each in LOGITS))]
+    with trees.learners_code(tree):
+        for options in SAMPLINGS:
+            sampling = code.Sampling(**options)
+            cut = code.probabilities(logits, sampling)
+            name = f"Sampling({', '.join(f'{key}={value}' for key, value in options.items())})"
+            shapes = f"{list(logits.shape)} → {list(cut.shape)}"
+            lines.append(Line(name, "", shapes, "".join(f"{each:6.2f}" for each in cut[0])))
+        drawn = code.choose(logits, sampling, [np.random.default_rng(0)])
+    return [*lines, Line("choose", "", f"{list(logits.shape)} → {list(drawn.shape)}")]
 
 
 def of_modules(tree: str, step: Step, config: Any, letters: Letters) -> list[Line]:

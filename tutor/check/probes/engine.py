@@ -31,6 +31,7 @@ from tutor.check.probes.base import (
     other_step,
     public,
     shapes,
+    size_name,
     tensor,
 )
 from tutor.check.probes.steps import Letters, ScriptedModel, StepProbes, settings
@@ -62,7 +63,7 @@ def shapes_in(graph: StagedGraph[..., Any]) -> set[str]:
 
 def layout(found: TensorLayout, names: dict[str, str] | None = None) -> list[Any]:
     """The dtype and the shape of a tensor in a graph; a symbol in it has its name, or another."""
-    shape = [str(size) for size in found.shape]
+    shape = [size_name(size) for size in found.shape]
     return [
         found.dtype.name,
         [int(size) if size.isdecimal() else (names or {}).get(size, size) for size in shape],
@@ -124,6 +125,8 @@ class Refusal:
         name = next((op for op in ops if op != "constant"), "a constant")
         raise ContractError(f"generate_text runs an eager operation, {name}, beside the heads")
 
+
+# Engine 02 and 03
 
 MOST_COLUMNS = 100  # of tokens that are taken from one stream
 
@@ -241,8 +244,23 @@ class RecordedModel:
             return self.heads[-1]
 
         with mock.patch.object(Module, "compile", traced):
-            self.model = public(step, "CachedModel")(model)
+            self.model = self.watched(public(step, "CachedModel"))(model)
         self.config = self.model.config
+
+    def watched(self, kind: Any) -> Any:
+        """A kind of CachedModel that notes which of its methods are asked, as a subclass would."""
+        self.asked: set[str] = set()
+
+        class Watched(kind):  # type: ignore[misc]
+            def make_head(this, model: Any) -> Any:  # noqa: N805
+                self.asked.add("make_head")
+                return super().make_head(model)
+
+            def cache_shape(this, batch: Any) -> Any:  # noqa: N805
+                self.asked.add("cache_shape")
+                return super().cache_shape(batch)
+
+        return Watched
 
     def __call__(self, input_ids: Array, start: Array, /) -> Array:
         logits = numpy_array(self.model(input_ids, start), "what a CachedModel returned")
@@ -394,6 +412,23 @@ class EngineProbes(StepProbes):
         made = public(self.step, "positions_and_mask")(read_only(start, np.int64), length, new)
         return two_arrays(made, "positions_and_mask")
 
+    def split_heads(self, projected: Array, n_head: int) -> list[Array]:
+        """Queries, keys and values, as split_heads makes them."""
+        parts = public(self.step, "split_heads")(tensor(projected), n_head)
+        return [array(part, "split_heads") for part in parts]
+
+    def attend(self, *inputs: Array) -> Array:
+        """What attend makes of queries, keys, values and a mask."""
+        return array(public(self.step, "attend")(*map(tensor, inputs)), "attend")
+
+    def trace_attend(self, dtype: str) -> list[str]:
+        """The dtype of what attend gives in a graph, for a float32 mask and the rest of this."""
+        parts = [TensorType(DType[dtype], ["B", 2, length, 4], device=CPU()) for length in "NTT"]
+        mask = TensorType(DType.float32, ["B", 1, "N", "T"], device=CPU())
+        return [
+            each.dtype.name for each in stage(public(self.step, "attend"))(*parts, mask).out_layouts
+        ]
+
     def slide(self, input_ids: Array, start: Array, n_positions: int) -> list[Array]:
         """The ids that are seen, and where each row starts in them."""
         given = read_only(input_ids, np.int64), read_only(start, np.int64)
@@ -448,7 +483,7 @@ class EngineProbes(StepProbes):
         sampling: dict[str, Any] | None = None,
         **options: Any,
     ) -> dict[str, Any]:
-        """What stream_tokens or generate_batch makes with a scripted model, and what that was asked.
+        """What stream_tokens or generate_batch makes with a scripted model, and what it was asked.
 
         Of a stream, `asked` says how often the model had been asked when each column came.
         """
@@ -457,7 +492,7 @@ class EngineProbes(StepProbes):
             [list(prompt) for prompt in prompts],
         )
         if sampling is not None:
-            options["sampling"] = public(self.step, "Sampling")(**sampling)
+            options["sampling"] = public(other_step(self.step, "engine_02"), "Sampling")(**sampling)
         made, asked = public(self.step, name)(model, given, *arguments, **options), []
         if name == "stream_tokens":
             columns = []
@@ -489,12 +524,12 @@ class EngineProbes(StepProbes):
     def run_cached_head(
         self,
         config: Config,
-        calls: list[list[Array]],
+        calls: Sequence[Sequence[Array]],
         *,
         cache: Array,
         weights: Mapping[str, Array],
     ) -> list[Array]:
-        """What the head makes of ids, positions and mask of each call; all caches begin as this one."""
+        """What the head makes of ids, positions and mask of each call; all caches begin so."""
         model = gpt2(self.step, config)
         load(model, weights)
         head, name = public(self.step, "GPT2CachedHead")(model), "GPT2CachedHead.forward"
@@ -516,14 +551,15 @@ class EngineProbes(StepProbes):
         traced = head.trace(tokens, tokens, mask, *[cache] * 2 * config.n_layer)
         return [layout(each) for each in traced.out_layouts]
 
-    def compile_cached_model(self, config: Config) -> list[dict[str, Any]]:
-        """What the graphs that CachedModel compiles take and give."""
+    def compile_cached_model(self, config: Config) -> dict[str, Any]:
+        """What the graphs that CachedModel compiles take and give, and which methods it asks."""
         weights = {name: np.zeros(shape) for name, shape in shapes(gpt2(self.step, config)).items()}
-        heads = RecordedModel(self.step, config, weights).heads
-        return [signature(head.staged, ("batch", "new", "length"), of=2) for head in heads]
+        model, sizes = RecordedModel(self.step, config, weights), ("batch", "new", "length")
+        graphs = [signature(head.staged, sizes, of=2) for head in model.heads]
+        return {"graphs": graphs, "asked": sorted(model.asked)}
 
     def ask_cached_model(
-        self, config: Config, calls: list[list[Array]], *, weights: Mapping[str, Array]
+        self, config: Config, calls: Sequence[Sequence[Array]], *, weights: Mapping[str, Array]
     ) -> dict[str, Any]:
         """What comes of ids and starts for one CachedModel, and these arrays after each call.
 
@@ -542,11 +578,14 @@ class EngineProbes(StepProbes):
     def generate_by_cached_model(
         self, config: Config, *arguments: Any, weights: Mapping[str, Array]
     ) -> dict[str, Any]:
-        """The greedy tokens that generate_batch of bonus 02 makes with a CachedModel, and its calls."""
+        """The greedy tokens that generate_batch of engine 03 makes with a CachedModel."""
         model, batches = (
             RecordedModel(self.step, config, weights),
             other_step(self.step, "engine_03"),
         )
-        greedy, seeds = public(batches, "Sampling")(temperature=0), range(len(arguments[0]))
+        greedy, seeds = (
+            public(other_step(self.step, "engine_02"), "Sampling")(temperature=0),
+            range(len(arguments[0])),
+        )
         ids = public(batches, "generate_batch")(model, *arguments, greedy, seeds=seeds)
         return {**model.record(), "ids": ids}

@@ -26,6 +26,7 @@ from tutor.check.probes.base import (
     other_step,
     public,
     shapes,
+    size_name,
     tensor,
 )
 from tutor.check.sandbox.errors import ContractError
@@ -165,7 +166,7 @@ class StepProbes:
             TensorType(DType.float32, [name], device=CPU()) for name in ("new", "cached")
         )
         (result,) = stage(mask)(new, cached).out_layouts
-        return {"shape": [str(size) for size in result.shape], "dtype": result.dtype.name}
+        return {"shape": [size_name(size) for size in result.shape], "dtype": result.dtype.name}
 
     # Steps 03 to 10
 
@@ -205,7 +206,7 @@ class StepProbes:
         results = module.trace(TensorType(DType[dtype], shape, device=CPU())).out_layouts
         if len(results) != 1:
             raise ContractError(f"{name}.forward made {len(results)} tensors in a graph, not 1")
-        return [str(size) for size in results[0].shape]
+        return [size_name(size) for size in results[0].shape]
 
     def carried_config(self, name: str, config: Config) -> dict[str, Any]:
         """The fields of the config that a model of these sizes carries."""

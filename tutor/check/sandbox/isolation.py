@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tutor import ROOT
 from tutor.check.sandbox import seal
+from tutor.errors import EnvironmentBrokenError
 from tutor.runtime import choice, kernels, own
 
 SYSTEM = (  # where programs and libraries lie, and how these are found
@@ -73,8 +74,9 @@ class Isolation:
         hidden = self.user is not None and not is_open(ROOT / "solutions")
         network = "It has no network." if seal.is_possible() else "It can use the network."
         return (
-            "There are no user namespaces here: the code under check can read what "
-            f"{whose} can read{'' if hidden else ', the solutions included'}. {network}"
+            "Not safe for a class: there are no user namespaces here, so the code under check can "
+            f"read what {whose} can read{'' if hidden else ', the solutions included'}. {network} "
+            "Submissions are graded one at a time."
         )
 
     def environment(self, home: Path) -> dict[str, str]:
@@ -137,11 +139,23 @@ def is_open(place: Path) -> bool:
     return bool(place.stat().st_mode & stat.S_IROTH)
 
 
-def find_isolation(limits: Limits) -> Isolation:
-    """The best that there is on this machine."""
+def find_isolation(limits: Limits, *, run_as_root: bool = False) -> Isolation:
+    """The best that there is on this machine.
+
+    Raises EnvironmentBrokenError if code would run as root, unless that is asked for.
+    """
     bubblewrap, obstacle = find_bubblewrap()
-    needs_user = not bubblewrap and os.geteuid() == 0 and can_be_run_by(NOBODY)
-    return Isolation(limits, bubblewrap, obstacle, NOBODY if needs_user else None)
+    if bubblewrap or os.geteuid():
+        return Isolation(limits, bubblewrap, obstacle)
+    if can_be_run_by(NOBODY):
+        return Isolation(limits, bubblewrap, obstacle, NOBODY)
+    if run_as_root:
+        return Isolation(limits, bubblewrap, obstacle)
+    raise EnvironmentBrokenError(
+        "without user namespaces, and with a Python that nobody but root can run, submissions "
+        f"would run as root ({obstacle}); install the course where every user can read it, or run "
+        "tutor grade as another user, or with --run-as-root"
+    )
 
 
 def can_be_run_by(user: int) -> bool:

@@ -115,7 +115,7 @@ class CodeProcess:
                 self._await_start()
             if self._isolation and self._isolation.user is not None:
                 let_read(Path(tempfile.gettempdir()))
-            channel.send(self._connection, request | {"token": token})
+            self._send(request | {"token": token}, clock)
             answer = self._answer(clock)
             if answer.get("token") != token:
                 raise ValueError("an answer to nothing that was asked")
@@ -137,15 +137,26 @@ class CodeProcess:
 
     def output(self) -> str:
         """What the code has printed since this was asked before; the middle of much is left out."""
-        self._output.seek(self._read)
-        text = self._output.read(2**20).decode(errors="replace")
-        self._read = self._output.seek(0, os.SEEK_END)
+        try:
+            self._output.seek(self._read)
+            text = self._output.read(2**20).decode(errors="replace")
+            self._read = self._output.seek(0, os.SEEK_END)
+        except OSError:  # the code may have changed how its output can be read
+            return ""
         if len(text) > MOST_OUTPUT:
             text = f"{text[: MOST_OUTPUT // 2]}\n[…]\n{text[-MOST_OUTPUT // 2 :]}"
         return text
 
+    def discard(self) -> None:
+        """End the process, and forget what its code has printed."""
+        self.close()
+        self._output.close()
+        self._faults.close()
+
     def close(self) -> None:
         """End the process and all that it started."""
+        if self.has_ended():
+            return  # its number may be another's by now
         self._kill()
         self._child.wait()
         self._connection.close()
@@ -175,6 +186,21 @@ class CodeProcess:
         """Say that MAX is still at it; what the code under check does has a clock instead."""
         if doing:
             self._announce(f"MAX is still {doing}: {seconds:.0f} s")
+
+    def _send(self, message: dict[str, Any], clock: Clock) -> None:
+        """Send a message. Raises TimeoutError if the code under check keeps it from being read."""
+        start = time.monotonic()
+        timer = threading.Timer(max(clock.left, 0), self._kill)
+        timer.start()
+        try:
+            channel.send(self._connection, message)
+        except OSError:
+            if time.monotonic() - start >= clock.left:
+                raise TimeoutError from None
+            raise
+        finally:
+            timer.cancel()
+            clock.left -= time.monotonic() - start
 
     def _receive(self) -> dict[str, Any]:
         """The message that has come. One that does not come whole is the last of its process."""

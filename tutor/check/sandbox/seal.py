@@ -65,15 +65,21 @@ CALLS = {  # x86_64, aarch64; None where there is no such call
     "semget": (64, 190),
     "mq_open": (240, 180),
     "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
     "add_key": (248, 217),
+    "request_key": (249, 218),
     "keyctl": (250, 219),
     "bpf": (321, 280),
     "perf_event_open": (298, 241),
     "userfaultfd": (323, 282),
+    "io_setup": (206, 0),
     "io_uring_setup": (425, 425),
 }
 CLONE, CLONE3, TGKILL, PRLIMIT = (56, 220), (435, 435), (234, 131), (302, 261)
 PRCTL, FCNTL, IOCTL = (157, 167), (72, 25), (16, 29)
+SOCKETPAIR, SCHED_SETAFFINITY = (53, 199), (203, 122)
+SOCK_STREAM, SOCK_NONBLOCK, SOCK_CLOEXEC = 1, 0o4000, 0o2000000  # bits/socket_type.h
+STREAMS = [SOCK_STREAM | a | b for a in (0, SOCK_NONBLOCK) for b in (0, SOCK_CLOEXEC)]
 SECCOMP = 317, 277
 
 Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, value
@@ -117,7 +123,12 @@ def program() -> list[Instruction]:
         (LOAD, 0, 0, NUMBER),
         (IF_AT_LEAST, 0, 1, X32),
         (RETURN, 0, 0, refuse),
-        *(step for number in refused if number for step in on(number, (RETURN, 0, 0, refuse))),
+        *(
+            step
+            for number in refused
+            if number is not None
+            for step in on(number, (RETURN, 0, 0, refuse))
+        ),
         # Its flags are in memory, where a filter cannot look; the C library then takes clone.
         *on(CLONE3[column], (RETURN, 0, 0, no_such_call)),
         *on(CLONE[column], *refuse_unless((ARGUMENTS, (IF_ANY_BIT, 1, 0, CLONE_THREAD)))),
@@ -126,6 +137,8 @@ def program() -> list[Instruction]:
         *on(PRCTL[column], *refuse_if(0, PR_SET_PDEATHSIG)),
         *on(FCNTL[column], *refuse_if(1, F_SETOWN, F_SETSIG, F_SETOWN_EX)),
         *on(IOCTL[column], *refuse_if(1, FIOSETOWN, SIOCSPGRP)),
+        *on(SOCKETPAIR[column], *allow_if(1, *STREAMS)),  # no datagrams
+        *on(SCHED_SETAFFINITY[column], *allow_if(0, 0, os.getpid())),
         (RETURN, 0, 0, ALLOW),
     ]
 
@@ -147,6 +160,13 @@ def refuse_unless(*tests: tuple[int, Instruction]) -> list[Instruction]:
     for offset, test in tests:
         steps += [(LOAD, 0, 0, offset), test, (RETURN, 0, 0, REFUSE | errno.EPERM)]
     return [*steps, (RETURN, 0, 0, ALLOW)]
+
+
+def allow_if(argument: int, *values: int) -> list[Instruction]:
+    """Refuse a call unless an argument, a number of 32 bits, is one of these."""
+    tests = (step for value in values for step in on(value, (RETURN, 0, 0, ALLOW)))
+    refuse = (RETURN, 0, 0, REFUSE | errno.EPERM)
+    return [(LOAD, 0, 0, ARGUMENTS + 8 * argument), *tests, refuse]
 
 
 def refuse_if(argument: int, *values: int) -> list[Instruction]:

@@ -51,6 +51,7 @@ class Workbench(Probes):
     def start(self) -> CodeProcess:
         """Have a process, which need not be ready yet."""
         if self._process is None or self._process.has_ended():
+            self.close()
             self._process = CodeProcess(
                 self.root, self.tree, self.announce, self._compiling, self.isolation
             )
@@ -60,7 +61,7 @@ class Workbench(Probes):
     def close(self) -> None:
         """End the process, if there is one."""
         if self._process:
-            self._process.close()
+            self._process.discard()
 
     def stand_ins(self, step: Step) -> dict[Step, str]:
         """The other steps for which the reference stands in, and why."""

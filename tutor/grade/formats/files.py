@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from tutor import files
-from tutor.course.names import in_order
+from tutor.course.names import NAMES
 from tutor.course.tracks import TRACKS
 from tutor.errors import InputError
 from tutor.grade.formats.junit import junit
@@ -81,10 +81,11 @@ def result_rows(grade: Grade) -> Iterator[tuple[str | int | float, ...]]:
 def points_csv(grades: Sequence[Grade]) -> bytes:
     """A row for each learner and a column for each step; a step that was not graded is left empty.
 
-    Each track is summed up apart.
+    Each track is summed up apart. A step that this course does not have comes last, in no sum.
     """
-    graded = {step.name for grade in grades for step in grade.steps if step.name}
-    steps = [name.name for name in in_order(graded)]
+    graded = {step.step for grade in grades for step in grade.steps}
+    known = [name.name for name in NAMES if name.name in graded]
+    steps = [*known, *sorted(graded.difference(known))]
     sums = [f"{most}{track.name}" for track in TRACKS for most in ("", "max_")]
     head = ("learner", *steps, *sums, "problem")
     return table([head, *(points_row(grade, steps) for grade in grades)])

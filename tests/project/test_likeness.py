@@ -1,0 +1,129 @@
+"""What is said of numbers that are wrong: only what is true of all of them, and of nothing else."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests import oracle
+from tutor.check import likeness, stages
+from tutor.check.likeness import Array
+
+RIGHT = np.random.default_rng(0).normal(size=(2, 5, 24)).astype(np.float32)
+TOLERANCE = 1e-5
+
+
+def like(got: Any, right: Any = RIGHT) -> str:
+    return likeness.likeness(np.asarray(got), np.asarray(right), TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda x: 2 * x, "Every number is twice the right one."),
+        (lambda x: -x, "Every number has the wrong sign."),
+        (lambda x: x / 2, "Every number is half the right one."),
+        (lambda x: x * 3**0.5, "Every number is √3 times the right one."),
+        (lambda x: x / 8**0.5, "Every number is 1/√8 times the right one."),
+        (lambda x: x * 0.7, "Every number is 0.7 times the right one."),
+        (lambda x: x + 1, "Every number is 1 more than the right one."),
+        (lambda x: x - 0.25, "Every number is 0.25 less than the right one."),
+        (lambda x: 0 * x, "Every number is 0."),
+        (lambda x: x * np.nan, "Every number is NaN."),
+        (lambda x: np.exp(x), "Every number is the exponential of the right one."),
+        (lambda x: x[:, ::-1], "Along axis 1 the order is reversed."),
+        (lambda x: x[::-1], "Along axis 0 the order is reversed."),
+        (
+            lambda x: np.roll(x, 1, axis=1),
+            "Along axis 1 each place has what belongs to the place before it.",
+        ),
+        (
+            lambda x: np.roll(x, -1, axis=2),
+            "Along axis 2 each place has what belongs to the place after it.",
+        ),
+        (
+            lambda x: np.repeat(x[:, :1], 5, axis=1),
+            "Along axis 1 every place has what belongs to the first.",
+        ),
+        (
+            lambda x: np.repeat(x[1:], 2, axis=0),
+            "Along axis 0 every place has what belongs to the last.",
+        ),
+        (
+            lambda x: np.broadcast_to(x.mean(1, keepdims=True), x.shape),
+            "Along axis 1 every place has the mean of all places.",
+        ),
+        (
+            lambda x: np.cumsum(x, axis=1),
+            "Along axis 1 each place has the sum of itself and all before it.",
+        ),
+        (lambda x: x.transpose(0, 2, 1), "The numbers are right, but transposed to [0, 2, 1]."),
+        (lambda x: x.reshape(10, 24), "The numbers are right, in another shape."),
+        (lambda x: x.astype(np.float64), "The numbers are right; their type is not."),
+        (
+            lambda x: np.concatenate([x, x[:, :1]], axis=1),
+            "Along axis 1, 1 at the end are too many; the others are right.",
+        ),
+        (lambda x: x[:, 2:], "Along axis 1, 2 at the beginning are missing; the others are right."),
+        (
+            lambda x: np.concatenate([x[:, :1], x[:, 1:] ** 2], axis=1),
+            "Along axis 1 only the first is right.",
+        ),
+        (
+            lambda x: np.concatenate([x[:, :3], x[:, 3:] ** 2], axis=1),
+            "Along axis 1 only the first 3 are right.",
+        ),
+        (
+            lambda x: np.concatenate([x[:, :1] ** 2, x[:, 1:]], axis=1),
+            "Along axis 1 the first is wrong; the others are right.",
+        ),
+    ],
+)
+def test_a_plain_relation_is_said(change: Callable[[Array], Array], said: str) -> None:
+    assert like(change(RIGHT)) == said
+
+
+@pytest.mark.parametrize("width", [3, 5])
+def test_a_matrix_is_transposed_also_a_square_one(width: int) -> None:
+    right = RIGHT[0, :, :width]
+    assert like(right.T, right) == "The numbers are right, but transposed."
+
+
+@pytest.mark.parametrize(
+    "got",
+    [
+        np.random.default_rng(1).normal(size=RIGHT.shape),
+        RIGHT + np.random.default_rng(1).normal(size=RIGHT.shape),
+        np.where(RIGHT > 0, RIGHT, np.nan),
+        RIGHT[:, :0],
+        RIGHT[0, 0],
+        np.array([["a"]]),
+        RIGHT > 0,
+    ],
+    ids=["others", "noise", "some NaN", "none", "a part", "words", "flags"],
+)
+def test_nothing_is_said_of_what_has_no_plain_relation(got: Array) -> None:
+    assert not like(got)
+
+
+def test_nothing_is_said_where_two_sentences_are_true() -> None:
+    same_there_and_back = np.array([1.0, -1.0])  # reversed, and of the wrong sign
+    assert not like(-same_there_and_back, same_there_and_back)
+
+
+def test_nothing_is_said_of_numbers_that_are_all_alike() -> None:
+    assert not like(2 * np.ones((3, 4)), np.ones((3, 4)))
+
+
+def test_a_stage_of_the_computation_is_said() -> None:
+    given = [("a layer norm gives", RIGHT**3), ("GELU gives", RIGHT[:, :2] ** 5)]
+    said = likeness.likeness(RIGHT**3, RIGHT, TOLERANCE, given)
+    assert said == "This is what a layer norm gives."
+    assert not likeness.likeness(RIGHT**3, RIGHT, TOLERANCE, [*given, ("MLP gives", RIGHT**3)])
+
+
+def test_an_oracle_remembers_its_stages() -> None:
+    x = oracle.softmax(RIGHT.astype(np.float64))
+    words = [name for name, array in stages.recent() if np.array_equal(array, x)]
+    assert words[-1] == "softmax gives"

@@ -1,0 +1,74 @@
+"""No wrong solution passes that is made by rule: a name, attribute or number for another."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.project.mutants import mutants
+from tests.project.suites import run_tests, tests_of
+from tutor.check.results import Result
+from tutor.check.sandbox.workbench import Workbench
+from tutor.course import sources
+from tutor.course.registry import Step, all_steps
+
+# What is right, though it looks otherwise: parts of a mutant's name, and why.
+RIGHT = {
+    "step_01": {
+        'f"n_embd must be a multiple of n_head ({self.n_head})': "a message needs one value only",
+    },
+    "step_12": {
+        "max_new_tokens: int = 50": "any number will do where none is given",
+        "0 → -1 in: return tokenizer.decode": "there is one row",
+    },
+    "engine_01": {
+        "max_new_tokens: int = 50": "any number will do where none is given",
+        "0 → -1 in: return tokenizer.decode": "there is one row",
+    },
+    "engine_03": {
+        "in: mixed = F.softmax(scores + mask).cast(value.dtype)": "all have this dtype",
+        "max_new_tokens: int = 50": "any number will do where none is given",
+        "0 → 1 in: rows = [[0] * first": "nobody sees what is in the padding",
+    },
+    "engine_04": {
+        "1 → 0 in: if layer == layers - 1:": "only slower",
+        "1 → 0 in: x, query, mask = x[:, -1:]": "only slower",
+        "1 → 0 in: last = body.ln_f(x[:, -1])": "one column is left",
+        "0 → 1 in: self.seen, self.start = np.zeros": "there are no rows in it",
+        "weight → bias in: return rows.reshape": "both have as many",
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Workbench]:
+    bench = Workbench("solutions", announce=lambda _: None)
+    yield bench
+    bench.close()
+
+
+@pytest.mark.full("wrong solutions made by rule")
+@pytest.mark.parametrize("step", all_steps(), ids=lambda step: step.name)
+def test_what_differs_is_refused(step: Step, bench: Workbench) -> None:
+    tests, passed = tests_of(step), []
+    for mutant in mutants(sources.reference(step)):
+        result = Result(step, "solutions", {})
+        run_tests(result, bench, mutant.source, tests, stop=True)
+        if not result.failures:
+            passed.append(mutant.name)
+    right = RIGHT.get(step.name, {})
+    assert [name for name in passed if not any(part in name for part in right)] == []
+    assert [part for part in right if not any(part in name for name in passed)] == []
+
+
+def test_mutants_are_made_of_names_attributes_and_numbers() -> None:
+    source = "def f(a: int, b: int, c: str) -> int:\n    return a + config.n_head * 2\n"
+    changed = {mutant.source.splitlines()[1].strip() for mutant in mutants(source)}
+    assert changed == {
+        "return b + config.n_head * 2",
+        *(f"return a + config.{name} * 2" for name in OTHERS),
+        "return a + config.n_head * 3",
+        "return a + config.n_head * 1",
+    }
+
+
+OTHERS = ("vocab_size", "n_positions", "n_embd", "n_layer", "n_inner", "head_dim")

@@ -1,0 +1,89 @@
+"""What is said of errors that people bring from PyTorch, NumPy and haste."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.project import suites
+from tutor.check.results import Result
+from tutor.check.sandbox.errors import CodeError, Place
+from tutor.check.sandbox.workbench import Workbench
+from tutor.check.slips import slip
+from tutor.course import sources
+from tutor.course.registry import find_step
+
+# A step, what of its reference is replaced by what, and a part of the sentence.
+NORM = "F.layer_norm(x, gamma=self.weight, beta=self.bias, epsilon=self.eps)"
+SLIPS = [
+    ("2", "Dim(num_tokens)", "int(num_tokens)", "cached is not known yet"),
+    ("2", "keys[num_tokens:].unsqueeze(1)", "list(range(sequence_length))", "A list is no Tensor"),
+    ("3", "epsilon=self.eps", "eps=self.eps", "MAX calls it epsilon, not eps."),
+    ("3", "Tensor.ones([dim])", "Tensor.ones(dim)", "A shape is a list: Tensor.ones([…])."),
+    ("3", NORM, "x.mean(dim=-1)", "MAX calls it axis, not dim."),
+    ("3", NORM, "x.mean(axis=-1, keepdim=True)", "leave keepdim out"),
+    ("3", NORM, "F.mean(x, axis=-1, keepdims=True)", "leave keepdims out"),
+    ("3", NORM, "x.var(axis=-1)", "There is no var"),
+    ("3", NORM, "x.pow(2)", "Write x**2."),
+    ("4", "F.gelu(", "F.GELU(", "There is no GELU; is it gelu?"),
+    ("5", "dim=config.n_embd", "config.n_embd", "Embedding(vocab_size, dim=n_embd)"),
+    ("5", "self.wte(input_ids)", "self.wte.weight[input_ids]", "cannot be indexed by a Tensor"),
+    ("5", "self.wte(input_ids)", "F.gather(self.wte.weight, input_ids)", "functional as F"),
+    ("7", "math.sqrt(self.head_dim)", "F.sqrt(self.head_dim)", "F.sqrt takes a Tensor"),
+    ("7", "reshape([batch, length, width])", "reshape(batch, length, width)", "reshape takes one"),
+    ("7", "key.transpose(-1, -2)", "key.transpose(0, 1, 3, 2)", "transpose swaps two axes"),
+    ("7", "key.transpose(-1, -2)", "key.permute(0, 1, 3, 2)", "permute takes one list"),
+    ("7", "key.transpose(-1, -2)", "key", "transposed, the right one would fit"),
+    ("7", "self.c_attn(x)", "c_attn(x)", "through self: self.c_attn"),
+    ("7", "length, width = x.shape", "length, width = x.shape()", "shape is no function"),
+    (
+        "7",
+        "config.n_embd // config.n_head",
+        "config.n_embd / config.n_head",
+        "divide sizes with //",
+    ),
+    ("8", "self.ln_1(x)", "self.ln1(x)", "There is no ln1; is it ln_1?"),
+    ("8", "n_embd, eps=config", "n_embd, config", "LayerNorm(n_embd, eps=…)"),
+    ("8", "GPT2MLP(", "GPT2MLP(config, ", "GPT2MLP(config.n_inner, config)"),
+    ("10", "bias=False", "use_bias=False", "There is no use_bias; is it bias?"),
+    ("10", "self.lm_head(", "self.lm_heads(", "There is no lm_heads; is it lm_head?"),
+    ("12", "F.concat([", "F.cat([", "MAX calls it F.concat."),
+]
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Workbench]:
+    bench = Workbench("solutions", announce=lambda _: None)
+    yield bench
+    bench.close()
+
+
+@pytest.mark.parametrize(("name", "old", "new", "said"), SLIPS)
+def test_what_to_write_is_said(name: str, old: str, new: str, said: str, bench: Workbench) -> None:
+    step = find_step(name)
+    source = sources.reference(step)
+    assert old in source
+    result = Result(step, "solutions", {})
+    changed = source.replace(old, new, 1)
+    suites.run_tests(result, bench, changed, stop=True)
+    error = result.failures[0].error
+    assert isinstance(error, CodeError)
+    # The line as it would be in a learner's file.
+    last = error.places[-1]
+    error.places[-1] = replace(last, text=changed.splitlines()[last.line - 1])
+    assert said in slip(error, source)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        CodeError("ValueError", "something else"),
+        CodeError("NameError", "name 'elephant' is not defined"),
+        CodeError("AttributeError", "'int' object has no attribute 'elephant'"),
+        CodeError("TypeError", "'int' object is not iterable", [Place("a", 1, "f", "for x in 3:")]),
+        CodeError("KeyError", "{0} {call}"),
+    ],
+    ids=str,
+)
+def test_of_other_errors_nothing_is_said(error: CodeError) -> None:
+    assert not slip(error, sources.reference(find_step("7")))

@@ -1,0 +1,187 @@
+"""What wrong numbers have to do with the right ones, in a sentence that is true of all of them.
+
+They may be the right answer to another question: by a factor, with another sign, in another order,
+one place further on. Nothing is said where two such sentences would be true, or none.
+"""
+
+import functools
+import itertools
+import math
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Alike = Callable[[Array, Array], bool]
+
+MOST_NUMBERS = 200_000  # of arrays that are looked at; the suites' are smaller
+LEAST_SPREAD = 1e-3  # of the largest: arrays with less of it are like anything
+FACTORS = {2: "twice", 0.5: "half", 3: "three times", -2: "minus twice"}
+
+
+def likeness(
+    got: Array, expected: Array, tolerance: float, stages: Sequence[tuple[str, Array]] = ()
+) -> str:
+    """A sentence on how these numbers come from the expected ones, or nothing.
+
+    The stages are what else was computed on the way to these, with words for each.
+    """
+    if not (0 < got.size <= MOST_NUMBERS and expected.size and np.isfinite(expected).all()):
+        return ""
+    if got.dtype.kind not in "biuf":
+        return ""
+    numbers, right = got.astype(np.float64), expected.astype(np.float64)
+    if np.ptp(right) <= LEAST_SPREAD * np.abs(right).max():
+        return ""
+    with np.errstate(all="ignore"):  # the numbers can be anything
+        found = list(dict.fromkeys(sentences(numbers, right, tolerance)))
+        if not found and np.isfinite(numbers).all():
+            found = list(dict.fromkeys(at_stages(numbers, stages, tolerance)))
+    if not found and got.shape == expected.shape and np.isfinite(numbers).all():
+        return partly(numbers, right, tolerance)
+    return found[0] if len(found) == 1 else ""
+
+
+def at_stages(got: Array, stages: Sequence[tuple[str, Array]], tolerance: float) -> Iterator[str]:
+    """At which stages of the computation these numbers are right."""
+    for words, array in stages:
+        if array.any() and near(got, array, tolerance):
+            yield f"This is what {words}."
+
+
+def near(one: Array, other: Array, tolerance: float) -> bool:
+    """Whether two arrays are the same, but for a part of the largest number."""
+    if one.shape != other.shape:
+        return False
+    off = tolerance * np.abs(other).max(initial=0.0)
+    return bool((np.abs(one - other) <= off).all())
+
+
+def sentences(got: Array, right: Array, tolerance: float) -> Iterator[str]:
+    """All sentences that are true."""
+    alike = functools.partial(near, tolerance=tolerance)
+    if not np.isfinite(got).all():
+        if np.isnan(got).all():
+            yield "Every number is NaN."
+        return
+    if got.shape == right.shape:
+        if alike(got, right):
+            yield "The numbers are right; their type is not."
+            return
+        yield from same_place(got, right, alike)
+        for axis in range(right.ndim):
+            yield from along(got, right, axis, alike)
+    else:
+        yield from other_shape(got, right, alike)
+    yield from transposed(got, right, alike)
+
+
+def same_place(got: Array, right: Array, alike: Alike) -> Iterator[str]:
+    """What was done to every number where it stands."""
+    if not got.any():
+        yield "Every number is 0."
+        return
+    factor = float((got * right).sum() / (right * right).sum())
+    if factor and alike(got / factor, right):
+        yield f"Every number {times(factor)}."
+    offset = float((got - right).mean())
+    if alike(got - offset, right):
+        word = "more" if offset > 0 else "less"
+        yield f"Every number is {abs(offset):.4g} {word} than the right one."
+    for name, inverse in (("square", np.square), ("exponential", np.exp)):
+        if alike(got, inverse(right)):
+            yield f"Every number is the {name} of the right one."
+
+
+def times(factor: float) -> str:
+    """How a factor reads: is twice the right one."""
+    if math.isclose(factor, -1, rel_tol=1e-4):
+        return "has the wrong sign"
+    for known, word in FACTORS.items():
+        if math.isclose(factor, known, rel_tol=1e-4):
+            return f"is {word} the right one"
+    for square, mark in ((factor**2, "{}√{} times"), (factor**-2, "{}1/√{} times")):
+        whole = round(square)
+        is_root = math.isqrt(whole) ** 2 != whole and math.isclose(square, whole, rel_tol=1e-4)
+        if whole > 1 and is_root:
+            return f"is {mark.format('−' * (factor < 0), whole)} the right one"
+    digits = 4 if abs(factor - 1) > 0.001 else 7
+    return f"is {factor:.{digits}g} times the right one"
+
+
+def along(got: Array, right: Array, axis: int, alike: Alike) -> Iterator[str]:
+    """What was done to the order of what lies along an axis."""
+    size, where = got.shape[axis], f"Along axis {axis}"
+    if size < 2:
+        return
+    if alike(got, np.flip(right, axis)):
+        yield f"{where} the order is reversed."
+    if size > 2:
+        for by, word in ((1, "before"), (-1, "after")):
+            inside = slice(1, None) if by == 1 else slice(None, -1)
+            moved = np.roll(right, by, axis)
+            if alike(take(got, axis, inside), take(moved, axis, inside)):
+                yield f"{where} each place has what belongs to the place {word} it."
+    for place, word in ((0, "first"), (size - 1, "last")):
+        repeated = np.broadcast_to(take(right, axis, slice(place, place + 1)), got.shape)
+        if alike(got, repeated):
+            yield f"{where} every place has what belongs to the {word}."
+    if alike(got, np.broadcast_to(right.mean(axis, keepdims=True), got.shape)):
+        yield f"{where} every place has the mean of all places."
+    if alike(got, np.cumsum(right, axis)):
+        yield f"{where} each place has the sum of itself and all before it."
+
+
+def transposed(got: Array, right: Array, alike: Alike) -> Iterator[str]:
+    """In which order the axes are, where they are in another."""
+    for order in list(itertools.permutations(range(right.ndim)))[1:]:
+        if alike(got, right.transpose(order)):
+            how = "transposed" if right.ndim == 2 else f"transposed to {list(order)}"
+            yield f"The numbers are right, but {how}."
+
+
+def other_shape(got: Array, right: Array, alike: Alike) -> Iterator[str]:
+    """What was done to numbers that come in another shape."""
+    if got.size == right.size and alike(got.reshape(right.shape), right):
+        yield "The numbers are right, in another shape."
+    for axis in range(right.ndim if got.ndim == right.ndim else 0):
+        others = (np.delete(array.shape, axis).tolist() for array in (got, right))
+        if operator.eq(*others):
+            yield from more_or_fewer(got, right, axis, alike)
+
+
+def more_or_fewer(got: Array, right: Array, axis: int, alike: Alike) -> Iterator[str]:
+    """How many are missing, or are too many, at an end of an axis."""
+    count = got.shape[axis] - right.shape[axis]
+    long, short = (got, right) if count > 0 else (right, got)
+    size = short.shape[axis]
+    for end, part in {"end": slice(None, size), "beginning": slice(-size, None)}.items():
+        if size and alike(take(long, axis, part), short):
+            what = "too many" if count > 0 else "missing"
+            yield f"Along axis {axis}, {abs(count)} at the {end} are {what}; the others are right."
+
+
+def take(array: Array, axis: int, part: slice) -> Array:
+    """A part of an array along an axis."""
+    return array[(slice(None),) * axis + (part,)]
+
+
+def partly(got: Array, right: Array, tolerance: float) -> str:
+    """Where along an axis the numbers are right, and where not, if that has a simple name."""
+    wrong = np.abs(got - right) > tolerance * np.abs(right).max()
+    for axis in range(right.ndim):
+        across = tuple(place for place in range(right.ndim) if place != axis)
+        is_right = ~wrong.any(across)
+        size, count = len(is_right), int(is_right.sum())
+        if size < 3 or count in (0, size):
+            continue
+        if is_right[:count].all():
+            which = "only the first is" if count == 1 else f"only the first {count} are"
+            return f"Along axis {axis} {which} right."
+        if is_right[-count:].all():
+            which = "the first is" if count == size - 1 else f"the first {size - count} are"
+            return f"Along axis {axis} {which} wrong; the others are right."
+    return ""
