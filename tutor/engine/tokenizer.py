@@ -1,6 +1,5 @@
 """The tokenizer of a model folder, and text that is made from tokens one by one."""
 
-import functools
 import itertools
 import json
 from pathlib import Path
@@ -27,27 +26,37 @@ class Tokenizer:
     """
 
     _bytes: frozenset[int] = frozenset()  # tokens that are a byte each, of a character or of none
-    _is_local = True
+    _is_local = True  # what a token adds to a text is certain when it comes
+    _ends_words = False  # spaces come with the word before them, not with the one after
+    _start: list[int] = []  # noqa: RUF012 (not changed)
 
     def __init__(self, *files: Path) -> None:
         self._tokenizer = read(*files)
         # Both may be saved with a tokenizer, and are for training.
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
+        self._start = self._encode("a")[0]
         decoders = list_decoders(self._tokenizer.decoder)
         if "ByteFallback" in decoders:
             named = (self._tokenizer.token_to_id(f"<0x{byte:02X}>") for byte in range(256))
             self._bytes = frozenset(token for token in named if token is not None)
-        self._ends_words = "BPEDecoder" in decoders  # in other words: none begins with a space
+        self._ends_words = "BPEDecoder" in decoders
         fused = [decoders.index(kind) for kind in FUSING if kind in decoders]
         self._is_local = not fused or set(decoders[min(fused) + 1 :]) <= {"Strip", "Fuse"}
 
     def encode(self, text: str, /) -> list[int]:
         """The tokens of a text, and those that the tokenizer puts before it, but none after it."""
+        start, ids = self._encode(text)
+        return [*start, *ids] if ids else []
+
+    def _encode(self, text: str) -> tuple[list[int], list[int]]:
+        """The tokens that the tokenizer puts before a text, and those of the text itself."""
         encoding = self._tokenizer.encode(text)
-        of_text = [number for number, part in enumerate(encoding.sequence_ids) if part is not None]
         ids: list[int] = encoding.ids
-        return ids[: of_text[-1] + 1] if of_text else []
+        of_text = [number for number, part in enumerate(encoding.sequence_ids) if part is not None]
+        if not of_text:
+            return [], []
+        return ids[: of_text[0]], ids[of_text[0] : of_text[-1] + 1]
 
     def decode(self, token_ids: list[int], /) -> str:
         if not token_ids:
@@ -62,15 +71,8 @@ class Tokenizer:
 
     def without_start(self, token_ids: list[int]) -> list[int]:
         """Tokens without those that `encode` puts before a text."""
-        start = self._start
-        return token_ids[len(start) :] if start == token_ids[: len(start)] else token_ids
-
-    @functools.cached_property
-    def _start(self) -> list[int]:
-        encoding = self._tokenizer.encode("a")
-        ids: list[int] = encoding.ids
-        first = (number for number, part in enumerate(encoding.sequence_ids) if part is not None)
-        return ids[: next(first, 0)]
+        count = len(self._start)
+        return token_ids[count:] if self._start == token_ids[:count] else token_ids
 
     def show(self, token: int) -> str:
         """The text of a token within a text, with the space that some decoders take from the first.
