@@ -16,7 +16,8 @@ from rich.console import Console
 from tests.project.commands import run_child
 from tutor import ROOT
 from tutor.engine import compiling
-from tutor.engine.checkpoint import BUNDLED_MODEL, TOKENIZER
+from tutor.engine.checkpoint import BUNDLED_MODEL
+from tutor.engine.tokenizer import TOKENIZER
 from tutor.runtime import kernels, own
 
 ENGINE: dict[str, Any] = {"model": None, "tree": "steps"}

@@ -146,6 +146,7 @@ def limit_resources() -> None:
 def compile_operations() -> None:
     """Compile, in one module, the eager operations that a small model uses when it writes."""
     from tutor import runtime
+    from tutor.engine import trees
 
     os.environ[kernels.VARIABLE] = kernels.NUMPY
     runtime.activate()
@@ -154,6 +155,7 @@ def compile_operations() -> None:
     from max._interpreter_ops import gc_compile
     from max.experimental.tensor import Tensor
 
+    trees.claim("solutions")
     from solutions.solution_01 import GPT2Config
     from solutions.solution_10 import MaxGPT2LMHeadModel
     from solutions.solution_12 import generate_tokens
