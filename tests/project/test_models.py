@@ -324,6 +324,44 @@ def test_quantized_weights_are_refused(folder: Path) -> None:
     refused(folder, "quantization_config", "quantized")
 
 
+# The Hub
+
+
+def test_what_the_hub_has_is_downloaded_as_far_as_it_is_needed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cache, asked = tmp_path / "cache", []
+
+    def download(name: str, allow_patterns: list[str]) -> str:
+        assert name == "someone/gpt2"
+        asked.append(allow_patterns)
+        for file in folder.iterdir():
+            if file.name in allow_patterns:
+                cache.mkdir(exist_ok=True)
+                shutil.copy(file, cache)
+        return str(cache)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    (folder / "pytorch_model.bin").touch()
+    assert_golden(checkpoint.find_model("someone/gpt2"))
+    assert {file.name for file in cache.iterdir()} == {*checkpoint.FILES}
+    assert len(asked) == 1
+    shutil.rmtree(cache)
+    two_files(folder)
+    shard(folder, state_of(folder), 3)
+    assert_golden(checkpoint.find_model("someone/gpt2"))
+    assert {file.name for file in cache.iterdir()} == {
+        *(file.name for file in folder.iterdir() if file.name != "pytorch_model.bin")
+    }
+
+
+def test_shapes_are_those_of_the_file_as_it_is_read(folder: Path) -> None:
+    shard(folder, FORMS["compiled by torch"](state_of(folder)))
+    shown = run_here("show", "shapes", "11", "--model", str(folder))
+    assert (shown.code, shown.err) == (0, "")
+    assert "[C, 3C] → [3C, C]" in shown.out
+
+
 # Tokenizers
 
 
@@ -511,9 +549,8 @@ def test_a_foreign_package_of_the_same_name_is_not_taken(tree: str, tmp_path: Pa
     for name in ("__init__", "solution_11", "solution_01", "step_01"):
         (foreign / f"{name}.py").write_text("raise SystemExit('foreign')")
     environment = {"PYTHONPATH": str(foreign.parent)}
-    finished = run_child(
-        *("show", "shapes", "1", "--tree", tree), environment=environment, course=ROOT
-    )
+    command = ("generate", "Once", "--max-new-tokens", "1", "--tree", tree)
+    finished = run_child(*command, environment=environment, course=ROOT)
     assert "foreign" not in finished.out + finished.err
     assert finished.code == (0 if tree == "solutions" else 2), finished.err
 

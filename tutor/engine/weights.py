@@ -87,7 +87,8 @@ def check(folder: Path) -> int:
             raise InputError(
                 f"{entry.file} has {entry.name} in {entry.dtype}; save it as F16, BF16 or F32"
             )
-        if entry.name.endswith("c_attn.weight") and entry.shape[0] == 3 * entry.shape[-1]:
+        is_matrix = entry.name.endswith("c_attn.weight") and len(entry.shape) == 2
+        if is_matrix and entry.shape[0] == 3 * entry.shape[1]:
             raise InputError(
                 f"{entry.file} has {entry.name} as {entry.shape}, [out, in], where Hugging "
                 "Face's GPT-2 has [in, out]; transpose c_attn, c_proj and c_fc, and save it again"
