@@ -3,8 +3,10 @@
 import codecs
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -558,7 +560,9 @@ def test_a_foreign_package_of_the_same_name_is_not_taken(tree: str, tmp_path: Pa
 def test_a_package_of_the_same_name_that_is_loaded_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(trees, "ROOT", tmp_path)
+    foreign = ModuleType("solutions")
+    foreign.__path__ = [str(tmp_path)]
+    monkeypatch.setitem(sys.modules, "solutions", foreign)
     with pytest.raises(InputError, match="another package called solutions"):
         trees.claim("solutions")
 
