@@ -35,6 +35,8 @@ def activate(announce: Announce | None = None) -> None:
         return
     _announce = announce or _report
     trap_interrupts()
+    if foreign := own.leave_foreign():
+        warn(foreign)
     # MAX reads this when it is imported; if that has happened, it keeps the place it has.
     os.environ[own.CACHE_VARIABLE] = str(own.cache_folder())
     os.environ.setdefault("MODULAR_TELEMETRY_ENABLED", "0")  # it would reach for the network
