@@ -643,7 +643,7 @@ def test_a_class_as_it_comes(tmp_path: Path) -> None:
     place = tmp_path / "class"
     write(place, UPLOADED | {"notes.txt": b"", "Ida/STEPS/STEP_1.PY": HONEST.encode("utf-16")})
     write(place, {"kim.zip": zipped({"steps\\step_1.py": FIRST, "steps\\step_3.py": THIRD})})
-    write(place, {"lat/step_01.py": FIRST + b"# Zo\xeb\n", "lat/step_03 (1).py": THIRD})
+    write(place, {"lat/step_01.py": FIRST + b"NAME = 'Zo\xeb'\n", "lat/step_03 (1).py": THIRD})
     bare(place / "max.git", BOTH, branch="work")
     given = str(place), "--steps", "1,3", "--output", str(place / "out"), "--seed", "1"
     finished = run_child("grade", *given, "--format", "canvas")
