@@ -11,20 +11,10 @@
 #   uv run tutor grade --merge grades-*/results/*.json --output grades   # once they are done
 set -euo pipefail
 
-part=$1 parts=$2 submissions=$(cd "$3" && pwd) output=$4
+part=$1 parts=$2 submissions=$3 output=$4
 shift 4
 course=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-all=("$submissions"/*)
-share=$(mktemp -d)
-trap 'rm -r "$share"' EXIT
-for ((i = part - 1; i < ${#all[@]}; i += parts)); do
-    ln -s "${all[i]}" "$share"
-done
-if [[ -z $(ls "$share") ]]; then
-    echo "Part $part of $parts is empty: there are ${#all[@]} submissions."
-    exit
-fi
-
-# 1 says that a submission is wrong or unfinished, and nothing of the grading.
-uv run --project "$course" tutor grade "$share" --output "$output" "$@" || (($? == 1))
+# 1 says that a submission is wrong, unfinished or not to be graded, and nothing of the grading.
+uv run --project "$course" tutor grade "$submissions" --part "$part/$parts" --output "$output" "$@" ||
+    (($? == 1))

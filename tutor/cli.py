@@ -171,6 +171,25 @@ def generate(
         raise click.exceptions.Exit(1)
 
 
+class Share(click.ParamType["tuple[int, int]"]):
+    """One of several parts: 2/3."""
+
+    name = "part"
+
+    def convert(
+        self,
+        value: str | tuple[int, int],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[int, int]:
+        if not isinstance(value, str):
+            return value
+        part, _, parts = value.partition("/")
+        if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+            self.fail(f"{value!r} is no part; 2/3 is the second of three", param, ctx)
+        return int(part), int(parts)
+
+
 class StepName(click.ParamType["Step"]):
     """A step as people name it: 7, 07, s07; e1, e01."""
 
@@ -243,6 +262,7 @@ Examples:
   tutor grade submissions/
   tutor grade ada/ bob.zip file:///srv/git/eve.git --output grades
   tutor grade submissions/ --steps 3,7-9 --jobs 2 --seed 1
+  tutor grade submissions.zip --format canvas
   tutor grade --merge grades-*/results/*.json --output grades
   tutor grade --bundle gradescope
 
@@ -257,6 +277,12 @@ Run it again to go on after an interruption: what is graded already is kept.
     help="What each step runs on: the reference's other steps or the learner's.",
 )
 @click.option("--steps", "wanted", default="1-12", help="Which steps, as in 3,7-9 or 1-12,e1-e3.")
+@click.option(
+    "--part",
+    type=Share(),
+    metavar="K/N",
+    help="Grade one of N parts of the class, as in 2/3, to share it out.",
+)
 @click.option(
     "--jobs",
     type=click.IntRange(1, 1024),
@@ -289,6 +315,12 @@ Run it again to go on after an interruption: what is graded already is kept.
     is_flag=True,
     help="Grade although submissions run as root, where there is nothing better.",
 )
+@click.option(
+    "--format",
+    "grade_book",
+    type=click.Choice(["canvas", "moodle"]),
+    help="Also write a file for the grade book there to import.",
+)
 @click.option("--merge", is_flag=True, help="The PATHs are results from elsewhere: join them.")
 @click.option(
     "--bundle",
@@ -299,41 +331,49 @@ def grade(
     paths: tuple[str, ...],
     deps: Literal["reference", "own"],
     wanted: str,
+    part: tuple[int, int] | None,
     jobs: int,
     timeout: int,
     memory: int,
     output: Path,
     seed: int | None,
     run_as_root: bool,
+    grade_book: str | None,
     merge: bool,
     bundle: str | None,
 ) -> None:
-    """Grade learners' folders, archives and git repositories, or folders full of these.
+    """Grade folders, archives and git repositories, or a folder or archive full of these.
 
-    Each is graded on a copy of its own, with the tests and solutions of this course. Writes tables,
-    a report to read, and the files that Gradescope, GitHub Classroom, Exercism and CI systems take.
+    Whatever lies there is graded, or listed with the reason. Each is graded on a copy of its own,
+    with the tests and solutions of this course. Writes tables, a report to read, and the files that
+    Gradescope, GitHub Classroom, Exercism, grade books and CI systems take.
     """
     if bool(paths) == bool(bundle):
         raise InputError("name the submissions, as in tutor grade submissions/")
     from tutor.grade import bundles
     from tutor.grade import run as grading
+    from tutor.grade.formats.files import check_names
     from tutor.grade.submissions.find import find
 
     if bundle:
         click.echo(bundles.gradescope(output, wanted, deps, seed, timeout, memory))
         return
     if merge:
-        found = grading.merge(map(Path, paths), output)
+        found = grading.merge(map(Path, paths), output, grade_book)
     else:
-        sources, names = find(paths), find_names(wanted)
+        sources, names = find(paths, output), find_names(wanted)
+        check_names([source.learner for source in sources])
+        if part and not (sources := sources[part[0] - 1 :: part[1]]):
+            click.echo(f"Part {part[0]} of {part[1]} is empty: there are fewer submissions.")
+            return
         order = grading.make_order(
             output, names, deps, seed, timeout, memory, run_as_root=run_as_root
         )
-        found = grading.grade_class(order, sources, jobs)
+        found = grading.grade_class(order, sources, jobs, grade_book)
     verdicts = {step.verdict for each in found for step in each.steps}
     if "environment broken" in verdicts:
         raise click.exceptions.Exit(3)
-    if verdicts != {"passed"}:
+    if verdicts != {"passed"} or not all(each.was_read for each in found):
         raise click.exceptions.Exit(1)
 
 

@@ -32,6 +32,11 @@ def folder(place: Path, files: dict[str, str]) -> None:
         (place / name).write_text(text)
 
 
+def beside_the_class(place: Path) -> Path:
+    """Where something lies that belongs to a submission, but not to its class."""
+    return place.parent.with_name(f"of-{place.name}")
+
+
 # Folders
 
 
@@ -42,9 +47,9 @@ def with_links(place: Path) -> None:
 
 
 def with_a_linked_folder(place: Path) -> None:
-    folder(place.with_name(f".{place.name}"), {THIRD: RIGHT})
+    folder(beside_the_class(place), {THIRD: RIGHT})
     place.mkdir()
-    (place / "steps").symlink_to(place.with_name(f".{place.name}") / "steps")
+    (place / "steps").symlink_to(beside_the_class(place) / "steps")
 
 
 def with_a_pipe(place: Path) -> None:
@@ -249,8 +254,8 @@ def commit(place: Path, tree: str) -> None:
 
 
 def victim(place: Path) -> Path:
-    """Another repository, which is right, beside a submission."""
-    other = place.with_name(f".of-{place.name}")
+    """Another repository, which is right."""
+    other = beside_the_class(place)
     repository(other, {FIRST: HONEST, THIRD: RIGHT})
     return other
 

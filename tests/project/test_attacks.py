@@ -54,7 +54,8 @@ from tutor.grade.marking import Order
 from tutor.grade.run import Class
 from tutor.grade.submissions import entries
 from tutor.grade.submissions.entries import UnreadableError, spelled, within_limits
-from tutor.grade.submissions.find import Source, Submission, find, read
+from tutor.grade.submissions.find import find
+from tutor.grade.submissions.read import Source, Submission, read
 
 Array = NDArray[Any]
 
@@ -81,9 +82,11 @@ WHY = {
     "tar-devices": "is a link or no plain file",
     "tar-links": "is a link or no plain file",
     "tar-names": "has a name that cannot be imported",
+    "tar-paths": "leads out of the archive",
     "zip-bomb": "has more than 1,048,576 bytes",
     "zip-links": "is a link or no plain file",
     "zip-names": "has a name that cannot be imported",
+    "zip-paths": "leads out of the archive",
 }
 
 
@@ -106,9 +109,9 @@ def test_a_hostile_submission_is_read_or_refused(name: str, tmp_path: Path) -> N
         found = read(given)
         assert found.files.keys() == {"step_01.py"} | MORE.get(name, set())
         assert found.files["step_01.py"] == HONEST.encode()
-        assert all(map(str.isprintable, found.left_out))
-        assert all(line.endswith(WHY[name]) for line in found.left_out)
-        assert bool(found.left_out) == (name in WHY)
+        assert all(map(str.isprintable, found.notes))
+        assert all(line.endswith(f"{WHY[name]}; it was left out.") for line in found.notes)
+        assert bool(found.notes) == (name in WHY)
     assert not list((tmp_path / "left").iterdir())
 
 

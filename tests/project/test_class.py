@@ -448,7 +448,7 @@ def total(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
 
 
 def table(file: Path, column: str) -> Iterator[tuple[str, int]]:
-    for row in csv.DictReader(file.open(encoding="utf-8", newline="")):
+    for row in csv.DictReader(file.open(encoding="utf-8-sig", newline="")):
         yield row["learner"].removeprefix("'"), int(row[column])
 
 

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import re
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +33,7 @@ from tutor.course.verdicts import Verdict
 from tutor.errors import InputError
 from tutor.grade import grades
 from tutor.grade.formats import files as formats
-from tutor.grade.formats import services, texts
+from tutor.grade.formats import gradebooks, services, texts
 from tutor.grade.formats.junit import junit
 from tutor.grade.grades import Grade
 
@@ -72,7 +73,7 @@ def read(service: str, made: Grade) -> Any:
 
 
 def rows(table: bytes) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(table.decode(), newline="")))
+    return list(csv.DictReader(io.StringIO(table.decode("utf-8-sig"), newline="")))
 
 
 def parsed(document: bytes) -> ET.Element:
@@ -193,7 +194,7 @@ def test_the_row_of_a_check() -> None:
     made = grade(
         "ada", [step("7", [Verdict.PASSED, Verdict.WRONG, Verdict.WRONG], mistake="One, two")]
     )
-    lines = formats.results_csv([made]).decode().splitlines()
+    lines = formats.results_csv([made]).decode("utf-8-sig").splitlines()
     assert lines[0] == "learner,step,check,verdict,points,max_points,mistake,seconds"
     assert lines[2:4] == [
         'ada,step_07,one_token,wrong,0,2,"One, two",0.25',
@@ -313,6 +314,74 @@ def test_no_cell_becomes_a_formula(begin: str) -> None:
     assert (row["learner"], row["problem"]) == (f"'{begin}1+1", f"'{begin}2")
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    {
+        "ada;=1+1;": "ada;'=1+1;",
+        "ada; =1;-2": "ada; '=1;'-2",
+        ";=1": ";'=1",
+        "ada|@x": "ada|'@x",
+        "ada\n=1": "ada\n'=1",
+        "ada\t+1": "ada\t'+1",
+        "ada,=1": "ada,=1",
+        "a = b": "a = b",
+        "x;y": "x;y",
+        "ada" + "\t" * 9 + "x": "ada" + "\t" * 9 + "x",
+    }.items(),
+)
+def test_no_cell_becomes_a_formula_where_semicolons_separate(text: str, kept: str) -> None:
+    (row,) = rows(formats.points_csv([grade(text, problem=text)]))
+    assert (row["learner"], row["problem"]) == (kept, kept)
+
+
+def test_cells_with_much_space_take_no_time() -> None:
+    begin = time.monotonic()
+    formats.points_csv([grade(text * 30_000) for text in ("\t", " \t", ";", "x\t", ";\n ")])
+    assert time.monotonic() - begin < 1
+
+
+def test_a_spreadsheet_sees_that_a_table_is_utf_8() -> None:
+    for name, content in formats.files_of([grade("Zoë")]).items():
+        assert content.startswith("\ufefflearner".encode()) == name.endswith(".csv")
+
+
+BOOKS = ("canvas.csv", "moodle-steps.csv")
+CANVAS = [
+    "Student,ID,SIS User ID,SIS Login ID,Section,GPT-2 from scratch: steps 01 and 07",
+    "    Points Possible,,,,,22",
+    "ada,12,,,,22",
+    "Zoë,,,,,16",
+]
+MOODLE = [
+    "Identifier,Full name,Grade,Maximum grade,Last modified (grade),Feedback comments",
+    "Participant 12,ada,22,22,,All has passed.",
+    ",Zoë,16,22,,step 01: crashed",
+]
+
+
+def test_grade_books(tmp_path: Path) -> None:
+    crashed = step("1", [Verdict.CRASHED] * len(step("1").checks))
+    made = [
+        grade("ada", [step("1"), step("7")], number="12"),
+        grade("Zoë", [crashed, step("7")]),
+        unreadable(),  # and so without a row, which would overwrite what is there
+    ]
+    for name in ("canvas", "moodle"):
+        formats.write(made, tmp_path, name)
+    lines = {name: (tmp_path / name).read_text("utf-8-sig").splitlines() for name in BOOKS}
+    assert lines == {"canvas.csv": CANVAS, "moodle-steps.csv": MOODLE}
+    formats.write([unreadable()], tmp_path / "nobody", "canvas")
+
+
+def test_tracks_are_apart_in_grade_books() -> None:
+    made = [grade("ada", [step("1"), step("e1")], number="1"), grade("bob", [step("1")])]
+    table = rows(gradebooks.canvas(made)["canvas.csv"])
+    assert [row["GPT-2 from scratch: step 01"] for row in table] == ["6", "6", "6"]
+    assert [row["Make it fast: engine 01"] for row in table][2] == ""
+    assert gradebooks.moodle(made).keys() == {"moodle-steps.csv", "moodle-engine.csv"}
+    assert len(rows(gradebooks.moodle(made)["moodle-engine.csv"])) == 1
+
+
 def test_cells_are_otherwise_kept() -> None:
     kept = 'Zoë, "the 1st"\nx=1;y-2@z'
     (row,) = rows(formats.points_csv([grade(kept)]))
@@ -371,8 +440,8 @@ def test_a_class_holds_the_grades_themselves(tmp_path: Path) -> None:
 
 def test_a_class_of_nobody() -> None:
     files = formats.files_of([])
-    assert files["results.csv"].decode().splitlines() == [",".join(formats.RESULTS)]
-    assert files["points.csv"].decode().splitlines() == [",".join(["learner", *SUMS])]
+    assert files["results.csv"].decode("utf-8-sig").splitlines() == [",".join(formats.RESULTS)]
+    assert files["points.csv"].decode("utf-8-sig").splitlines() == [",".join(["learner", *SUMS])]
     assert json.loads(files["results.json"])["grades"] == []
     assert parsed(files["junit.xml"]).get("tests") == "0"
     assert len(files) == 4
@@ -399,11 +468,15 @@ def test_file_names() -> None:
     kept = ["ada", "repo-1.2_x", "ab"]
     changed = ["Ada", "ADA", "a/b", "a\\b", "a b", "a\x00b", "", "..", ".", "-", "\n"]
     changed += [HOSTILE, LONG, LONG + "y", ".hidden", "ada.", "con", "NUL.txt", "中", "ünder"]
-    changed += ["\udcff", "\udcfe", "ada-0123456789"]  # the last could be that of another
+    changed += [
+        "\udcff",
+        "\udcfe",
+        f"ada-{'01234567' * 4}",
+    ]  # the last could be that of another
     made = [texts.file_name(name) for name in [*kept, *changed]]
     assert made[:3] == kept
-    assert all(re.fullmatch(r".*-[0-9a-f]{10}", name) for name in made[3:])
-    assert "ada-0123456789" not in made
+    assert all(re.fullmatch(r".*-[0-9a-f]{32}", name) for name in made[3:])
+    assert f"ada-{'01234567' * 4}" not in made
     assert len({name.casefold() for name in made}) == len(made)
     for name in made:
         assert re.fullmatch(r"\w[\w.-]*", name)

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.project import grades as made
@@ -73,6 +74,7 @@ def test_names_stand_for_submissions(learner: Path, tmp_path: Path) -> None:
         "bob": "folder",
         "eve": "archive",
         "mal.v2": "archive",
+        "notes.txt": "none",
         "sue": "repository",
     }
     again = find([str(learner), str(learner / "steps" / "..")])
@@ -125,6 +127,26 @@ def test_grades_from_elsewhere_are_joined(tmp_path: Path) -> None:
         "bob.json",
     }
     assert "ada" in (tmp_path / "all" / "report.html").read_text()
+
+
+def test_grades_of_nobody_are_joined(tmp_path: Path) -> None:
+    for name, steps in (("eve", []), ("sue", [made.step("1", [Verdict.NOT_STARTED] * 5)])):
+        grade = made.grade(name, steps, problem="It was not graded: it is empty.", seconds=0)
+        checks = [msgspec.structs.replace(each, seconds=0.0) for s in steps for each in s.checks]
+        steps = [msgspec.structs.replace(each, checks=checks) for each in steps]
+        grades.save(msgspec.structs.replace(grade, steps=steps), tmp_path / f"{name}.json")
+    files = [str(file) for file in tmp_path.glob("*.json")]
+    output = "--output", str(tmp_path / "all")
+    finished = run_here("grade", "--merge", *files, *output, "--format", "moodle")
+    assert (finished.code, finished.err) == (1, "")
+    assert "0 graded, 2 not to be graded." in finished.out
+    assert "Not graded: eve, sue." in finished.out
+    assert "no submission was graded" in (tmp_path / "all" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("part", ["0/2", "3/2", "1", "x/y", "1/0"])
+def test_a_part_is_one_of_several(learner: Path, part: str) -> None:
+    assert_refused(run_here("grade", str(learner), "--part", part), "is no part; 2/3 is")
 
 
 def test_two_grades_of_one_learner_are_refused(tmp_path: Path) -> None:

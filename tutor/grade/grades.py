@@ -96,6 +96,9 @@ class Grade(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     started: Annotated[str, Meta(description="Date and time, as in ISO 8601.")]
     seconds: Seconds
     steps: list[StepGrade]
+    number: Annotated[
+        str, Meta(pattern="^[0-9]*$", description="The learner's, in Moodle or Canvas, if known.")
+    ] = ""
 
     @property
     def was_read(self) -> bool:

@@ -25,7 +25,7 @@ from tutor.grade import grades, imports
 from tutor.grade.formats.texts import file_name, printable, shortened
 from tutor.grade.grades import CheckGrade, Dependencies, Grade, StepGrade
 from tutor.grade.submissions.entries import UnreadableError
-from tutor.grade.submissions.find import Source, Submission, read
+from tutor.grade.submissions.read import Source, Submission, read
 
 if TYPE_CHECKING:
     from tutor.check.results import Outcome, Result
@@ -95,11 +95,10 @@ def unpack(message: bytes) -> Task:
 def blank(task: Task, submission: Submission, problem: str) -> Grade:
     """The grade of a submission before it is checked."""
     order = task.order
-    left_out = " ".join(f"{each}; it was left out." for each in submission.left_out)
     return Grade(
         format=grades.FORMAT,
         learner=task.source.learner,
-        problem=problem or left_out,
+        problem=problem or " ".join(submission.notes),
         submission=submission.digest,
         course=order.course,
         seed=order.seed,
@@ -109,6 +108,7 @@ def blank(task: Task, submission: Submission, problem: str) -> Grade:
         started=datetime.now().astimezone().isoformat(timespec="seconds"),
         seconds=0.0,
         steps=[blank_step(find_step(name), Verdict.NOT_STARTED) for name in order.steps],
+        number=task.source.number,
     )
 
 

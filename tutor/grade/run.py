@@ -29,11 +29,12 @@ from tutor.course.verdicts import Verdict
 from tutor.errors import InputError
 from tutor.grade import grades, table
 from tutor.grade.formats import files as formats
+from tutor.grade.formats.services import quiet
 from tutor.grade.formats.texts import file_name
 from tutor.grade.grades import Dependencies, Grade
 from tutor.grade.marking import Order, Task, blank, course_digest, pack
 from tutor.grade.report import page
-from tutor.grade.submissions.find import Source, Submission
+from tutor.grade.submissions.read import Source, Submission
 from tutor.processes import command
 
 RESULTS = "results"  # the folder of the grades, in the one for the output
@@ -63,7 +64,9 @@ def make_order(
     return Order(names, dependencies, seed, seconds, isolation, results, course_digest())
 
 
-def grade_class(order: Order, sources: Sequence[Source], jobs: int) -> list[Grade]:
+def grade_class(
+    order: Order, sources: Sequence[Source], jobs: int, grade_book: str | None = None
+) -> list[Grade]:
     """Grade submissions, print each as it comes, and write the files of the class."""
     order.folder.mkdir(parents=True, exist_ok=True)
     out, err = Console(highlight=False), Console(stderr=True, highlight=False)
@@ -87,7 +90,7 @@ def grade_class(order: Order, sources: Sequence[Source], jobs: int) -> list[Grad
             out.print(table.row(grade, order.steps), soft_wrap=True)
             found.append(grade)
             progress.advance(bar)
-    return conclude(found, order.folder.parent, out)
+    return conclude(found, order.folder.parent, out, grade_book)
 
 
 def load_sound(file: Path) -> Grade:
@@ -98,7 +101,7 @@ def load_sound(file: Path) -> Grade:
     return grade
 
 
-def merge(paths: Iterable[Path], folder: Path) -> list[Grade]:
+def merge(paths: Iterable[Path], folder: Path, grade_book: str | None = None) -> list[Grade]:
     """Print grades that came from elsewhere, and write the files of the class."""
     found = [load_sound(file) for file in paths]
     kept = {f"{file_name(grade.learner)}.json": grade for grade in found}
@@ -115,7 +118,7 @@ def merge(paths: Iterable[Path], folder: Path) -> list[Grade]:
     (folder / RESULTS).mkdir(parents=True, exist_ok=True)
     for name, grade in kept.items():
         grades.save(grade, folder / RESULTS / name)
-    return conclude(found, folder, out)
+    return conclude(found, folder, out, grade_book)
 
 
 def get_ready() -> None:
@@ -128,10 +131,12 @@ def get_ready() -> None:
         bench.close()
 
 
-def conclude(found: list[Grade], folder: Path, out: Console) -> list[Grade]:
+def conclude(
+    found: list[Grade], folder: Path, out: Console, grade_book: str | None = None
+) -> list[Grade]:
     """Write the files of the class, and say where they are."""
     ordered = sorted(found, key=lambda grade: grade.learner)
-    formats.write(ordered, folder)
+    formats.write(ordered, folder, grade_book)
     files.write(folder / "report.html", page.render(ordered).encode())
     read = [grade for grade in ordered if grade.was_read]
     said = [f"{len(read)} graded"]
@@ -139,9 +144,17 @@ def conclude(found: list[Grade], folder: Path, out: Console) -> list[Grade]:
         if points := [grade.points(track) for grade in read if grade.of_track(track)]:
             where = "" if track == STEPS else f" in the {track.name} track"
             said.append(f"{statistics.fmean(points):.1f} points on average{where}")
-    if len(read) < len(ordered):
-        said.append(f"{len(ordered) - len(read)} not to be graded")
+    left = [grade.learner for grade in ordered if not grade.was_read]
+    if left:
+        said.append(f"{len(left)} not to be graded")
     out.print(f"\n{', '.join(said)}. The report: {folder / 'report.html'}", soft_wrap=True)
+    if left:
+        out.print(Text(f"Not graded: {', '.join(map(quiet, left))}.", "yellow"), soft_wrap=True)
+    if grade_book and (unknown := [grade.learner for grade in read if not grade.number]):
+        they = ", ".join(map(quiet, unknown))
+        out.print(
+            Text(f"{grade_book.capitalize()} has to be told who these are: {they}.", "yellow")
+        )
     return ordered
 
 

@@ -1,7 +1,6 @@
 """Every file that others read, for one grade or for those of a class, with equal scores in all."""
 
-import csv
-import io
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,10 @@ from tutor import files
 from tutor.course.names import NAMES
 from tutor.course.tracks import TRACKS
 from tutor.errors import InputError
+from tutor.grade.formats.gradebooks import GRADE_BOOKS
 from tutor.grade.formats.junit import junit
 from tutor.grade.formats.services import classroom, exercism, gradescope
-from tutor.grade.formats.texts import cell, file_name
+from tutor.grade.formats.texts import file_name, table
 from tutor.grade.grades import Grade, as_json
 
 FORMAT = "gpt2-from-scratch/grades/1"
@@ -22,21 +22,28 @@ RESULTS = ("learner", "step", "check", "verdict", "points", "max_points", "mista
 SERVICES = {"gradescope": gradescope, "classroom": classroom, "exercism": exercism}
 
 
-def write(grades: Sequence[Grade], folder: Path) -> None:
-    """Write all of them into a folder, each whole or not at all.
+def write(grades: Sequence[Grade], folder: Path, grade_book: str | None = None) -> None:
+    """Write all of them into a folder, each whole or not at all; also for one of the grade books.
 
     Raises InputError if two submissions have one name.
     """
-    for name, content in files_of(grades).items():
+    found = files_of(grades) | (GRADE_BOOKS[grade_book](grades) if grade_book else {})
+    for name, content in found.items():
         files.write(folder / name, content)
+
+
+def check_names(learners: Sequence[str]) -> list[str]:
+    """The names of their files. Raises InputError if two submissions would have the same."""
+    names = [file_name(learner) for learner in learners]
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise InputError(f"two submissions are called {name}; rename one of them")
+    return names
 
 
 def files_of(grades: Sequence[Grade]) -> dict[str, bytes]:
     """All files by their names, those for the whole class first."""
-    names = [file_name(grade.learner) for grade in grades]
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"two submissions are called {name}; rename one of them")
+    names = check_names([grade.learner for grade in grades])
     found = {
         "results.csv": results_csv(grades),
         "points.csv": points_csv(grades),
@@ -100,12 +107,3 @@ def points_row(grade: Grade, steps: Sequence[str]) -> tuple[str | int, ...]:
         *(each(track) for track in TRACKS for each in (grade.points, grade.max_points)),
         grade.problem,
     )
-
-
-def table(rows: Iterable[Sequence[str | int | float]]) -> bytes:
-    """Rows as CSV, in UTF-8; texts cannot become formulas."""
-    file = io.StringIO()
-    csv.writer(file).writerows(
-        [cell(value) if isinstance(value, str) else value for value in row] for row in rows
-    )
-    return file.getvalue().encode()

@@ -1,0 +1,137 @@
+"""What the name of a file says: which step it is, whose, and how new.
+
+What people hand in is called STEP_01.py, step_1-2.py or ada_step_01 (1).py, and services put names
+and numbers in front. This is the one place that decides what such a name means.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath, PureWindowsPath
+
+from tutor.course.names import Name, find_name
+from tutor.course.tracks import TRACKS
+
+LONGEST = 255  # characters of a name that means anything
+ARCHIVE = re.compile(r"\.(zip|tar|tgz|tbz2|txz|tar\.(gz|bz2|xz))$", re.IGNORECASE)
+
+# In Moodle: Ada Lovelace_12_assignsubmission_file_, a folder, or the beginning of a file's name.
+MOODLE = re.compile(r"(?P<learner>.+)_(?P<number>[0-9]+)_assignsubmission_[a-z]+_?(?P<rest>.*)")
+# In Canvas: lovelaceada_LATE_12_34_step_01-1.py, where 12 is the learner and 34 the upload.
+CANVAS = re.compile(
+    r"(?P<learner>.+?)(?P<late>_late)?_(?P<number>[0-9]+)_"
+    r"((?P<upload>[0-9]+)_(?P<rest>.+)|(text|link)\.html)",
+    re.IGNORECASE,
+)
+AGAIN = r"[ _-]*\([0-9]{1,3}\)|[ _-]v?[0-9]{1,3}"  # (1), -1, _v2: of what was handed in again
+COPY = r"[ _-]+copy"  # of what was put aside, perhaps with one of these numbers
+STEP = re.compile(
+    rf"(?P<before>(copy of )?(.*[ _.-])?)(?P<word>{'|'.join(track.word for track in TRACKS)})"
+    rf"[ _-]?(?P<number>[0-9]{{1,2}})(?P<after>({AGAIN}|{COPY})*)(?P<suffix>\.[a-z0-9]+(\.txt)?)",
+    re.IGNORECASE,
+)
+TESTS = re.compile(r"(^|[ _.-])tests?[ _.-]$", re.IGNORECASE)
+
+# What is no submission, and what to do about it.
+NOT_READ = {
+    re.compile(rf"\.({suffixes})$", re.IGNORECASE): why
+    for suffixes, why in {
+        "download|crdownload|opdownload|part|partial": (
+            "is a download that has not finished; fetch it again"
+        ),
+        "rar|7z|zst|tzst|lz|lz4|lzma|z|zipx|jar|cab|ace|arj|sit|sitx|alz|iso|dmg|wim": (
+            "is an archive of a kind that is not read; unpack it, or ask for a zip"
+        ),
+        r"z\d\d|\d{3}": "is a part of an archive; ask for one zip",
+        "gz|bz2|xz": "is a packed file, but no tar; unpack it",
+        "ipynb": "is a notebook; export it as Python, as step_01.py",
+        "bundle": "is a git bundle; clone it, and name the clone",
+        "pyc|pyo": "is compiled Python; ask for the text, as step_01.py",
+        r"py|py\.txt": "does not say which step it is; name it as in step_01.py",
+    }.items()
+}
+OTHER = "is no Python, archive or repository; take it out of the class, or ask for the steps"
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose a file is that a service has named, and what it was called before."""
+
+    learner: str
+    number: str  # the learner's, in Moodle or Canvas
+    rest: str
+    upload: tuple[int, ...]
+    is_late: bool
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """A file that is named like a step."""
+
+    step: Name
+    before: str  # what comes before the step: perhaps a learner's name
+    age: tuple[int, ...]  # of several files the largest is the newest
+    is_late: bool
+    is_python: bool
+
+
+def owner_of(name: str) -> Owner | None:
+    """Whose a file or folder is, by the names in downloads from Moodle and Canvas."""
+    short = name if len(name) <= LONGEST else ""
+    if found := MOODLE.fullmatch(short):
+        return Owner(found["learner"], found["number"], found["rest"], (), is_late=False)
+    if found := CANVAS.fullmatch(short):
+        upload = (int(found["upload"]),) if found["upload"] else ()
+        late = bool(found["late"])
+        return Owner(found["learner"], found["number"], found["rest"] or name, upload, is_late=late)
+    return None
+
+
+def step_of(name: str) -> Spelling | None:
+    """Which step a file is by its name, if it is one."""
+    owner = owner_of(name)
+    found = STEP.fullmatch(owner.rest if owner else name[: LONGEST + 1])
+    step = find_name(f"{found['word']}_{found['number']}") if found else None
+    if not found or not step or name.startswith(".") or TESTS.search(found["before"]):
+        return None
+    before = re.sub(r"^copy of ", "", found["before"], flags=re.IGNORECASE)
+    is_copy = "copy" in found["after"].lower() or before != found["before"]
+    return Spelling(
+        step,
+        before.strip(" _.-"),
+        (not is_copy, *(owner.upload if owner else ()), *numbers(before), *numbers(found["after"])),
+        is_late=bool(owner and owner.is_late),
+        is_python=found["suffix"].lower() in (".py", ".py.txt"),
+    )
+
+
+def age_of(name: str) -> tuple[int, ...]:
+    """How new an archive is among those of one learner: the largest is the newest."""
+    owner = owner_of(name)
+    again = re.search(rf"({AGAIN})$", ARCHIVE.sub("", name))
+    return (*(owner.upload if owner else ()), *numbers(again[0] if again else ""))
+
+
+def stem_of(name: str) -> str:
+    """What an archive is called in all its versions."""
+    owner = owner_of(name)
+    return re.sub(rf"({AGAIN})$", "", ARCHIVE.sub("", owner.rest if owner else name))
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """The whole numbers in a text."""
+    return tuple(map(int, re.findall(r"[0-9]+", text)))
+
+
+def why_not(name: str) -> str:
+    """Why a file is no submission, and what to do about it."""
+    return next((why for suffix, why in NOT_READ.items() if suffix.search(name)), OTHER)
+
+
+def path_of(member: str) -> PurePosixPath:
+    """The path of a member of an archive, which Windows may have written with backslashes."""
+    return PurePosixPath(PureWindowsPath(member).as_posix() if "\\" in member else member)
+
+
+def leads_out(path: PurePosixPath) -> bool:
+    """Whether a path leads out of the archive that it is in, on any system."""
+    return path.is_absolute() or bool(PureWindowsPath(path).drive) or ".." in path.parts
