@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from tests.project.commands import run_child
-from tutor import ROOT
+from tutor import ROOT, runtime
 from tutor.engine import compiling
 from tutor.engine.checkpoint import BUNDLED_MODEL
 from tutor.engine.tokenizer import TOKENIZER
@@ -201,3 +201,15 @@ print((x @ x.T + x @ x.T).to_numpy().sum())"""
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert finished.stdout == "24.0\n"
+
+
+@pytest.mark.parametrize(("file", "said"), [("mof/mef/new", "Compiled it in"), ("new", "It took")])
+def test_only_what_max_has_compiled_is_called_so(file: str, said: str, cache: Path) -> None:
+    heard: list[str] = []
+    with (
+        runtime.heard_by(lambda message, _: heard.append(message)),
+        runtime.compiling("the graph tiny"),
+    ):
+        (cache / file).parent.mkdir(parents=True)
+        (cache / file).touch()
+    assert heard == ["MAX prepares the graph tiny …", f"{said} 0 s."]

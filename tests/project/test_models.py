@@ -217,7 +217,7 @@ def test_settings_are_read_as_editors_save_them(folder: Path, encoding: str) -> 
 @pytest.mark.parametrize("form", ["as it is", "compiled by torch"])
 def test_a_learners_own_step_11_reads_them_too(form: str, folder: Path, tmp_path: Path) -> None:
     course = make_course(tmp_path)
-    solve(course, "1-12")
+    solve(course, *map(str, range(1, 13)))
     shard(folder, FORMS[form](state_of(folder)))
     command = ("generate", "--prompt-tokens", "1,2,3", "--model", str(folder), "--greedy")
     options = ("--max-new-tokens", "5", "--format", "json")

@@ -102,6 +102,11 @@ def kept() -> dict[str, int]:
     return {file.name: file.stat().st_mtime_ns for file in folder().glob(f"*{kernels.SUFFIX}")}
 
 
+def compiled_by_max() -> set[Path]:
+    """What MAX itself keeps of what it has compiled; it comes back to that without a word."""
+    return {file for file in (cache_folder() / "mof").rglob("*") if file.is_file()}
+
+
 def failure(artifact: str) -> str:
     """Why MAX could not compile it, if that was tried."""
     try:
