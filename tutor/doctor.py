@@ -102,6 +102,8 @@ def compiled_models() -> Finding:
     """Where models go that MAX compiles on this machine; without a place, NumPy runs them."""
     folder = own.cache_folder()
     unusable = "" if is_writable(folder) else " cannot be written to; NumPy runs other models"
+    if own.is_foreign(folder):
+        unusable = " is not yours alone; NumPy runs other models"
     return Finding("Compiled", f"{folder}{unusable}")
 
 

@@ -16,7 +16,8 @@ from safetensors.numpy import load_file
 from solutions.engine_02 import Sampling, probabilities
 from tests import oracle
 from tutor import ROOT
-from tutor.engine.checkpoint import BUNDLED_MODEL, read_config
+from tutor.engine.checkpoint import BUNDLED_MODEL
+from tutor.engine.settings import read_config
 from tutor.engine.tokenizer import Tokenizer
 
 BOOK = ROOT / "book"

@@ -101,8 +101,8 @@ def test_truncated_weights_are_refused(folder: Path, kept: int) -> None:
 
 
 def test_numbers_that_numpy_cannot_read_are_refused(folder: Path) -> None:
-    (folder / "model.safetensors").write_bytes(header("BF16", 3))
-    refused(folder, "wte.weight", "BF16", "F32")
+    (folder / "model.safetensors").write_bytes(header("I16", 3))
+    refused(folder, "wte.weight", "I16", "BF16", "F32")
 
 
 NAME = "transformer.h.2.mlp.c_fc.weight"

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,13 +14,15 @@ import pytest
 from rich.console import Console
 
 from tests.project.commands import run_child
-from tutor import ROOT
+from tutor import ROOT, runtime
 from tutor.engine import compiling
-from tutor.engine.checkpoint import BUNDLED_MODEL, TOKENIZER
+from tutor.engine.checkpoint import BUNDLED_MODEL
+from tutor.engine.tokenizer import TOKENIZER
 from tutor.runtime import kernels, own
 
 ENGINE: dict[str, Any] = {"model": None, "tree": "steps"}
 SMALL = ROOT / "tests" / "golden" / "random"
+KEEP = "import time; from tutor.runtime import own"
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +73,33 @@ def test_without_a_place_nothing_is_compiled(started: list[list[str]], cache: Pa
     assert not started
 
 
+def test_a_cache_that_others_can_write_to_is_left_alone(
+    started: list[list[str]], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own, "_refuge", None)
+    own.keep("ab", b"code")
+    assert own.read("ab") == b"code"
+    assert own.leave_foreign() == ""
+    (own.folder() / f"ab{kernels.SUFFIX}").chmod(0o666)
+    assert own.read("ab") is None
+    for place in (own.folder(), cache):
+        place.chmod(0o777)
+        assert str(place) in own.leave_foreign()
+        assert own.cache_folder() != cache
+        assert own.read("ab") is None
+        assert "not yours alone" in compiling.compile_later("ab", ENGINE)
+        place.chmod(0o755)
+        monkeypatch.setenv(own.CACHE_VARIABLE, str(cache))
+    assert not started
+    mine = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: mine + 1)
+    assert mine == 0 or own.is_foreign(cache)
+    if mine == 0:
+        os.chown(cache, 12345, -1)
+    assert own.is_foreign(cache)
+    assert not own.is_foreign(Path("/"))
+
+
 @pytest.mark.parametrize(
     ("end", "why"),
     [
@@ -106,7 +136,8 @@ def test_a_compiler_has_little_memory_and_time() -> None:
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("", ""),
+        (f"{KEEP}; own.keep(str(time.time_ns()), b'')", "Compiled "),
+        ("", "Loaded "),
         ("raise SystemExit('no space left')", "no space left"),
         ("raise SystemExit(9)", "GB"),
     ],
@@ -116,14 +147,15 @@ def test_compiling_shows_how_long_it_takes_and_why_it_fails(
 ) -> None:
     monkeypatch.setattr(compiling, "CODE", code)
     console = Console(file=io.StringIO())
-    if said:
+    if said not in ("Compiled ", "Loaded "):
         with pytest.raises(RuntimeError, match=said):
             compiling.compile_now(console)
     else:
         compiling.compile_now(console)
         file = console.file
         assert isinstance(file, io.StringIO)
-        assert file.getvalue().count("Compiled ") == 2
+        lines = [line for line in file.getvalue().splitlines() if " in " in line]
+        assert [line.startswith(said) for line in lines] == [True, True]
 
 
 @pytest.mark.full("graphs that MAX compiles")
@@ -169,3 +201,15 @@ print((x @ x.T + x @ x.T).to_numpy().sum())"""
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert finished.stdout == "24.0\n"
+
+
+@pytest.mark.parametrize(("file", "said"), [("mof/mef/new", "Compiled it in"), ("new", "It took")])
+def test_only_what_max_has_compiled_is_called_so(file: str, said: str, cache: Path) -> None:
+    heard: list[str] = []
+    with (
+        runtime.heard_by(lambda message, _: heard.append(message)),
+        runtime.compiling("the graph tiny"),
+    ):
+        (cache / file).parent.mkdir(parents=True)
+        (cache / file).touch()
+    assert heard == ["MAX prepares the graph tiny …", f"{said} 0 s."]

@@ -14,8 +14,11 @@ from tutor.processes import command
 
 DECIDING = imports.files(*marking.CODE)
 TUTOR = ROOT / "tutor"
-# What `tutor check` prints and keeps, and how exercises are made.
-NOT_IN_GRADING = {TUTOR / "check" / "run.py", TUTOR / "course" / "stubs.py"}
+# What `tutor check` prints and keeps, how exercises are made, and how submissions are found.
+NOT_IN_GRADING = {
+    *(TUTOR / "check" / "run.py", TUTOR / "course" / "stubs.py"),
+    *(TUTOR / "grade" / "submissions" / f"{name}.py" for name in ("find", "looking", "tops")),
+}
 
 
 def loaded(*modules: str) -> set[Path]:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.project import suites
 from tests.project.mutants import mutants
-from tests.project.suites import run_tests, tests_of
 from tutor.check.results import Result
 from tutor.check.sandbox.workbench import Workbench
 from tutor.course import sources
@@ -49,10 +49,10 @@ def bench() -> Iterator[Workbench]:
 @pytest.mark.full("wrong solutions made by rule")
 @pytest.mark.parametrize("step", all_steps(), ids=lambda step: step.name)
 def test_what_differs_is_refused(step: Step, bench: Workbench) -> None:
-    tests, passed = tests_of(step), []
+    tests, passed = suites.tests_of(step), []
     for mutant in mutants(sources.reference(step)):
         result = Result(step, "solutions", {})
-        run_tests(result, bench, mutant.source, tests, stop=True)
+        suites.run_tests(result, bench, mutant.source, tests, stop=True)
         if not result.failures:
             passed.append(mutant.name)
     right = RIGHT.get(step.name, {})

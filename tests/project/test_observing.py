@@ -50,7 +50,8 @@ def become(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Become]:
     def edit(step: Step, edits: list[list[str]]) -> None:
         forget()
         source = sources.reference(step, "steps")
-        for old, new in edits:
+        for pair in edits:
+            old, new = (text.replace("solutions.solution_", "steps.step_") for text in pair)
             assert source.count(old) == 1
             source = source.replace(old, new)
         (tmp_path / step.file("steps")).write_text(source)

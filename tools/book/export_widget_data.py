@@ -27,8 +27,8 @@ from solutions.solution_11 import load_pretrained
 from tools import derived
 from tools.book import widget_tables as tables
 from tutor import ROOT
-from tutor.engine.checkpoint import BUNDLED_MODEL, TOKENIZER
-from tutor.engine.tokenizer import Tokenizer
+from tutor.engine.checkpoint import BUNDLED_MODEL
+from tutor.engine.tokenizer import TOKENIZER, Tokenizer
 
 Array = NDArray[np.floating]
 

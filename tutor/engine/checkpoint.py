@@ -1,29 +1,18 @@
 """Model folders: where they come from, and whether they hold a GPT-2 as this course builds it."""
 
 import json
-import math
-import reprlib
 from pathlib import Path
-from typing import Any
 
 from tutor import ROOT
-from tutor.errors import InputError, reason
+from tutor.engine import settings, weights
+from tutor.engine.settings import CONFIG, GENERATION
+from tutor.engine.tokenizer import TOKENIZER, TWO_FILES
+from tutor.engine.weights import INDEX, WEIGHTS
+from tutor.errors import InputError
 
 BUNDLED_MODEL = ROOT / "models" / "fairy-tales"
-CONFIG, WEIGHTS, TOKENIZER = FILES = ("config.json", "model.safetensors", "tokenizer.json")
-
-# Entries of config.json that change what a GPT-2 computes, and the values that ours computes.
-SUPPORTED = {
-    "model_type": ("gpt2",),
-    "activation_function": ("gelu_new", "gelu_pytorch_tanh"),
-    "scale_attn_weights": (True,),
-    "scale_attn_by_inverse_layer_idx": (False,),
-    "add_cross_attention": (False,),
-}
-SIZES = ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head", "n_inner")
-LARGEST_SIZE = 10**6  # no GPT-2 has more of anything
-# What NumPy can read of what safetensors can hold; the last two are for mask buffers.
-DTYPES = ("F16", "F32", "F64", "U8", "BOOL")
+FILES = (CONFIG, WEIGHTS, TOKENIZER)  # of a folder as most are
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
 def find_model(name: str | None) -> Path:
@@ -44,11 +33,20 @@ def find_model(name: str | None) -> Path:
 
 def fetch_model(name: str) -> Path:
     """The folder of a model from the Hugging Face Hub; kept, so that it is downloaded once."""
+    folder = download(name, [*FILES, GENERATION, INDEX])
+    more = [] if (folder / TOKENIZER).is_file() else [*TWO_FILES]
+    if (folder / INDEX).is_file() and not (folder / WEIGHTS).is_file():
+        more += sorted(set(weights.read_index(folder / INDEX, complete=False).values()))
+    return download(name, more) if more else folder
+
+
+def download(name: str, files: list[str]) -> Path:
+    """The folder of a model from the Hugging Face Hub, with those of these files that it has."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=list(FILES)))
+        return Path(snapshot_download(name, allow_patterns=files))
     except (HFValidationError, RepositoryNotFoundError):
         raise InputError(
             f"--model {name!r} is neither a folder here nor a model on the Hugging Face Hub; "
@@ -64,11 +62,10 @@ def fetch_model(name: str) -> Path:
 
 def check_folder(folder: Path) -> None:
     """Refuse, in one line, a folder that is no GPT-2 as this course builds it."""
-    for file in FILES:
-        if not (folder / file).is_file():
-            raise InputError(f"{folder} has no {file}; a model folder holds {', '.join(FILES)}")
-    entries = read_config(folder / CONFIG)
-    tensors = count_tensors(folder / WEIGHTS)
+    if missing := what_is_missing(folder):
+        raise InputError(f"{folder} has no {missing}")
+    entries = settings.read_config(folder / CONFIG)
+    tensors = weights.check(folder)
     # Only to build so many layers could take forever; all else that does not fit shows on loading.
     if entries.get("n_layer", 0) > tensors:
         raise InputError(
@@ -77,48 +74,30 @@ def check_folder(folder: Path) -> None:
         )
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """The entries of a config.json, if they are a GPT-2's."""
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON ({reason(error)}); fetch it anew") from None
-    if not isinstance(entries, dict):
-        raise InputError(f"{path} holds no settings; fetch it anew")
-    for name, value in entries.items():
-        if wanted := what_is_wanted(name, value):
-            found = reprlib.repr(value)
-            raise InputError(f"{path} has {name} {found}, not {wanted}; choose another model")
-    return entries
+def is_plain(folder: Path) -> bool:
+    """Whether step 11 can read a checked folder by itself."""
+    encoding = json.detect_encoding((folder / CONFIG).read_bytes())
+    return encoding == "utf-8" and weights.is_plain(folder)
 
 
-def what_is_wanted(name: str, value: Any) -> str:
-    """What an entry of config.json ought to be; nothing if it is that, or does not matter."""
-    if name in SUPPORTED and value not in SUPPORTED[name]:
-        return f"{SUPPORTED[name][0]!r}, as in the GPT-2 of this course"
-    if name == "n_inner" and value is None:
-        return ""
-    if name in SIZES and not (type(value) is int and 1 <= value <= LARGEST_SIZE):
-        return f"a whole number from 1 to {LARGEST_SIZE:,}"
-    if name == "layer_norm_epsilon" and not (type(value) in (int, float) and 0 < value < math.inf):
-        return "a small number above 0"
+def what_is_missing(folder: Path) -> str:
+    """The first file that a folder lacks, and what to do; nothing if it has all."""
+
+    def has(*files: str) -> bool:
+        return all((folder / file).is_file() for file in files)
+
+    if not has(CONFIG):
+        return f"{CONFIG}; a model folder holds {', '.join(FILES)}"
+    if not (has(WEIGHTS) or has(INDEX)):
+        if pickles := sorted(file.name for kind in PICKLES for file in folder.glob(kind)):
+            return (
+                f"{WEIGHTS}, but {pickles[0]}, a pickle, which could run any code when it is read; "
+                "save the model as safetensors"
+            )
+        return f"{WEIGHTS}; a model folder holds {', '.join(FILES)}"
+    if not (has(TOKENIZER) or has(*TWO_FILES)):
+        lacks = [file for file in TWO_FILES if not has(file)]
+        if len(lacks) == 1:
+            return f"{TOKENIZER} and no {lacks[0]}; {' and '.join(TWO_FILES)} could stand in for it"
+        return f"{TOKENIZER}; a model folder holds {', '.join(FILES)}"
     return ""
-
-
-def count_tensors(path: Path) -> int:
-    """How many tensors a safetensors file has, if it is whole and NumPy can read them all."""
-    from safetensors import SafetensorError, safe_open
-
-    path.open("rb").close()  # safetensors says of a file that it may not open that there is none
-    try:
-        with safe_open(path, "numpy") as file:
-            names = file.keys()
-            dtypes = {name: file.get_slice(name).get_dtype() for name in names}
-    except SafetensorError as error:
-        raise InputError(
-            f"{path} is damaged, or no safetensors file ({reason(error)}); fetch it anew"
-        ) from None
-    for name, dtype in dtypes.items():
-        if dtype not in DTYPES:
-            raise InputError(f"{path} has {name} in {dtype}; save it as F16 or F32")
-    return len(dtypes)

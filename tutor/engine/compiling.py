@@ -35,7 +35,7 @@ def compile_later(graph: str, engine: dict[str, Any]) -> str:
     The engine is given by the arguments of `load_engine`, and its first graph by its fingerprint.
     """
     try:
-        own.folder().mkdir(parents=True, exist_ok=True)
+        own.make_folder()
         with (own.folder() / f"{graph}.lock").open("w") as lock:
             if not is_free(lock):
                 return (
@@ -60,17 +60,19 @@ def compile_now(console: Console) -> None:
 
 
 def compile_and_show(what: str, task: list[str], console: Console) -> None:
-    """Compile, with a clock."""
-    begin = time.perf_counter()
-    with console.status(f"MAX compiles {what}") as status:
+    """Compile what is not compiled yet, with a clock."""
+    begin, kept = time.perf_counter(), own.kept()
+    with console.status(f"Preparing {what}") as status:
 
         def show(seconds: int) -> None:
-            status.update(f"MAX compiles {what}: {seconds // 60}:{seconds % 60:02}")
+            status.update(f"Preparing {what}: {seconds // 60}:{seconds % 60:02}")
 
         why = attempt(task, show)
     if why:
         raise RuntimeError(f"MAX could not compile {what}: {why}")
-    console.print(f"Compiled {what} in {time.perf_counter() - begin:.0f} s.")
+    done = "Loaded" if own.kept() == kept else "Compiled"
+    before = ", compiled before," if done == "Loaded" else ""
+    console.print(f"{done} {what}{before} in {time.perf_counter() - begin:.0f} s.")
 
 
 def attempt(task: list[str], tick: Callable[[int], None] = lambda _: None) -> str:
@@ -144,6 +146,7 @@ def limit_resources() -> None:
 def compile_operations() -> None:
     """Compile, in one module, the eager operations that a small model uses when it writes."""
     from tutor import runtime
+    from tutor.engine import trees
 
     os.environ[kernels.VARIABLE] = kernels.NUMPY
     runtime.activate()
@@ -152,6 +155,7 @@ def compile_operations() -> None:
     from max._interpreter_ops import gc_compile
     from max.experimental.tensor import Tensor
 
+    trees.claim("solutions")
     from solutions.solution_01 import GPT2Config
     from solutions.solution_10 import MaxGPT2LMHeadModel
     from solutions.solution_12 import generate_tokens

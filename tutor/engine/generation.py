@@ -15,17 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tutor import runtime
-from tutor.engine import checkpoint, trees
-from tutor.engine.loops import Columns, Loop, Options, make_loop
-from tutor.engine.tokenizer import Tokenizer, load_tokenizer
+from tutor.engine import checkpoint, settings, trees
+from tutor.engine.loops import NONE, Columns, Loop, Options, Tokens, make_loop
+from tutor.engine.tokenizer import UNFINISHED, Stream, Tokenizer, load_tokenizer
 from tutor.engine.trees import learners_code
 from tutor.errors import InputError
 
 if TYPE_CHECKING:
     from max.driver import Device
-
-
-UNFINISHED = "\N{REPLACEMENT CHARACTER}"  # where the bytes of a text end within a character
 
 
 @dataclass
@@ -38,21 +35,22 @@ class Story:
     new_ids: list[int] = field(default_factory=list)
     text: str = ""  # after the prompt, in whole characters
     has_ended: bool = False  # the model has ended it
-    _pending: list[int] = field(default_factory=list)  # tokens of a character that is not whole yet
+    stream: Stream | None = field(default=None, compare=False, repr=False)
 
-    def add(self, token: int, tokenizer: Tokenizer) -> str:
-        """Take one more token; the text that is complete with it, which may be none."""
+    def add(self, token: int) -> str:
+        """Take one more token; the text that is certain with it, which may be none."""
+        assert self.stream
         self.new_ids.append(token)
-        self._pending.append(token)
-        text = tokenizer.decode(self._pending)
-        return "" if text.endswith(UNFINISHED) else self.finish(tokenizer)
+        return self._append(self.stream.add(token))
 
-    def finish(self, tokenizer: Tokenizer) -> str:
+    def finish(self) -> str:
         """The text of the tokens that are left."""
-        text = tokenizer.decode(self._pending)
-        self._pending = []
-        self.text += text
-        return text
+        assert self.stream
+        return self._append(self.stream.finish())
+
+    def _append(self, piece: str) -> str:
+        self.text += piece
+        return piece
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,10 @@ class Engine:
     make_loop: Callable[[], Loop]
     tree: str = "solutions"
     model: Any = None  # not compiled
+    ends: Sequence[int] = ()  # tokens that end a text; without any, the tokenizer's own
+    silent: Tokens = field(
+        default_factory=lambda: NONE, compare=False
+    )  # tokens without text, never drawn
 
     @functools.cached_property
     def loop(self) -> Loop:
@@ -90,15 +92,15 @@ class Engine:
         """
         ids = self.tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)
         self._check_prompt(ids)
-        story = Story("", ids, secrets.randbits(32) if seed is None else seed)
+        seed = secrets.randbits(32) if seed is None else seed
         if isinstance(prompt, str):
-            story.prompt = prompt
-        else:
-            # Token ids may end within a character, which takes up to four of them.
-            parts = [self.tokenizer.decode(ids[: len(ids) - count]) for count in range(4)]
-            count = next((n for n, part in enumerate(parts) if not part.endswith(UNFINISHED)), 0)
-            story.prompt, story._pending = parts[count], ids[len(ids) - count :]
-        return story
+            return Story(prompt, ids, seed, stream=Stream(self.tokenizer, ids))
+        # Token ids may end within a character, which takes up to four of them.
+        parts = [self.tokenizer.decode(ids[: len(ids) - count]) for count in range(4)]
+        count = next((n for n, part in enumerate(parts) if not part.endswith(UNFINISHED)), 0)
+        shown = self.tokenizer.without_start(ids[: len(ids) - count])
+        stream = Stream(self.tokenizer, ids, count)
+        return Story(self.tokenizer.decode(shown), ids, seed, stream=stream)
 
     def check(self, options: Options) -> None:
         """Raise InputError for options that this model cannot serve."""
@@ -116,11 +118,19 @@ class Engine:
         """
         self.check(options)
         prompts, seeds = [s.prompt_ids for s in stories], [s.seed for s in stories]
-        stop = self.tokenizer.end_of_text() if options.stop_at_eos else None
-        return self._advance(stories, self.loop.tokens(prompts, seeds, options, stop), stop)
+        ends = self.find_ends() if options.stop_at_eos else []
+        # A loop knows one end; where there are several, it is stopped from here.
+        stop = ends[0] if len(ends) == 1 else None
+        columns = self.loop.tokens(prompts, seeds, options, stop)
+        return self._advance(stories, columns, frozenset(ends))
+
+    def find_ends(self) -> Sequence[int]:
+        """The tokens that end a text, if there are any."""
+        own = self.tokenizer.end_of_text()
+        return self.ends or ([] if own is None else [own])
 
     def _advance(
-        self, stories: Sequence[Story], columns: Columns, stop: int | None
+        self, stories: Sequence[Story], columns: Columns, ends: frozenset[int]
     ) -> Iterator[list[str]]:
         with learners_code(self.tree):
             for column in columns:
@@ -130,12 +140,14 @@ class Engine:
                     raise ValueError(
                         f"the next token is {strange[0]}, which the model does not know"
                     )
-                yield [self._add(*pair, stop) for pair in zip(stories, column, strict=True)]
-        yield [story.finish(self.tokenizer) for story in stories]
+                yield [self._add(*pair, ends) for pair in zip(stories, column, strict=True)]
+                if all(story.has_ended for story in stories):
+                    break
+        yield [story.finish() for story in stories]
 
-    def _add(self, story: Story, token: np.int64, stop: int | None) -> str:
-        story.has_ended |= bool(token == stop)
-        return "" if story.has_ended else story.add(int(token), self.tokenizer)
+    def _add(self, story: Story, token: np.int64, ends: frozenset[int]) -> str:
+        story.has_ended |= int(token) in ends
+        return "" if story.has_ended else story.add(int(token))
 
     def _check_prompt(self, ids: list[int]) -> None:
         size, most = self.config.vocab_size, self.config.n_positions
@@ -177,8 +189,16 @@ def load_engine(
         from tutor.engine.quantization import quantize
 
         quantize(loaded)
+    ends = settings.find_ends(folder, loaded.config.vocab_size)
+    silent = np.setdiff1d(tokenizer.silent(loaded.config.vocab_size), ends)
     return Engine(
-        loaded.config, tokenizer, lambda: make_loop(tree, loaded, place, cache), tree, loaded
+        loaded.config,
+        tokenizer,
+        lambda: make_loop(tree, loaded, place, cache, silent),
+        tree,
+        loaded,
+        ends,
+        silent,
     )
 
 

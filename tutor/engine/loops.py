@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from max.driver import Device
     from max.experimental.tensor import Tensor
 
-Columns = Iterator[NDArray[np.int64]]  # a token for each row [B], again and again
+Tokens = NDArray[np.int64]
+Columns = Iterator[Tokens]  # a token for each row [B], again and again
+NONE = np.array([], np.int64)
 
 # Below this the temperature is greedy: to divide logits by it could overflow, even in float32.
 COLDEST = 1e-30
@@ -68,8 +70,10 @@ class Loop(Protocol):
 class BatchLoop:
     """The loop of the engine track, with a model that keeps a cache or one that does not."""
 
-    def __init__(self, tree: str, model: Any, device: "Device", step: Step) -> None:
-        self.step = step
+    def __init__(
+        self, tree: str, model: Any, device: "Device", step: Step, silent: Tokens = NONE
+    ) -> None:
+        self.step, self.silent = step, silent
         self.sampling = trees.load_step(tree, step_that("samples"))
         self.batches = trees.load_step(tree, step_that("batches"))
         code = trees.load_step(tree, step)
@@ -84,8 +88,9 @@ class BatchLoop:
         self, prompts: list[list[int]], seeds: list[int], options: Options, stop: int | None
     ) -> Columns:
         sampling = self.sampling.Sampling(options.temperature, options.top_k, options.top_p)
+        model = quieted(self.model, self.silent)
         columns: Columns = self.batches.stream_tokens(
-            self.model, prompts, options.max_new_tokens, sampling, seeds=seeds, stop=stop
+            model, prompts, options.max_new_tokens, sampling, seeds=seeds, stop=stop
         )
         return columns
 
@@ -93,8 +98,8 @@ class BatchLoop:
 class StepLoop:
     """The loop of step 12, each row by itself: for who has not come to the engine track yet."""
 
-    def __init__(self, tree: str, model: Any, device: "Device") -> None:
-        self.tree, self.step = tree, step_that("generates")
+    def __init__(self, tree: str, model: Any, device: "Device", silent: Tokens = NONE) -> None:
+        self.tree, self.step, self.silent = tree, step_that("generates"), silent
         self.code = trees.load_step(tree, self.step)
         self.model = CompiledModel(model, device)
 
@@ -120,13 +125,14 @@ class StepLoop:
     ) -> Columns:
         from max.experimental import functional as F
 
+        model = quieted(self.model, self.silent)
         rngs = [np.random.default_rng(seed) for seed in seeds]
         rows, ended = [as_tensor([prompt]) for prompt in prompts], np.zeros(len(prompts), bool)
         for _ in range(options.max_new_tokens):
             column = np.full(len(rows), stop or 0)
             for i in np.flatnonzero(~ended):
                 next_id = self.code.generate_next_token(
-                    self.model, rows[i], options.temperature, rng=rngs[i]
+                    model, rows[i], options.temperature, rng=rngs[i]
                 )
                 rows[i], column[i] = F.concat([rows[i], next_id], axis=1), next_id.item()
             yield column
@@ -153,15 +159,39 @@ class CompiledModel:
         return logits
 
 
-def make_loop(tree: str, model: Any, device: "Device", cache: bool) -> Loop:
-    """The best loop of a tree that is finished, with its model compiled; the reference has all."""
+class Quieted:
+    """A model that expects none of some tokens, since they have no text."""
+
+    def __init__(self, model: Any, silent: Tokens) -> None:
+        self.config, self._model, self._silent = model.config, model, silent
+
+    def __call__(self, *inputs: Any) -> Any:
+        from max.experimental.tensor import Tensor
+
+        made = self._model(*inputs)
+        is_tensor = isinstance(made, Tensor)
+        logits = np.array(made.to_numpy() if is_tensor else made)
+        logits[..., self._silent] = -np.inf
+        return Tensor.from_dlpack(logits).to(made.device) if is_tensor else logits
+
+
+def quieted(model: Any, silent: Tokens) -> Any:
+    """A model, or where there are tokens without text, one that does not expect them."""
+    return Quieted(model, silent) if silent.size else model
+
+
+def make_loop(tree: str, model: Any, device: "Device", cache: bool, silent: Tokens = NONE) -> Loop:
+    """The best loop of a tree that is finished, with its model compiled; the reference has all.
+
+    It draws none of the tokens that are silent, whatever the model says.
+    """
     fast = [step_that("caches")] * cache + [step_that("batches")]
     finished = (step for step in fast if not trees.find_unfinished(tree, step))
     loop: Loop
     if step := next(finished, None):
-        loop = BatchLoop(tree, model, device, step)
+        loop = BatchLoop(tree, model, device, step, silent)
     else:
-        loop = StepLoop(tree, model, device)
+        loop = StepLoop(tree, model, device, silent)
     if tree == "steps":
         compare(loop, model, device)
     return loop

@@ -1,38 +1,188 @@
-"""The tokenizer of a model folder."""
+"""The tokenizer of a model folder, and text that is made from tokens one by one."""
 
+import itertools
+import json
 from pathlib import Path
+from typing import Any
 
-from tutor.engine.checkpoint import TOKENIZER
+import numpy as np
+from numpy.typing import NDArray
+
+from tutor.engine import settings
 from tutor.errors import InputError, reason
+
+TOKENIZER, TWO_FILES = "tokenizer.json", ("vocab.json", "merges.txt")
+END_OF_TEXT = "<|endoftext|>"
+
+UNFINISHED = "\N{REPLACEMENT CHARACTER}"  # where the bytes of a text end within a character
+FUSING = ("Fuse", "ByteLevel")  # decoders that make one text of all tokens
+KEPT = 32  # tokens before those to be decoded: more than any decoder looks back
 
 
 class Tokenizer:
-    """The tokenizer of a model folder, from its tokenizer.json, as generation wants it."""
+    """The tokenizer of a model folder as generation wants it.
 
-    def __init__(self, path: Path) -> None:
-        from tokenizers import Tokenizer as FastTokenizer
+    From its tokenizer.json, or from the two files that GPT-2 itself came with.
+    """
 
-        self._tokenizer = FastTokenizer.from_file(str(path))
+    _bytes: frozenset[int] = frozenset()  # tokens that are a byte each, of a character or of none
+    _is_local = True  # what a token adds to a text is certain when it comes
+    _ends_words = False  # spaces come with the word before them, not with the one after
+    _start: list[int] = []  # noqa: RUF012 (not changed)
+
+    def __init__(self, *files: Path) -> None:
+        self._tokenizer = read(*files)
+        # Both may be saved with a tokenizer, and are for training.
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self._start = self._encode("a")[0]
+        decoders = list_decoders(self._tokenizer.decoder)
+        if "ByteFallback" in decoders:
+            named = (self._tokenizer.token_to_id(f"<0x{byte:02X}>") for byte in range(256))
+            self._bytes = frozenset(token for token in named if token is not None)
+        self._ends_words = "BPEDecoder" in decoders
+        fused = [decoders.index(kind) for kind in FUSING if kind in decoders]
+        self._is_local = not fused or set(decoders[min(fused) + 1 :]) <= {"Strip", "Fuse"}
 
     def encode(self, text: str, /) -> list[int]:
-        ids: list[int] = self._tokenizer.encode(text).ids
-        return ids
+        """The tokens of a text, and those that the tokenizer puts before it, but none after it."""
+        start, ids = self._encode(text)
+        return [*start, *ids] if ids else []
+
+    def _encode(self, text: str) -> tuple[list[int], list[int]]:
+        """The tokens that the tokenizer puts before a text, and those of the text itself."""
+        encoding = self._tokenizer.encode(text)
+        ids: list[int] = encoding.ids
+        of_text = [number for number, part in enumerate(encoding.sequence_ids) if part is not None]
+        if not of_text:
+            return [], []
+        return ids[: of_text[0]], ids[of_text[0] : of_text[-1] + 1]
 
     def decode(self, token_ids: list[int], /) -> str:
+        if not token_ids:
+            return ""  # some decoders of the library panic at it
         text: str = self._tokenizer.decode(token_ids, skip_special_tokens=False)
         return text
 
     def end_of_text(self) -> int | None:
         """The token with which GPT-2 ends a text."""
-        token: int | None = self._tokenizer.token_to_id("<|endoftext|>")
+        token: int | None = self._tokenizer.token_to_id(END_OF_TEXT)
         return token
+
+    def without_start(self, token_ids: list[int]) -> list[int]:
+        """Tokens without those that `encode` puts before a text."""
+        count = len(self._start)
+        return token_ids[count:] if self._start == token_ids[:count] else token_ids
+
+    def show(self, token: int) -> str:
+        """The text of a token within a text, with the space that some decoders take from the first.
+
+        Shown by itself, as in a table.
+        """
+        alone = self.decode([token])
+        before = [each for each in self.encode("a")[-1:] if each != token]
+        text = self.decode([*before, token])
+        added = text.removeprefix(self.decode(before))
+        is_same = before and not self._ends_words and added.strip() == alone.strip()
+        return added if is_same else alone
+
+    def silent(self, size: int) -> NDArray[np.int64]:
+        """The tokens below a size that this tokenizer does not have, so that they have no text."""
+        has_text = np.zeros(size, bool)
+        known = np.fromiter(self._tokenizer.get_vocab().values(), np.int64)
+        has_text[known[known < size]] = True
+        return np.flatnonzero(~has_text)
+
+    def may_change(self, token: int, text: str) -> bool:
+        """Whether the end of a text, with this last token, may change by what comes after it."""
+        return not self._is_local or token in self._bytes or text.endswith(UNFINISHED)
+
+
+class Stream:
+    """The text of tokens that come one by one: in all, what a decode of the whole adds to it.
+
+    DecodeStream of the tokenizers library is not used: bytes that are no text make it raise.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, before: list[int], count: int = 0) -> None:
+        """Begins after some tokens; the text of the last `count` of them is still to come."""
+        self._tokenizer, self._ids = tokenizer, list(before)
+        self._told = tokenizer.decode(before[: len(before) - count])
+        self._next = len(before)  # where to cut, once enough has come after it
+
+    def add(self, token: int) -> str:
+        """What is certain with one more token, which may be nothing."""
+        self._ids.append(token)
+        text = self._tokenizer.decode(self._ids)
+        if self._tokenizer.may_change(token, text):
+            return ""
+        added = self._tell(text)
+        if len(self._ids) - self._next >= KEPT:
+            self._forget(text)
+        return added
+
+    def finish(self) -> str:
+        """The text of the tokens that are left."""
+        return self._tell(self._tokenizer.decode(self._ids))
+
+    def _tell(self, text: str) -> str:
+        told, self._told = self._told, text
+        if not text.startswith(told):  # it ended within a character, and what came is none
+            same = itertools.takewhile(
+                lambda pair: pair[0] == pair[1], zip(told, text, strict=False)
+            )
+            told = "".join(character for character, _ in same)
+        return text[len(told) :]
+
+    def _forget(self, text: str) -> None:
+        """Go on without the tokens that no decoder looks back to."""
+        kept = self._ids[self._next :]
+        told = self._tokenizer.decode(kept)
+        if text.endswith(told):
+            self._ids, self._told = kept, told
+        self._next = len(self._ids)
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
     """The tokenizer of a model folder."""
+    files = [folder / TOKENIZER]
+    if not files[0].is_file():
+        files = [folder / file for file in TWO_FILES]
     try:
-        return Tokenizer(folder / TOKENIZER)
+        return Tokenizer(*files)
     except Exception as error:  # the library raises nothing narrower
-        raise InputError(
-            f"{folder / TOKENIZER} cannot be read ({reason(error)}); fetch it anew"
-        ) from None
+        named = " with ".join(map(str, files))
+        raise InputError(f"{named} cannot be read ({reason(error)}); fetch it anew") from None
+
+
+def read(*files: Path) -> Any:
+    """A tokenizer of the library."""
+    from tokenizers import Tokenizer as FastTokenizer
+    from tokenizers import decoders, models, pre_tokenizers
+
+    if len(files) == 1:
+        return FastTokenizer.from_str(settings.read_text(files[0]))
+    vocabulary, merges = map(settings.read_text, files)
+    pairs = [
+        tuple(line.split())
+        for line in merges.splitlines()
+        if line.strip() and line[:8] != "#version"
+    ]
+    tokenizer = FastTokenizer(models.BPE(json.loads(vocabulary), pairs))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    if tokenizer.token_to_id(END_OF_TEXT) is not None:
+        tokenizer.add_special_tokens([END_OF_TEXT])
+    return tokenizer
+
+
+def list_decoders(decoder: Any) -> list[str]:
+    """The kinds of decoders that run one after the other."""
+    if decoder is None:
+        return []
+    waiting, kinds = [json.loads(decoder.__getstate__())], []
+    while waiting:
+        entry = waiting.pop(0)
+        kinds.append(entry["type"])
+        waiting[:0] = entry.get("decoders", [])
+    return [kind for kind in kinds if kind != "Sequence"]

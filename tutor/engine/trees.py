@@ -1,9 +1,13 @@
 """The code of either tree, and a model of it: with the learner's, an error is the learner's."""
 
+import dataclasses
 import importlib
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -14,6 +18,7 @@ from tutor import ROOT, runtime
 from tutor.course import sources
 from tutor.course.names import Name
 from tutor.course.registry import step_that
+from tutor.engine import checkpoint, settings, weights
 from tutor.errors import EnvironmentBrokenError, InputError, reason
 
 if TYPE_CHECKING:
@@ -28,7 +33,26 @@ def load_step(tree: str, step: Name) -> ModuleType:
         raise InputError(f"{needed.file(tree)} is {why}; {cure}")
     runtime.activate()
     with learners_code(tree):
+        claim(tree)
         return importlib.import_module(step.module(tree))
+
+
+def claim(tree: str) -> None:
+    """Have the name of a tree mean the course's, whatever else of that name is on the path."""
+    folder, loaded = ROOT / tree, sys.modules.get(tree)
+    if loaded is None:
+        spec = spec_from_file_location(tree, folder / "__init__.py")
+        if spec is None or not (folder / "__init__.py").is_file():
+            spec = ModuleSpec(tree, None, is_package=True)
+        spec.submodule_search_locations = [str(folder)]
+        sys.modules[tree] = module = module_from_spec(spec)
+        if spec.loader:
+            spec.loader.exec_module(module)
+    elif folder not in (places := [Path(each).resolve() for each in loaded.__path__]):
+        raise InputError(
+            f"another package called {tree} has been imported, from {places[0]}; "
+            "start a Python without it"
+        )
 
 
 def find_unfinished(tree: str, step: Name) -> tuple[Name, str] | None:
@@ -69,10 +93,40 @@ def load_model(folder: Path, tree: str = "solutions", device: "Device | None" = 
     step = load_step(tree, step_that("loads"))
     try:
         with learners_code(tree):
-            model = step.load_pretrained(folder, device=device)
+            if checkpoint.is_plain(folder):
+                model = step.load_pretrained(folder, device=device)
+            else:
+                model = convert_model(step, folder, tree, device)
     except ValueError as error:
-        raise InputError(f"{folder} cannot be loaded: {reason(error)}; fetch it anew") from None
+        raise InputError(
+            f"{folder} cannot be loaded: {reason(error)}; "
+            "its config.json and its weights have to be of the same GPT-2"
+        ) from None
     for name, parameter in model.parameters:
         if not np.isfinite(parameter.to_numpy()).all():
             raise InputError(f"{folder} has numbers in {name} that are not finite; fetch it anew")
     return model
+
+
+def convert_model(step: ModuleType, folder: Path, tree: str, device: "Device | None") -> Any:
+    """The model in a folder that step 11 cannot read by itself: it converts what is read here."""
+    from max.driver import CPU
+    from max.dtype import DType
+    from max.experimental import functional as F
+    from max.experimental.tensor import default_device, default_dtype
+
+    config = make_config(folder, tree)
+    state = step.convert_state_dict(weights.read(folder), config)
+    kind = load_step(tree, step_that("model")).MaxGPT2LMHeadModel
+    with F.lazy(), default_device(device or CPU()), default_dtype(DType.float32):
+        model = kind(config)
+    model.load_state_dict(state)
+    return model
+
+
+def make_config(folder: Path, tree: str) -> Any:
+    """The GPT2Config of a tree with the sizes of a model folder. Raises ValueError as that does."""
+    kind = load_step(tree, step_that("sizes")).GPT2Config
+    entries = settings.read_config(folder / settings.CONFIG)
+    names = [each.name for each in dataclasses.fields(kind)]
+    return kind(**{name: entries[name] for name in names if name in entries})

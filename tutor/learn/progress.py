@@ -110,12 +110,12 @@ def overview(known: Collection[Standing], width: int) -> RenderableType:
             step, points = each.step, f"{each.points}/{each.step.points}"
             words = Text(each.words, style=each.style)
             drawn = [bar([each], 10)] * bars
-            table.add_row(short_label(step), step.title, *drawn, points, words)
+            table.add_row(step.task.removeprefix("s"), step.title, *drawn, points, words)
     return Group(table, Text(), Text(f"In all: {total(known)}."), Text(what_next(known)))
 
 
 def short_label(step: Name) -> str:
-    """How a table calls a step: 07, engine 02."""
+    """How words on another step call it: 07, engine 02."""
     return step.label.removeprefix("step ")
 
 

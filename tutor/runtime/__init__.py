@@ -35,6 +35,8 @@ def activate(announce: Announce | None = None) -> None:
         return
     _announce = announce or _report
     trap_interrupts()
+    if foreign := own.leave_foreign():
+        warn(foreign)
     # MAX reads this when it is imported; if that has happened, it keeps the place it has.
     os.environ[own.CACHE_VARIABLE] = str(own.cache_folder())
     os.environ.setdefault("MODULAR_TELEMETRY_ENABLED", "0")  # it would reach for the network
@@ -112,14 +114,19 @@ def heard_by(announce: Announce) -> Iterator[None]:
 
 @contextlib.contextmanager
 def compiling(what: str) -> Iterator[None]:
-    """Announce that something is being compiled, and how long it took."""
+    """Announce that MAX prepares something, and how long it took; mostly that is to compile it.
+
+    Only if it has, something new is in its cache.
+    """
     assert _announce
-    _announce(f"MAX compiles {what} …", True)
+    before = own.compiled_by_max()
+    _announce(f"MAX prepares {what} …", True)
     start = time.perf_counter()
     try:
         yield
     finally:
-        _announce(f"Compiled it in {time.perf_counter() - start:.0f} s.", False)
+        done = "It took" if own.compiled_by_max() == before else "Compiled it in"
+        _announce(f"{done} {time.perf_counter() - start:.0f} s.", False)
 
 
 def warn(message: str) -> None:

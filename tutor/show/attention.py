@@ -47,7 +47,7 @@ def show_attention(
         weights = observing.attention_weights(engine.model, ids, layer)[chosen]
     if not np.isfinite(weights).all():
         raise InputError(f"layer {layer} has weights that are not finite; see tutor check 7")
-    tokens = [visible(engine.tokenizer.decode([token])) for token in ids]
+    tokens = [visible(engine.tokenizer.show(token)) for token in ids]
     title = f"Layer {layer} of {name_of(model)}"
     if output:
         names = [f"head {number}" for number in chosen]

@@ -60,10 +60,12 @@ def likeliest(
     engine: Engine, logits: Array, temperatures: Sequence[float], top: int
 ) -> tuple[list[str], Array]:
     """The likeliest tokens, and all others as one; what each has at each temperature."""
-    order = np.argsort(-logits, kind="stable")
+    logits = logits.copy()
+    logits[engine.silent] = -np.inf  # tokens without text are not drawn
+    order = np.argsort(-logits, kind="stable")[: len(logits) - len(engine.silent)]
     first, rest = order[:top], order[top:]
     all_shares = [observing.softmax(logits, temperature) for temperature in temperatures]
-    tokens = [visible(engine.tokenizer.decode([token])) for token in first.tolist()]
+    tokens = [visible(engine.tokenizer.show(token)) for token in first.tolist()]
     shares = [[*share[first], share[rest].sum()] for share in all_shares]
     return [*tokens, f"{len(rest):,} others"], np.array(shares)
 

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file
 
 from tutor import runtime
 from tutor.course.registry import Step, step_that
 from tutor.course.tracks import ENGINE
-from tutor.engine import checkpoint, trees
+from tutor.engine import checkpoint, trees, weights
 from tutor.engine.generation import Engine
-from tutor.engine.loops import as_tensor
+from tutor.engine.loops import as_tensor, quieted
 from tutor.engine.start import start_engine
 from tutor.errors import InputError, reason
 from tutor.show.tracing import Letters, Line, shorten, trace
@@ -71,9 +70,9 @@ def of_step(step: Step, model: str | None, tree: str) -> Sheet:
         if "generates" in step.roles:
             head = ("call", "ids → what comes of them", "text")
             return Sheet(head, of_loop(tree, engine), Letters.of(engine.config), whose)
-        weights = load_file(checkpoint.find_model(model) / checkpoint.WEIGHTS)
+        state = weights.read(checkpoint.find_model(model))
         head = ("tensor in the file", "there → in the model", "")
-        return Sheet(head, of_checkpoint(tree, engine, weights), Letters.of(engine.config), whose)
+        return Sheet(head, of_checkpoint(tree, engine, state), Letters.of(engine.config), whose)
     config, whose = sizes_of(tree, model), f", as in {model or 'GPT-2 small'}"
     letters = Letters.of(config)
     if "sizes" in step.roles:
@@ -88,17 +87,15 @@ def of_step(step: Step, model: str | None, tree: str) -> Sheet:
 
 def sizes_of(tree: str, model: str | None) -> Any:
     """The GPT2Config of a tree, with the sizes of GPT-2 small or of a model."""
-    config = trees.load_step(tree, step_that("sizes")).GPT2Config
     if not model:
+        config = trees.load_step(tree, step_that("sizes")).GPT2Config
         with trees.learners_code(tree):
             return config()
     folder = checkpoint.find_model(model)
     checkpoint.check_folder(folder)
-    entries = checkpoint.read_config(folder / checkpoint.CONFIG)
     try:
         with trees.learners_code(tree):
-            names = [each.name for each in dataclasses.fields(config)]
-            return config(**{name: entries[name] for name in names if name in entries})
+            return trees.make_config(folder, tree)
     except ValueError as error:
         raise InputError(f"{folder} has sizes that cannot be: {reason(error)}") from None
 
@@ -197,14 +194,14 @@ def input_types(config: Any) -> dict[str, list[Any]]:
     }
 
 
-def of_checkpoint(tree: str, engine: Engine, weights: Mapping[str, Any]) -> list[Line]:
+def of_checkpoint(tree: str, engine: Engine, state: Mapping[str, Any]) -> list[Line]:
     """The tensors of a checkpoint as they are in its file, and as step 11 converts them."""
     letters = Letters.of(engine.config)
     with trees.learners_code(tree):
         convert = trees.load_step(tree, step_that("loads")).convert_state_dict
-        converted = dict(convert(weights, engine.config))
+        converted = dict(convert(state, engine.config))
     lines = []
-    for name, before in sorted(weights.items()):
+    for name, before in sorted(state.items()):
         own = next((each for each in (name, f"transformer.{name}") if each in converted), None)
         after = converted.pop(own) if own else None
         shape = "left out" if after is None else letters.name(after.shape)
@@ -212,9 +209,7 @@ def of_checkpoint(tree: str, engine: Engine, weights: Mapping[str, Any]) -> list
         lines.append(Line(name, "", f"{letters.name(before.shape)} → {shape}", remark))
     # What is left has no name in the file: the head, which has the weights of wte.
     for name, after in converted.items():
-        source = next(
-            (f"as {each}" for each in weights if np.array_equal(weights[each], after)), ""
-        )
+        source = next((f"as {each}" for each in state if np.array_equal(state[each], after)), "")
         lines.append(Line(name, "", f"→ {letters.name(after.shape)}", source))
     return shorten(lines)
 
@@ -229,20 +224,22 @@ def of_loop(tree: str, engine: Engine) -> list[Line]:
     letters, ids = Letters({"V": engine.config.vocab_size}), engine.story(PROMPT).prompt_ids
     calls = []
 
+    model = quieted(engine.model, engine.silent)
+
     class Watched:
         """The model, and what it is asked."""
 
         config = engine.config
 
         def __call__(self, input_ids: Any, /) -> Any:
-            logits = engine.model(input_ids)
+            logits = model(input_ids)
             calls.append(f"{letters.name(input_ids.shape)} → {letters.name(logits.shape)}")
             return logits
 
     with trees.learners_code(tree):
         generate = trees.load_step(tree, step_that("generates")).generate_tokens
         output = generate(Watched(), as_tensor([ids]), NEW_TOKENS, do_sample=False)
-        made = [engine.tokenizer.decode([token]) for token in output.to_numpy()[0, len(ids) :]]
+        made = [engine.tokenizer.show(token) for token in output.to_numpy()[0, len(ids) :].tolist()]
     lines = [
         Line("model", "", shapes, f"then comes {token!r}")
         for shapes, token in zip(calls, made, strict=False)
