@@ -21,7 +21,6 @@ RIGHT = {
         "0 → -1 in: return tokenizer.decode": "there is one row",
     },
     "engine_01": {
-        "max_new_tokens: int = 50": "any number will do where none is given",
         "0 → -1 in: return tokenizer.decode": "there is one row",
     },
     "engine_03": {

@@ -42,6 +42,7 @@ def become(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Become]:
     forget()
     monkeypatch.setattr(trees, "ROOT", tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "solutions").symlink_to(ROOT / "solutions")
     (tmp_path / "steps").mkdir()
     (tmp_path / "steps" / "__init__.py").touch()
     for step in all_steps():

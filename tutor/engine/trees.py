@@ -48,7 +48,7 @@ def claim(tree: str) -> None:
         sys.modules[tree] = module = module_from_spec(spec)
         if spec.loader:
             spec.loader.exec_module(module)
-    elif folder not in (places := [Path(each).resolve() for each in loaded.__path__]):
+    elif folder.resolve() not in (places := [Path(each).resolve() for each in loaded.__path__]):
         raise InputError(
             f"another package called {tree} has been imported, from {places[0]}; "
             "start a Python without it"
