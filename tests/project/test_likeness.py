@@ -63,9 +63,12 @@ def like(got: Any, right: Any = RIGHT) -> str:
         (lambda x: x.astype(np.float64), "The numbers are right; their type is not."),
         (
             lambda x: np.concatenate([x, x[:, :1]], axis=1),
-            "Along axis 1, 1 at the end are too many; the others are right.",
+            "Along axis 1, one is too many, at the end; the others are right.",
         ),
-        (lambda x: x[:, 2:], "Along axis 1, 2 at the beginning are missing; the others are right."),
+        (
+            lambda x: x[:, 2:],
+            "Along axis 1, 2 are missing, at the beginning; the others are right.",
+        ),
         (
             lambda x: np.concatenate([x[:, :1], x[:, 1:] ** 2], axis=1),
             "Along axis 1 only the first is right.",

@@ -160,8 +160,9 @@ def more_or_fewer(got: Array, right: Array, axis: int, alike: Alike) -> Iterator
     size = short.shape[axis]
     for end, part in {"end": slice(None, size), "beginning": slice(-size, None)}.items():
         if size and alike(take(long, axis, part), short):
+            several = f"{abs(count)} are" if abs(count) > 1 else "one is"
             what = "too many" if count > 0 else "missing"
-            yield f"Along axis {axis}, {abs(count)} at the {end} are {what}; the others are right."
+            yield f"Along axis {axis}, {several} {what}, at the {end}; the others are right."
 
 
 def take(array: Array, axis: int, part: slice) -> Array:

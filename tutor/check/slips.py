@@ -17,7 +17,7 @@ SAID = {
     r"unexpected keyword argument 'dim'": "MAX calls it axis, not dim.",
     r"missing a required argument: 'epsilon'": "MAX calls it epsilon, not eps.",
     r"Unary ops do not support non-max objects": (
-        "{call} takes a Tensor; for a plain number there is math.sqrt and its kin."
+        "{call} takes a Tensor; for a plain number use the math module, as math.sqrt."
     ),
     r"reshape\(\) takes 2 positional arguments": "reshape takes one list: x.reshape([a, b, c]).",
     r"permute\(\) takes 2 positional arguments": "permute takes one list: x.permute([0, 2, 1, 3]).",

@@ -170,7 +170,7 @@ def check(submission: Submission, order: Order) -> list["Result"]:
 
 
 def try_on_own_steps(results: list["Result"], bench: "Workbench") -> list["Result"]:
-    """The same, where a step that crashes on the references counts if it passes on its own kin.
+    """The same, where a step that crashes on the references counts if it passes on the learner's.
 
     It may import what the learner has added to another step.
     """
