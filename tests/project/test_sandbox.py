@@ -62,6 +62,13 @@ def test_an_array_is_never_larger_than_its_data(fields: dict[str, Any]) -> None:
         json.loads(message, object_hook=channel._unpack)
 
 
+@pytest.mark.parametrize("dtype", ["V8", "S8", "U2", "M8[s]", "f4,f4", "O"])
+def test_an_array_of_what_are_no_numbers_is_not_taken(dtype: str) -> None:
+    message = json.dumps({"array": "AAAAAAAAAAA=", "dtype": dtype, "shape": [1]})
+    with pytest.raises(ValueError, match="no numbers"):
+        json.loads(message, object_hook=channel._unpack)
+
+
 @pytest.mark.parametrize("array", [np.array([None]), np.array(["a"]), np.zeros(2, "V8")])
 def test_what_are_no_numbers_is_not_sent(array: Any) -> None:
     with pytest.raises(TypeError, match="cannot be sent"):
