@@ -43,6 +43,20 @@ def test_activation_after_max_is_imported_still_works() -> None:
     assert finished.stdout == "[2. 2.]\n", finished.stderr
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process choose its CPUs")
+def test_one_thread_computes_and_may_use_every_cpu() -> None:
+    finished = run(
+        "import os, numpy\n"
+        "def threads(): return [int(thread) for thread in os.listdir('/proc/self/task')]\n"
+        "before, cpus = threads(), os.sched_getaffinity(0)\n"
+        "from tutor import runtime\n"
+        "runtime.activate(one_thread=True)\n"
+        "print(len(threads()) - len(before))\n"
+        "assert all(os.sched_getaffinity(thread) == cpus for thread in threads())"
+    )
+    assert finished.stdout == "1\n", finished.stderr
+
+
 def test_asyncio_leaves_our_interrupt_handler_alone() -> None:
     finished = run(
         "import asyncio, signal\n"
