@@ -1,0 +1,110 @@
+"""Engine 05: speculative decoding: guess some tokens, check them in one pass, and write the same.
+
+Source: Leviathan et al., "Fast Inference from Transformers via Speculative Decoding"; and Daliri et
+al., "Coupling without Communication and Drafter-Invariant Speculative Decoding", for drawing guess
+and token with the same noise.
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from solutions.engine_02 import Sampling, Tokens, choose
+from solutions.engine_03 import Floats, NextToken, slide
+from solutions.engine_04 import CachedModel
+
+START = np.zeros(1, np.int64)  # of the only row
+
+
+class Draft(Protocol):
+    """What guesses the tokens after ids [T], `count` at most; rng is what they are drawn with."""
+
+    def __call__(
+        self, ids: Tokens, count: int, sampling: Sampling, rng: np.random.Generator, /
+    ) -> Tokens: ...
+
+
+class ModelDraft:
+    """The guesses of a faster model, such as the same one with four-bit weights."""
+
+    def __init__(self, model: NextToken) -> None:
+        # Keep the model.
+        self.model = model
+
+    def __call__(
+        self, ids: Tokens, count: int, sampling: Sampling, rng: np.random.Generator, /
+    ) -> Tokens:
+        # Choose one token after the other, with a deep copy of the generator: so a guess is drawn
+        # with the noise of the token that it stands for, and that noise is still to be drawn.
+        rng, length = copy.deepcopy(rng), len(ids)
+        for _ in range(count):
+            ids = np.append(ids, choose(self.model(ids[None], START), sampling, [rng]))
+        return ids[length:]
+
+
+class LookupDraft:
+    """The tokens that came after the last few when these were there before; needs no model."""
+
+    def __init__(self, longest: int = 3) -> None:
+        # Keep how many of the last tokens to look for at most.
+        self.longest = longest
+
+    def __call__(self, ids: Tokens, count: int, /, *_: object) -> Tokens:
+        # Look for the last `longest` tokens, or for fewer where these are not found; of several
+        # places, take the latest. Guess what follows there, or nothing.
+        for size in range(min(self.longest, len(ids) - 1), 0, -1):
+            earlier = np.lib.stride_tricks.sliding_window_view(ids[:-1], size)
+            places = np.flatnonzero((earlier == ids[-size:]).all(axis=1))
+            if places.size:
+                return ids[places[-1] + size :][:count]
+        return ids[:0]
+
+
+def verify(logits: Floats, guesses: Tokens, sampling: Sampling, rng: np.random.Generator) -> Tokens:
+    """The tokens that the model chooses, as long as each guess before them is right.
+
+    Shape: the logits before and after each guess [N + 1, V], [N] -> [1 to N + 1].
+    """
+    # Choose a token from each row of logits, and stop after the first that is not the guess: the
+    # rows after it are for a text that the model would not have written.
+    tokens: list[int] = []
+    for row, guess in zip(logits[:, None], [*guesses, None], strict=True):  # [N + 1, V] -> [1, V]
+        tokens.append(int(choose(row, sampling, [rng])[0]))
+        if tokens[-1] != guess:
+            break
+    return np.array(tokens)
+
+
+def stream_speculative(
+    model: CachedModel,
+    draft: Draft,
+    prompt: Sequence[int],
+    max_new_tokens: int = 50,
+    sampling: Sampling = Sampling(),
+    *,
+    count: int = 4,
+    seed: int = 0,
+    stop: int | None = None,
+) -> Iterator[int]:
+    """Yield the next tokens of one row, those of stream_tokens with this seed, up to `stop`."""
+    # Make one generator for all tokens.
+    rng, ids = np.random.default_rng(seed), np.array(prompt, dtype=np.int64)
+    left, limit = max_new_tokens, model.config.n_positions
+    while left:
+        # Let the row slide. Guess no more than the row has room for, and than can stand: the model
+        # adds a token of its own.
+        ids = slide(ids[None], START, limit)[0][0]
+        guesses = draft(ids, min(count, left - 1, limit - len(ids)), sampling, rng)
+        # Score the tokens after the text and after each guess in one pass, and verify the guesses.
+        shown = np.append(ids, guesses)[None]
+        logits = model.score(shown, START, len(guesses) + 1)[0]
+        tokens = verify(logits, guesses, sampling, rng)
+        # Yield the tokens, and end after the stop. The cache finds by itself what was guessed
+        # wrong: these columns differ from those that it is shown next.
+        for token in tokens.tolist():
+            yield token
+            if token == stop:
+                return
+        ids, left = np.append(ids, tokens), left - len(tokens)
