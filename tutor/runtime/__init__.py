@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -76,9 +77,9 @@ def start_one_thread() -> None:
         os.sched_setaffinity(0, {min(cpus)})
     CPU()
     # What has started meanwhile may use one CPU only, which something else may be using, too.
-    for thread in os.listdir("/proc/self/task"):
+    for thread in Path("/proc/self/task").iterdir():
         with contextlib.suppress(OSError):
-            os.sched_setaffinity(int(thread), cpus)
+            os.sched_setaffinity(int(thread.name), cpus)
 
 
 def keep_mojo_from_building() -> None:
