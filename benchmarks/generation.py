@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -294,7 +295,7 @@ def milliseconds(work: Work, pairs: Pairs, of: Callable[[list[float]], float]) -
 
 def table(found: list[str], pairs: dict[tuple[str, str], Pairs], peaks: dict[str, float]) -> Table:
     """Medians, least times in brackets, and how many times as fast as CTranslate2 that is."""
-    made = Table("ms", *found, title=f"GPT-2 124M shapes on {os.cpu_count()} cores")
+    made = Table("ms", *found, box=box.MARKDOWN)
 
     def ratio(engine: str, value: Callable[[str], float]) -> str:
         other = BESIDE.get(engine, FLOAT32)
