@@ -28,7 +28,7 @@ class QuantizedWeight(Module[[Tensor], Tensor]):
     def __init__(self, weight: NDArray[np.float32]) -> None:
         self.shape = weight.shape
         padding = -weight.shape[0] % BLOCK
-        self.packed = Tensor.from_dlpack(pack(np.pad(weight, ((0, padding), (0, 0)))))
+        self.packed = Tensor.from_dlpack(np.pad(pack(weight), ((0, padding), (0, 0))))
 
     def __matmul__(self, columns: Tensor) -> Tensor:
         """Shape: [in, N] -> [out, N]."""
