@@ -170,26 +170,20 @@ def convert_for_ctranslate2(folder: Path) -> None:
             converter.convert(str(converted), quantization=quantization, force=True)
 
 
-COURSE, Q4_0, TORCH, FLOAT32, INT8 = (
-    "course",
-    "course q4_0",
-    "transformers",
-    "CTranslate2",
-    "CTranslate2 int8",
-)
+Q4_0, FLOAT32, INT8 = "course q4_0", "CTranslate2", "CTranslate2 int8"
 ENGINES: dict[str, tuple[str, Callable[[Path], Generate]]] = {
-    COURSE: ("max", course),
+    "course": ("max", course),
     **{
         f"speculative, {rate}": ("max", functools.partial(speculative, rate=rate))
         for rate in RATES
         if CAN_SPECULATE
     },
     FLOAT32: ("ctranslate2", lambda folder: ctranslate2(folder, "float32")),
-    TORCH: ("torch", transformers),
+    "transformers": ("torch", transformers),
     Q4_0: ("max", lambda folder: course(folder, "q4_0")),
     INT8: ("ctranslate2", lambda folder: ctranslate2(folder, "int8")),
 }
-BESIDE = {COURSE: FLOAT32, TORCH: FLOAT32, Q4_0: INT8}  # what the ratios are to; else the first
+BESIDE = {Q4_0: INT8, INT8: INT8}  # what a ratio is to; else to FLOAT32
 
 # Seconds of a work by engine: of whole calls, and of calls for the first token alone.
 Pairs = list[tuple[float, float]]
@@ -220,7 +214,7 @@ def main() -> None:
                     pairs.setdefault((name, engine), []).extend(worker.burst(work))
         floors.append(read_speed())
     peaks = {engine: worker.stop() for engine, worker in engines.items()}
-    console = Console()
+    console = Console(width=200)  # lines of a table that can be pasted
     console.print(f"{describe_cpu()}; reads {max(floors) / 1e9:.0f} GB/s.")
     console.print(table(found, pairs, peaks))
     console.print(draws())
