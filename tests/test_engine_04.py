@@ -128,7 +128,7 @@ def expect_shown(answer: Record, calls: dict[str, Call], counts: list[int]) -> N
 
 def test_linear(step: Workbench) -> None:
     weights = random_weights({"weight": [7, 4], "bias": [7]})
-    for batch, new in ((1, 1), (3, 1), (1, 5), (3, 2)):
+    for batch, new in ((1, 1), (3, 1), (1, 5), (3, 2), (2, 2)):
         x = random_array(batch, new, 4)
         got, expected = step.linear(x, weights), oracle.linear(weights, x)
         expect_close(f"what linear makes of {list(x.shape)}", got, expected, TOLERANCE)
