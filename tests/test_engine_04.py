@@ -97,7 +97,7 @@ def expect_head(
     made = step.run_cached_head(config, given, cache=cache, weights=weights)
     for logits, (count, scored), end in zip(made, calls, ends, strict=True):
         after = last_logits(weights, ids[:, :end], np.zeros(batch, np.int64), config, count)
-        what = f"the logits for {count} new columns of {end}, scored {scored},"
+        what = f"the logits after {end} columns, {count} of them new, {scored} scored,"
         expect_close(what, logits, after[:, scored], TOLERANCE)
 
 
