@@ -167,21 +167,19 @@ def test_graph(step: Workbench) -> None:
         graphs, (("batch", "new", "scored"), (1, 1, 1)), strict=True
     ):
         ids, mask = ["int64", [batch, new]], ["float32", [batch, new, "length"]]
-        cache = ["float32", [batch, *cache_shape(SHORT, 1)[1:]]]
+        cache: list[Any] = ["float32", [batch, *cache_shape(SHORT, 1)[1:]]]
         takes = [ids, ids, mask, ["int64", [scored]], *[cache] * caches]
         which = f"the graph for [{batch}, {new}] ids"
         expect_equal(f"how many inputs {which} takes", len(graph["takes"]), len(takes))
         for name, got, expected in zip(names, graph["takes"], takes, strict=True):
             expect_equal(f"the {name} that {which} takes", got, expected, observed=graphs)
-        logits = ["float32", [batch, scored, SHORT.vocab_size]]
-        expect_equal(f"what {which} gives", graph["gives"], [logits], observed=graphs)
+        gives = ["float32", [batch, scored, SHORT.vocab_size]]
+        expect_equal(f"what {which} gives", graph["gives"], [gives], observed=graphs)
     weights = len(parameter_shapes(SHORT))
     expect_equal("how many weights both graphs have together", answer["weights"], weights)
-    traced, logits = (
-        step.trace_cached_head(SHORT, "bfloat16"),
-        ["batch", "scored", SHORT.vocab_size],
-    )
-    expect_equal("what the head of a bfloat16 model gives", traced, [["float32", logits]])
+    logits = ["float32", ["batch", "scored", SHORT.vocab_size]]
+    traced = step.trace_cached_head(SHORT, "bfloat16")
+    expect_equal("what the head of a bfloat16 model gives", traced, [logits])
 
 
 def test_columns(step: Workbench) -> None:

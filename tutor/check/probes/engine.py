@@ -282,10 +282,11 @@ class RecordedModel:
 
     def record(self) -> dict[str, Any]:
         """The logits of each call; how many columns a head was shown, and by which graph."""
-        shown, alone = (
-            ([*each] for each in zip(*self.calls, strict=True)) if self.calls else ([], [])
-        )
-        return {"logits": self.logits, "shown": shown, "alone": alone}
+        return {
+            "logits": self.logits,
+            "shown": [count for count, _ in self.calls],
+            "alone": [alone for _, alone in self.calls],
+        }
 
 
 class EngineProbes(StepProbes):
@@ -573,10 +574,8 @@ class EngineProbes(StepProbes):
         And how many weights they have, each of which counts once for all graphs that share it.
         """
         weights = {name: np.zeros(shape) for name, shape in shapes(gpt2(self.step, config)).items()}
-        model, sizes = (
-            RecordedModel(self.step, config, weights),
-            ("batch", "new", "length", "scored"),
-        )
+        model = RecordedModel(self.step, config, weights)
+        sizes = "batch", "new", "length", "scored"  # of the mask, and of what is scored
         return {
             "graphs": [signature(head.staged, sizes, of=(2, 3)) for head in model.heads],
             "asked": sorted(model.asked),
@@ -598,7 +597,7 @@ class EngineProbes(StepProbes):
             for place, values in zip(given, (ids, start), strict=True):
                 place[...] = values
             if count:
-                model.score(*given, *count)
+                model.score(given[0], given[1], *count)
             else:
                 model(*given)
             after.append([values.copy() for values in given])
