@@ -46,9 +46,9 @@ def generate_next_token(
     # TODO: Refuse a temperature below 0; write it so that NaN is refused as well.
     # TODO: Show the model the last n_positions tokens, and keep the logits of the last position.
     # TODO: Take the likeliest token when not sampling, or when the temperature is 0.
-    # TODO: Otherwise draw a token for each row from the softmax of its logits / temperature.
-    #   Compute it in float64, so that it sums to 1 to many digits, and from logits less their
-    #   maximum, so that no exp overflows.
+    # TODO: Otherwise draw a token for each row from the softmax of its logits / temperature, in
+    #   float64, so that it sums to 1 to many digits, and from logits less their maximum: no exp
+    #   overflows.
     # TODO: Return the ids as a column, on the device of input_ids.
     raise NotImplementedError("step 12: generate_next_token")
 
