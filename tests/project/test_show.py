@@ -304,7 +304,7 @@ def test_a_file_that_is_no_picture_is_refused_before_all_else() -> None:
     for name in COMMANDS:
         for file in ("picture.gif", "picture", "."):
             finished = run_here(*COMMANDS[name], "--model", "/nowhere", "--output", file)
-            assert_refused(finished, f"--output {file} ", ".png nor .svg")
+            assert_refused(finished, "--output must end in .png or .svg", f"but is {file}")
 
 
 @pytest.mark.full("looks into models")
