@@ -56,7 +56,7 @@ def test_attention_is_a_grid_of_percent() -> None:
         "    ␣an   8  2 77  7  6",
         " ␣apple   1  · 92  2  4  1",
         "      .  10  1 56  1  2  2 27",
-        "Percent that the token of each row takes from that of each column; · is less than 0.5.",
+        "Percent that each row's token takes from each column's; · is less than 0.5.",
         "Layers are 0 to 5, heads 0 to 5: --layer, --head.",
     ]
 

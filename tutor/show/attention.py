@@ -83,7 +83,7 @@ def attention_grid(
         for column, weight in enumerate(row):
             line.append_text(cell(weight) if weight or column <= number else Text(" " * CELL))
         yield line
-    said = "Percent that the token of each row takes from that of each column; · is less than 0.5."
+    said = "Percent that each row's token takes from each column's; · is less than 0.5."
     yield Text(said, "dim")
     if console.color_system and not console.no_color:
         yield Text(" ").join(cell(weight) for weight in SCALE)
