@@ -411,8 +411,7 @@ def follow_without_keys(child: "subprocess.Popen[bytes]", file: Path) -> None:
                 return read
         raise AssertionError(read)
 
-    stop = "No keyboard here. Press Ctrl-C to stop; "
-    how = f"{stop}for a hint, run tutor hint 1 in another terminal.\n"
+    how = "No keyboard here. Press Ctrl-C to stop; for a hint, run tutor hint 1 elsewhere.\n"
     first = read_up_to(how)
     assert first.startswith("Checked steps/step_01.py")
     assert "\x1b" not in first

@@ -249,8 +249,8 @@ class Session:
             keys = [part for key, name in KEYS.items() for part in ((key, "bold"), f" {name}   ")]
             self.console.print(Text.assemble(*keys))
         else:
-            hint = f"for a hint, run tutor hint {self.step.short} in another terminal"
-            self.say(f"No keyboard here. Press Ctrl-C to stop; {hint}.")
+            hint = f"tutor hint {self.step.short}"
+            self.say(f"No keyboard here. Press Ctrl-C to stop; for a hint, run {hint} elsewhere.")
 
     def clear(self) -> None:
         """Begin a new screen, where there is one."""
