@@ -1,6 +1,6 @@
 """Engine 02: sampling strategies, which cut off unlikely tokens before one is drawn.
 
-Task:    fill in every TODO, and take out the line with NotImplementedError below it.
+Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
 Chapter: book/src/engine_02.md
 Check:   pixi run e02   or   uv run tutor check e2
 

@@ -1,6 +1,6 @@
 """Engine 04: a KV cache, so that a token costs the same however long the text is.
 
-Task:    fill in every TODO, and take out the line with NotImplementedError below it.
+Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
 Chapter: book/src/engine_04.md
 Check:   pixi run e04   or   uv run tutor check e4
 

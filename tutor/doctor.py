@@ -51,7 +51,7 @@ def compile_kernels() -> None:
     console = Console(stderr=True, highlight=False)
     if choice.choose_pack().pack:
         console.print(
-            "The course's compiled kernels fit this machine; there is nothing to compile."
+            "The course's compiled kernels fit this machine, so there is nothing to compile."
         )
         return
     try:

@@ -146,7 +146,7 @@ def test_grades_of_nobody_are_joined(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("part", ["0/2", "3/2", "1", "x/y", "1/0"])
 def test_a_part_is_one_of_several(learner: Path, part: str) -> None:
-    assert_refused(run_here("grade", str(learner), "--part", part), "is no part; 2/3 is")
+    assert_refused(run_here("grade", str(learner), "--part", part), "is not a part; 2/3 is")
 
 
 def test_two_grades_of_one_learner_are_refused(tmp_path: Path) -> None:

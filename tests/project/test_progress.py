@@ -76,7 +76,7 @@ def test_a_check_is_kept_until_its_step_is_edited(course: Path) -> None:
     edit(course, "1")
     assert last_check(course, "1") == "passed, then edited"
     overview = said(course, "progress")
-    assert "In all: 1 of 12 steps, 6 of 100 points; 1 to be checked again." in overview
+    assert "In all: 1 of 12 steps, 6 of 100 points; 1 to check again." in overview
     assert overview.endswith("Next: check again what passed before an edit: tutor check 1")
     step_file(course, "1").write_text(before)
     assert last_check(course, "1") == "passed"
@@ -232,12 +232,12 @@ def passed(steps: list[Step]) -> list[Standing]:
 @pytest.mark.parametrize(
     ("verdict", "was_checked", "edited", "why", "command"),
     [
-        ("not there", False, (), "steps/step_07.py is not there", "tutor reset 7"),
+        ("not there", False, (), "steps/step_07.py is missing", "tutor reset 7"),
         ("not started", False, (), "read book/src/step_07.md, fill in the TODOs", "tutor check 7"),
-        ("not started", True, (), "go on with the TODOs of steps/step_07.py", "tutor check 7"),
+        ("not started", True, (), "continue with the TODOs of steps/step_07.py", "tutor check 7"),
         ("not checked", False, (), "check steps/step_07.py", "tutor check 7"),
-        ("wrong", True, (), "mend steps/step_07.py", "tutor hint 7"),
-        ("timed out", True, (), "mend steps/step_07.py", "tutor hint 7"),
+        ("wrong", True, (), "fix steps/step_07.py", "tutor hint 7"),
+        ("timed out", True, (), "fix steps/step_07.py", "tutor hint 7"),
         ("crashed", True, ("step_07",), "check steps/step_07.py again", "tutor check 7"),
         ("passed", True, ("step_02",), "check again what passed", "tutor check 7"),
     ],
@@ -259,7 +259,7 @@ def test_after_the_twelve_steps_your_own_gpt2_writes() -> None:
     known = [*passed(all_steps(STEPS)), Standing(find_step("e1"), "not started")]
     with Console(width=80) as console, console.capture() as captured:
         console.print(progress.welcome(known))
-    assert "Your own GPT-2 writes: tutor generate --tree steps\n" in captured.get()
+    assert "Let your own GPT-2 write: tutor generate --tree steps\n" in captured.get()
     assert "  tutor check e1\n" in captured.get()
     assert progress.total(known) == "12 of 12 steps, 100 of 100 points"
     known, most = passed(all_steps()), sum(step.points for step in all_steps(ENGINE))

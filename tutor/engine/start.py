@@ -50,7 +50,8 @@ def compile_engine(engine: Engine, **options: Any) -> None:
     ):
         step = engine.loop.step
     if options["cache"] and "caches" not in step.roles:
-        console.print(f"The KV cache is not finished; using the loop of {step.label}.", style="dim")
+        used = "generate_next_token" if "generates" in step.roles else "the loop"
+        console.print(f"The KV cache is not finished; using {used} of {step.label}.", style="dim")
     if waiting:
         console.print(compiling.compile_later(waiting[0], options), style="dim", soft_wrap=True)
 
