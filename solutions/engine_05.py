@@ -67,8 +67,9 @@ def verify(logits: Floats, guesses: Tokens, sampling: Sampling, rng: np.random.G
 
     Shape: the logits before and after each guess [N + 1, V], [N] -> [1 to N + 1].
     """
-    # Choose a token from one row of logits after the other. Stop after the first token that is not
-    # the guess: all rows after it belong to a text that the model would not have written.
+    # Choose a token from one row of logits after the other; there is one for each guess, and one
+    # more. Stop after the first token that is not the guess: all rows after it belong to a text
+    # that the model would not have written.
     tokens: list[int] = []
     for row, guess in zip(logits[:, None], [*guesses, None], strict=True):  # [N + 1, V] -> [1, V]
         tokens.append(int(choose(row, sampling, [rng])[0]))
@@ -93,8 +94,8 @@ def stream_speculative(
     rng, ids = np.random.default_rng(seed), np.array(prompt, dtype=np.int64)
     left, limit = max_new_tokens, model.config.n_positions
     while left > 0:
-        # Let the row slide. Ask for `count` guesses, or as many as the row has room for, or one
-        # less than are left to write, since the model adds a token of its own.
+        # Let the row slide. Ask for `count` guesses, but no more than the row has room for, and
+        # fewer than there are tokens left to write: the model adds one of its own.
         ids = slide(ids[None], START, limit)[0][0]
         guesses = draft(ids, min(count, left - 1, limit - len(ids)), sampling, rng)
         # Show the model the text and the guesses. In one pass it scores what comes after the text

@@ -55,10 +55,10 @@ WINDOWS = ((8, 3), (7, 12), (5, 5), (2, 3), (1, 1))  # positions, and tokens of 
 # max_new_tokens, and the place of the token that is the stop, if there is one.
 ENDS: tuple[tuple[int, int | None], ...] = (
     *((length, None) for length in (0, 1, 2, 5, 9)),
+    (9, 4),  # the token after four guesses; it is in the prompt, too
     (9, 0),  # right at the start
     (9, 1),  # token 0, which is false
     (9, 2),  # a guess that stands
-    (9, 4),  # a token after four guesses; it is in the prompt, too
     (9, 5),  # the first one of a round
     (9, 8),  # the last one of all
     (5, 8),  # not reached
