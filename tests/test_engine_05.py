@@ -55,10 +55,10 @@ WINDOWS = ((8, 3), (7, 12), (5, 5), (2, 3), (1, 1))  # positions, and tokens of 
 # max_new_tokens, and the place of the token that is the stop, if there is one.
 ENDS: tuple[tuple[int, int | None], ...] = (
     *((length, None) for length in (0, 1, 2, 5, 9)),
-    (9, 4),  # the token after four guesses; it is in the prompt, too
+    (20, 2),  # a guess that stands; it would come again, at the end of a round
     (9, 0),  # right at the start
     (9, 1),  # token 0, which is false
-    (9, 2),  # a guess that stands
+    (9, 4),  # the token after four guesses; it is in the prompt, too
     (9, 5),  # the first one of a round
     (9, 8),  # the last one of all
     (5, 8),  # not reached
@@ -89,7 +89,8 @@ def expect_guesses(step: Workbench, count: int, sampling: dict[str, Any]) -> Non
     expect_equal(f"what the draft's model sees {what}", answer["seen"], texts)
     used = answer["noise"] != noise(step, START[-1], 0, sampling)[0]
     drawn = [answer["drawn"], answer["noise"]]
-    expect_equal(f"whether the generator has moved {what}", used, False, observed=drawn)
+    what = f"whether {count} guesses with {sampling} have moved the generator"
+    expect_equal(what, used, False, observed=drawn)
 
 
 def expect_verified(step: Workbench, count: int, right: int, sampling: dict[str, Any]) -> None:
@@ -187,7 +188,7 @@ def test_window(step: Workbench) -> None:
 
 def test_end(step: Workbench) -> None:
     for most, place in ENDS:
-        text = batches.following([START], 9)[0]
+        text = batches.following([START], 20)[0]
         stop = None if place is None else text[place]
         for draft in TELLING:
             what = f"of at most {most} with stop={stop} and a draft that is {draft}"
