@@ -15,7 +15,7 @@ from solutions.engine_02 import Sampling, Tokens, choose
 from solutions.engine_03 import Floats, NextToken, slide
 from solutions.engine_04 import CachedModel
 
-START = np.zeros(1, np.int64)  # where the only row starts
+START = np.zeros(1, np.int64)  # [B], of the only row
 
 
 class Draft(Protocol):

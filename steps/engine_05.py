@@ -19,7 +19,7 @@ from steps.engine_02 import Sampling, Tokens, choose
 from steps.engine_03 import Floats, NextToken, slide
 from steps.engine_04 import CachedModel
 
-START = np.zeros(1, np.int64)  # where the only row starts
+START = np.zeros(1, np.int64)  # [B], of the only row
 
 
 class Draft(Protocol):
