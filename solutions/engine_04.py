@@ -23,7 +23,7 @@ def linear(layer: Linear, x: Tensor) -> Tensor:
 
     MAX multiplies a matrix by one column twice as fast as one row by a matrix.
     """
-    # Leave it to the layer, unless there is one column of one row, whatever goes through the graph.
+    # Leave it to the layer, unless the graph is for one column of one row.
     batch, new, width = x.shape
     if not batch == new == 1:
         return layer(x)
@@ -69,7 +69,7 @@ class GPT2CachedHead(Module[..., Tensor]):
             query, key, value = split_heads(projected, self.model.config.n_head)
             key = remember(caches[layer], key, length)
             value = remember(caches[layers + layer], value, length)
-            # In the last block, go on with the scored columns alone: nothing needs the others.
+            # In the last block, continue with the scored columns alone: nothing needs the others.
             if layer == layers - 1:
                 x, query, mask = (F.gather(each, scored, axis=-2) for each in (x, query, mask))
             x = x + linear(block.attn.c_proj, attend(query, key, value, mask))

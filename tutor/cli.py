@@ -105,6 +105,11 @@ Examples:
 @click.option("--dtype", type=click.Choice(DTYPES), default=DTYPES[0])
 @click.option("--no-cache", is_flag=True, help="Compute the whole context for each token.")
 @click.option(
+    "--speculation/--no-speculation",
+    default=True,
+    help="Guess tokens of a long text with four-bit weights, and check them; it stays the same.",
+)
+@click.option(
     "--format",
     "output",
     type=click.Choice(["text", "json"]),
@@ -129,6 +134,7 @@ def generate(
     device: str,
     dtype: str,
     no_cache: bool,
+    speculation: bool,
     output: str,
     tree: str,
 ) -> None:
@@ -152,6 +158,7 @@ def generate(
         "device": device,
         "dtype": dtype,
         "cache": not no_cache,
+        "speculation": speculation and len(given) * num_samples == 1,
     }
     engine = start_engine(**choice)
     wanted, refused = writing.plan(

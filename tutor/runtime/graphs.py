@@ -34,6 +34,11 @@ def postponed() -> Iterator[list[str]]:
         _postponed = before
 
 
+def is_postponing() -> bool:
+    """Whether NumPy runs what would have to be compiled."""
+    return _postponed is not None
+
+
 def fingerprint(graph: "Graph") -> str:
     """What a graph computes, in short: equal graphs have the same, on every machine."""
     return hashlib.sha256(PLACES.sub("", repr(graph)).encode()).hexdigest()

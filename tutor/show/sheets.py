@@ -45,7 +45,7 @@ MODULES: dict[str, dict[str, list[str]]] = {
     "step_10": {"MaxGPT2LMHeadModel": ["ids"]},
     "engine_01": {"GPT2SamplingHead": ["ids", "temperature"], "GPT2GreedyHead": ["ids"]},
     "engine_03": {"GPT2BatchHead": ["ids", "ids", "mask"]},
-    "engine_04": {"GPT2CachedHead": ["new ids", "new ids", "mask of new", "caches"]},
+    "engine_04": {"GPT2CachedHead": ["new ids", "new ids", "mask of new", "scored", "caches"]},
 }
 PROMPT, NEW_TOKENS = "Once upon a time", 3  # what goes through the loop of step 12
 
@@ -215,6 +215,7 @@ def input_types(config: Any) -> dict[str, list[Any]]:
         "mask": of(DType.float32, "B", "T", "T"),
         "new ids": of(DType.int64, "B", "N"),
         "mask of new": of(DType.float32, "B", "N", "T"),
+        "scored": of(DType.int64, "S"),
         "caches": [BufferType(DType.float32, cache, DeviceRef.CPU())] * 2 * config.n_layer,
     }
 
