@@ -1,5 +1,6 @@
-"""What the suites of engine 02 to 04 compare with, row by row and token by token."""
+"""What the suites of engine 02 to 05 compare with, row by row and token by token."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -154,3 +155,21 @@ def columns_until(stop: int | None, rows: list[list[int]]) -> list[list[int]]:
         [token if turn < length else stop for token, length in zip(column, lengths, strict=True)]
         for turn, column in enumerate(columns[: max(lengths)])
     ]
+
+
+def rounds(
+    prompt: list[int], text: list[int], count: int, n_positions: int, right: list[int], most: int
+) -> tuple[list[list[int]], list[int]]:
+    """What the model sees of a text in each round of guesses, and in which each token is written.
+
+    Of the guesses in a round, at most `most`, so many are right, and the next one is not.
+    """
+    row, seen, written, turn = prompt, [], list[int](), itertools.cycle(right)
+    while len(written) < len(text):
+        row = last_half(row, n_positions)
+        room = min(count, len(text) - len(written) - 1, n_positions - len(row))
+        new = min(room, most, next(turn)) + 1 if room else 1
+        seen.append(row)
+        row = row + text[len(written) :][:new]
+        written += [len(seen)] * new
+    return seen, written

@@ -19,7 +19,7 @@ from tests.project.commands import SECONDS
 from tutor import ROOT
 
 FOLDER = Path(sys.executable).parent  # where the command is installed
-ENGINE = ["e1", "e2", "e3", "e4"]
+ENGINE = ["e1", "e2", "e3", "e4", "e5"]
 STARTS = {
     "bash": ["bash", "--norc", "--noprofile", "-i"],
     "zsh": ["zsh", "--no-rcs", "-i"],

@@ -34,6 +34,13 @@ RIGHT = {
         "0 → -1 in: return self.score(input_ids, start, 1)[:, 0]": "one column is scored",
         "0 → 1 in: self.seen, self.start = np.zeros": "there are no rows in it",
     },
+    "engine_05": {
+        "max_new_tokens: int = 50": "any number will do where none is given",
+        "seed: int = 0": "the same",
+        "0 → -1 in: ids = slide(": "there is one row",
+        "0 → -1 in: logits = model.score(": "the same",
+        "0 → -1 in: tokens.append(": "the same",
+    },
 }
 
 

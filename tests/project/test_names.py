@@ -29,8 +29,8 @@ def test_every_spelling_of_a_step_leads_to_it(name: Name) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "0", "00", "13", "s0", "s13", "e0", "e5", "e", "s", "-1", "+7", "7.0", "7 ", "٧", "²",
-     "step", "step_", "step_13", "step07", "step 07", "steps_07", "engine", "engine_5", "engine2",
+    ["", "0", "00", "13", "s0", "s13", "e0", "e6", "e", "s", "-1", "+7", "7.0", "7 ", "٧", "²",
+     "step", "step_", "step_13", "step07", "step 07", "steps_07", "engine", "engine_6", "engine2",
      "solution_07", "extra_01", "b1", "1_0", "1e", "s7e1", "step_07.py"],
 )  # fmt: skip
 def test_what_is_no_spelling_leads_nowhere(text: str) -> None:
@@ -136,7 +136,7 @@ def test_a_track_is_found_by_its_name() -> None:
 
 def test_the_steps_of_the_tracks_are_all_steps() -> None:
     assert [step for track in TRACKS for step in all_steps(track)] == all_steps() == list(NAMES)
-    assert shorts(all_steps(ENGINE)) == ["e1", "e2", "e3", "e4"]
+    assert shorts(all_steps(ENGINE)) == ["e1", "e2", "e3", "e4", "e5"]
     following = [step.following for step in all_steps()]
     assert following == [*all_steps()[1:], None]
 
@@ -152,5 +152,6 @@ def test_each_role_is_that_of_one_step() -> None:
         "samples": "e2",
         "batches": "e3",
         "caches": "e4",
+        "speculates": "e5",
     }
     assert roles.keys() == set(registry.Role.__args__)  # type: ignore[attr-defined]

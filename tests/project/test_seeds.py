@@ -45,6 +45,7 @@ NEAR = {
     "engine_02": ["sort undone the wrong way"],
     "engine_03": ["no scale"],
     "engine_04": ["erf form of GELU"],
+    "engine_05": ["shallow copy", "draft with the first noise", "sampling not handed to the draft"],
 }
 
 

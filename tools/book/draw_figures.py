@@ -30,6 +30,7 @@ PICTURES = (
     generation.top_p,
     engine.batch,
     engine.cache,
+    engine.speculation,
 )
 
 

@@ -16,7 +16,7 @@ class Track:
 
 
 STEPS = Track("steps", "GPT-2 from scratch", 12, word="step", letter="s", short="")
-ENGINE = Track("engine", "Make it fast", 4, word="engine", letter="e", short="e")
+ENGINE = Track("engine", "Make it fast", 5, word="engine", letter="e", short="e")
 TRACKS = (STEPS, ENGINE)
 
 

@@ -29,6 +29,8 @@ MEANINGS = {
 }
 MASKS = ((4, 0), (2, 3))  # the lengths of those that are shown: of a prompt, and after a cache
 LOGITS = (2.0, 1.0, 0.5, 0.0, -1.0)  # of a row that tokens are drawn from
+TEXT = (0, 1, 2, 3, 4, 1, 2)  # for guesses: its last two tokens were there before
+CHOSEN = (3, 4, 0, 1, 2)  # what a model chooses after it, and after each of four guesses
 SAMPLINGS: tuple[dict[str, float], ...] = ({}, {"temperature": 0.5}, {"top_k": 3}, {"top_p": 0.7})
 WIDEST_NUMBER = 5  # of a mask, with the space before it
 # The modules of each step, and what they are given.
@@ -81,6 +83,8 @@ def of_step(step: Step, model: str | None, tree: str) -> Sheet:
         return Sheet(("mask", "shape", "numbers"), of_mask(tree), letters, "")
     if "samples" in step.roles:
         return Sheet(("sampling", "in → out", "probabilities"), of_sampling(tree), Letters({}), "")
+    if "speculates" in step.roles:
+        return Sheet(("call", "in → out", "tokens"), of_guesses(tree), Letters({}), "")
     head = ("module or operation", "in → out", "weights")
     return Sheet(head, of_modules(tree, step, config, letters), letters, whose)
 
@@ -147,6 +151,27 @@ def of_sampling(tree: str) -> list[Line]:
             lines.append(Line(name, "", shapes, "".join(f"{each:6.2f}" for each in cut[0])))
         drawn = code.choose(logits, sampling, [np.random.default_rng(0)])
     return [*lines, Line("choose", "", f"{list(logits.shape)} → {list(drawn.shape)}")]
+
+
+def of_guesses(tree: str) -> list[Line]:
+    """What a draft of engine 05 guesses after a text, and what stands of that."""
+    code, rng = trees.load_step(tree, step_that("speculates")), np.random.default_rng(0)
+    ids, logits = np.array(TEXT), np.eye(len(CHOSEN), dtype=np.float32)[[*CHOSEN]]
+    with trees.learners_code(tree):
+        greedy = trees.load_step(tree, step_that("samples")).Sampling(temperature=0)
+        guesses = code.LookupDraft()(ids, len(CHOSEN) - 1, greedy, rng)
+        tokens = code.verify(logits, guesses, greedy, rng)
+    verified = f"{list(logits.shape)}, {list(guesses.shape)} → {list(tokens.shape)}"
+    return [
+        Line("the text", "", str(list(ids.shape)), " ".join(map(str, ids))),
+        Line(
+            "LookupDraft",
+            "",
+            f"{list(ids.shape)} → {list(guesses.shape)}",
+            " ".join(map(str, guesses)),
+        ),
+        Line("verify", "", verified, " ".join(map(str, tokens))),
+    ]
 
 
 def of_modules(tree: str, step: Step, config: Any, letters: Letters) -> list[Line]:

@@ -1,7 +1,9 @@
 """The probes of the engine track."""
 
 import contextlib
+import copy
 import itertools
+import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -287,6 +289,91 @@ class RecordedModel:
             "shown": [count for count, _ in self.calls],
             "alone": [alone for _, alone in self.calls],
         }
+
+
+# Engine 05
+
+MOST_CALLS = 200  # of a model for one text; code that gets nowhere would ask on for ever
+
+
+class ScriptedScores(ScriptedBatch):
+    """A stand-in for CachedModel: one row, and logits of several columns, by the token in each."""
+
+    @property
+    def rows(self) -> list[list[int]]:
+        """What it has seen, call by call."""
+        return [row for (row,) in self.seen]
+
+    def __call__(self, input_ids: object, start: object, /) -> Array:
+        return self.score(input_ids, start, 1)[:, 0]
+
+    def score(self, input_ids: object, start: object, count: Any) -> Array:
+        super().__call__(input_ids, start)
+        if len(self.seen) > MOST_CALLS:
+            raise ContractError(f"the model is asked on and on, more than {MOST_CALLS} times")
+        (row, *others), limit = self.seen[-1], self.config.n_positions
+        if others or len(row) > limit:
+            given = f"{1 + len(others)} rows of {len(row)} tokens"
+            raise ContractError(f"the model was given {given}, not 1 row of at most {limit}")
+        if not 1 <= operator.index(count) <= len(row):
+            raise ContractError(f"the model had to score {count} of {len(row)} columns")
+        return read_only(self.logits[row[-count:]][None], np.float32)  # [count] -> [1, count, V]
+
+
+class ScriptedDraft:
+    """A draft that guesses right but for one token in each round: so many are right before it.
+
+    It has at most `most` guesses, and notes for how many it is asked.
+    """
+
+    def __init__(self, step: ModuleType, logits: Array, right: Sequence[int], most: int) -> None:
+        self.sampling = other_step(step, "engine_02")
+        self.logits, self.right, self.most = logits, itertools.cycle(right), most
+        self.asked: list[int] = []
+
+    def __call__(self, ids: object, count: Any, sampling: object, rng: object, /) -> Array:
+        text = numpy_array(ids, "what the draft was given")
+        if text.ndim != 1 or text.dtype != np.int64:
+            found = f"{text.dtype} {list(text.shape)}"
+            raise ContractError(f"the draft was given {found}, not int64 [T]")
+        if not isinstance(sampling, self.sampling.Sampling):
+            raise ContractError(f"the draft was given {type(sampling).__name__}, not a Sampling")
+        if not isinstance(rng, np.random.Generator):
+            raise ContractError(f"the draft was given {type(rng).__name__}, not a Generator")
+        self.asked.append(operator.index(count))
+        if count < 1:
+            return read_only(text[:0], np.int64)
+        last, right = int(text[-1]), next(self.right)
+        guesses = following(self.sampling, self.logits, last, count, sampling, copy.deepcopy(rng))
+        guesses[right : right + 1] = (guesses[right : right + 1] + 1) % len(self.logits)
+        return read_only(guesses[: self.most], np.int64)
+
+
+def following(
+    step: ModuleType, logits: Array, last: int, count: int, sampling: object, rng: object
+) -> Array:
+    """The tokens after one, as the plain loop chooses them, with what engine 02 has for that."""
+    tokens = [last]
+    for _ in range(count):
+        row = read_only(logits[tokens[-1:]], np.float32)  # [1, V]
+        tokens.append(int(public(step, "choose")(row, sampling, [rng])[0]))
+    return np.array(tokens[1:], np.int64)
+
+
+class WatchedGenerator(np.random.Generator):
+    """A generator that notes whether it is drawn from; a copy of it is a plain generator."""
+
+    drawn = False
+
+    def __getattribute__(self, name: str) -> Any:
+        if not name.startswith("_") and name not in ("bit_generator", "drawn"):
+            self.drawn = True
+        return super().__getattribute__(name)
+
+
+def noise_of(rng: np.random.Generator) -> int:
+    """What a generator would draw next, which is still to be drawn."""
+    return int(copy.deepcopy(rng).integers(2**40))
 
 
 class EngineProbes(StepProbes):
@@ -617,3 +704,72 @@ class EngineProbes(StepProbes):
         )
         ids = public(batches, "generate_batch")(model, *arguments, greedy, seeds=seeds)
         return {**model.record(), "ids": ids}
+
+    # Engine 05
+
+    def write_plainly(
+        self, last: int, count: int, *, logits: Array, seed: int, **sampling: Any
+    ) -> dict[str, Any]:
+        """The tokens of a plain loop after a token, and the noise to be drawn before and after."""
+        source = other_step(self.step, "engine_02")
+        how, rng = public(source, "Sampling")(**sampling), np.random.default_rng(seed)
+        tokens, noise = [last], [noise_of(rng)]
+        for _ in range(count):
+            tokens += following(source, logits, tokens[-1], 1, how, rng).tolist()
+            noise.append(noise_of(rng))
+        return {"tokens": tokens[1:], "noise": noise}
+
+    def model_draft(
+        self, ids: Array, count: int, *, logits: Array, seed: int, **sampling: Any
+    ) -> dict[str, Any]:
+        """What a ModelDraft guesses, what its model saw, and what that did to the generator."""
+        model = ScriptedScores(self.step, logits, n_positions=16)
+        how = public(other_step(self.step, "engine_02"), "Sampling")(**sampling)
+        rng = WatchedGenerator(np.random.PCG64(seed))  # as default_rng(seed)
+        draft = public(self.step, "ModelDraft")(model)
+        guesses = numpy_array(draft(read_only(ids, np.int64), count, how, rng), "the guesses")
+        drawn = rng.drawn
+        return {"guesses": guesses, "seen": model.rows, "drawn": drawn, "noise": noise_of(rng)}
+
+    def lookup_draft(self, ids: Array, count: int, *longest: int) -> Array:
+        """What a LookupDraft guesses."""
+        how, rng = public(other_step(self.step, "engine_02"), "Sampling")(), np.random.default_rng()
+        draft = public(self.step, "LookupDraft")(*longest)
+        return numpy_array(draft(read_only(ids, np.int64), count, how, rng), "the guesses")
+
+    def verify(
+        self, logits: Array, guesses: Array, *, seed: int, **sampling: Any
+    ) -> dict[str, Any]:
+        """The tokens that stand, and the noise to be drawn next."""
+        how = public(other_step(self.step, "engine_02"), "Sampling")(**sampling)
+        rng, given = np.random.default_rng(seed), read_only(logits, np.float32)
+        tokens = public(self.step, "verify")(given, read_only(guesses, np.int64), how, rng)
+        return {"tokens": numpy_array(tokens, "what verify returned"), "noise": noise_of(rng)}
+
+    def speculate(
+        self,
+        prompt: list[int],
+        *arguments: Any,
+        logits: Array,
+        right: list[int],
+        most: int = 16,
+        n_positions: int = 128,
+        sampling: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """What stream_speculative writes with a scripted model and draft, and what these saw.
+
+        `asked` says how often the model had been asked when each token came.
+        """
+        model = ScriptedScores(self.step, logits, n_positions)
+        draft = ScriptedDraft(self.step, model.logits, right, most)
+        if sampling is not None:
+            options["sampling"] = public(other_step(self.step, "engine_02"), "Sampling")(**sampling)
+        stream = public(self.step, "stream_speculative")
+        made, asked = [], []
+        for token in itertools.islice(
+            stream(model, draft, [*prompt], *arguments, **options), MOST_COLUMNS
+        ):
+            made.append(operator.index(token))
+            asked.append(len(model.seen))
+        return {"made": made, "asked": asked, "seen": model.rows, "guesses": draft.asked}
