@@ -1,6 +1,6 @@
 """Engine 05: speculative decoding, which writes the same text in fewer passes of the model.
 
-Task:    fill in every TODO, and take out the line with NotImplementedError below it.
+Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
 Chapter: book/src/engine_05.md
 Check:   pixi run e05   or   uv run tutor check e5
 
