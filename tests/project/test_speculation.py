@@ -13,11 +13,13 @@ from tests.project.commands import run_here
 from tests.project.tiers import partly
 from tutor.engine import drafts
 from tutor.engine.generation import Engine, load_engine
-from tutor.engine.loops import SpeculativeLoop
+from tutor.engine.loops import Options, SpeculativeLoop
 from tutor.runtime import graphs
 
-WHO = ("Once upon a time", "The witch", "A king", "Hansel", "My old cat", "“Listen,” she said. It")
-WHO += ("The three brothers", "In the forest", "12 dwarfs", "Hello! ")
+WHO = (
+    *("Once upon a time", "The witch", "A king", "Hansel", "My old cat", "“Listen,” she said. It"),
+    *("The three brothers", "In the forest", "12 dwarfs", "Hello! "),
+)
 WHAT = ("", " had a daughter who", " went away, and", " never came back. Then", " was so")
 PROMPTS = [who + what for who, what in itertools.product(WHO, WHAT)]
 SETTINGS: tuple[dict[str, Any], ...] = (
@@ -62,16 +64,22 @@ def test_several_texts_are_written_without_guesses(engines: list[Engine]) -> Non
     engine = engines[1]
     before = engine.loop.remark
     stories = [engine.story("Once upon a time", seed) for seed in (1, 2)]
-    for _ in engine.run(stories, SimpleNamespace()):
+    for _ in engine.run(stories, Options(max_new_tokens=20)):
         pass
     assert engine.loop.remark == before
+    assert [story.text for story in stories] == [
+        engines[0].write(story.prompt, seed=story.seed, max_new_tokens=20)[len(story.prompt) :]
+        for story in stories
+    ]
 
 
 def test_the_last_line_says_how_many_guesses_stood(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drafts, "FEWEST", 0)
     command = ("generate", "Once upon a time", "--greedy", "--max-new-tokens", "60")
     found = run_here(*command)
-    (stood, guessed) = map(int, re.search(r"; (\d+) of (\d+) guesses stood$", found.err).groups())
+    told = re.search(r"; (\d+) of (\d+) guesses stood$", found.err)
+    assert told, found.err
+    stood, guessed = map(int, told.groups())
     assert 20 < stood < guessed < 60 * 4
     without = run_here(*command, "--no-speculation")
     assert "guesses" not in without.err
