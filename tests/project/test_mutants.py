@@ -35,6 +35,9 @@ RIGHT = {
         "0 → 1 in: self.seen, self.start = np.zeros": "there are no rows in it",
         "weight → bias in: return rows.reshape": "both have as many",
     },
+    "modern_01": {
+        "1 → 2 in: if self.head_dim < 1": "1 is odd",
+    },
 }
 
 

@@ -45,6 +45,7 @@ NEAR = {
     "engine_02": ["sort undone the wrong way"],
     "engine_03": ["no scale"],
     "engine_04": ["erf form of GELU"],
+    "modern_01": ["window in place of the positions", "epsilon not read"],
 }
 
 
