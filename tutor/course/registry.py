@@ -17,8 +17,18 @@ from tutor.course.tracks import Track
 EXERCISES = ROOT / "tutor" / "exercises"
 
 # What the engine asks a step for: sizes, a model of these, weights for it, and a loop, with more
-# ways to draw, many rows, and a cache.
-Role = Literal["sizes", "masks", "model", "loads", "generates", "samples", "batches", "caches"]
+# ways to draw, many rows, and a cache; and the sizes of a Llama.
+Role = Literal[
+    "sizes",
+    "masks",
+    "model",
+    "loads",
+    "generates",
+    "samples",
+    "batches",
+    "caches",
+    "llama_sizes",
+]
 
 
 class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

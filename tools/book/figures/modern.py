@@ -16,9 +16,9 @@ def two_files() -> Drawing:
         "two_files",
         "Where two versions of transformers keep what the rotation needs",
         f"""Three rows of boxes, for {LLAMA}. In a config.json of transformers 4, rope_theta,
-        {older["rope_theta"]:g}, and rope_scaling, of rope_type {older["rope_scaling"]["rope_type"]},
-        stand side by side. In one of transformers 5, both are in rope_parameters. From either,
-        LlamaConfig gets a rope_theta and a rope_scaling.""",
+        {older["rope_theta"]:g}, and rope_scaling, of type {older["rope_scaling"]["rope_type"]}, stand
+        side by side. In one of transformers 5, both are in rope_parameters. From either, LlamaConfig
+        gets a rope_theta and a rope_scaling.""",
     )
     half, height = (WIDTH - 12) / 2, 44
 
