@@ -31,6 +31,9 @@ PICTURES = (
     engine.batch,
     engine.cache,
     modern.two_files,
+    modern.rms_norm,
+    modern.silu,
+    modern.swiglu,
 )
 
 
