@@ -38,7 +38,7 @@ SIZES = {
     "head_dim": 10 * FACTOR,
     "max_position_embeddings": 16 * FACTOR,
 }
-GIVEN = {**SIZES, "rms_norm_eps": 0.05 * FACTOR, "rope_theta": 100.0 * FACTOR}
+GIVEN: dict[str, Any] = {**SIZES, "rms_norm_eps": 0.05 * FACTOR, "rope_theta": 100.0 * FACTOR}
 GIVEN |= {"rope_scaling": {"rope_type": "linear", "factor": 2.0 * FACTOR}}
 GIVEN |= dict.fromkeys(("tie_word_embeddings", "qkv_bias", "qk_norm"), True)
 

@@ -24,8 +24,8 @@ def two_files() -> Drawing:
         "two_files",
         "Where two versions of transformers keep what the rotation needs",
         f"""Three rows of boxes, for {LLAMA}. In a config.json of transformers 4, rope_theta,
-        {older["rope_theta"]:g}, and rope_scaling, of type {older["rope_scaling"]["rope_type"]}, stand
-        side by side. In one of transformers 5, both are in rope_parameters. From either, LlamaConfig
+        {older["rope_theta"]:g}, and rope_scaling, {older["rope_scaling"]["rope_type"]}, stand side
+        by side. In one of transformers 5, both are in rope_parameters. From either, LlamaConfig
         gets a rope_theta and a rope_scaling.""",
     )
     half, height = (WIDTH - 12) / 2, 44
@@ -94,8 +94,8 @@ def silu() -> Drawing:
     drawing = Drawing(
         "silu",
         "The curves of SiLU and GELU",
-        f"""Both are close to 0 far left, and to x far right. SiLU bends more slowly: it is lowest at
-        {low_x:.1f}, with {low_y:.2f}, and GELU lies between it and the corner at 0.""",
+        f"""Both are close to 0 far left, and to x far right. SiLU bends more slowly: it is lowest
+        at {low_x:.1f}, with {low_y:.2f}, and GELU lies between it and the corner at 0.""",
     )
     unit, highest = 30, 4.4
 
@@ -136,7 +136,6 @@ def swiglu() -> Drawing:
         turns it into C numbers again.""",
     )
     width, height, middle = 13, 20, WIDTH / 2
-    sides = 70, WIDTH - 70
 
     def bars(centre: float, y: float, values: Tensor) -> tuple[Point, Point]:
         """Bars around a centre; returns the middle of what is above and below them."""
@@ -145,18 +144,21 @@ def swiglu() -> Drawing:
         drawing.bars(left, y + height, row, width, height / float(abs(row).max()))
         return (centre, y - 2), (centre, y + 2 * height + 2)
 
+    product = gate * up
     _, start = bars(middle, 0, x)
-    drawing.text(WIDTH, height, "`[B, T, C]`", align="end")
-    _, product_y = 0, 176
-    product, narrow = bars(middle, product_y, gate * up), bars(middle, 266, layer.down_proj(gate * up))
-    for side, name, values in zip(sides, ("`gate_proj`, SiLU", "`up_proj`"), (gate, up), strict=True):
+    above, below = bars(middle, 176, product)
+    end, _ = bars(middle, 266, layer.down_proj(product))
+    for side, name, values, align in (
+        (70, "`gate_proj`, SiLU", gate, "start"),
+        (WIDTH - 70, "`up_proj`", up, "end"),
+    ):
         top, bottom = bars(side, 92, values)
         drawing.arrow(start, (middle, 56), (side, 56), top, style="stream")
-        drawing.text(side + (8 if side < middle else -8), 70, name, align="start" if side < middle else "end")
-        drawing.arrow(bottom, (side, 158), (middle, 158), product[0], style="stream")
+        drawing.text(side + (8 if align == "start" else -8), 70, name, align=align)
+        drawing.arrow(bottom, (side, 158), (middle, 158), above, style="stream")
     drawing.text(middle, 148, "product")
-    drawing.text(WIDTH, product_y + height, "`[B, T, L]`", align="end")
-    drawing.arrow(product[1], narrow[0], style="stream")
+    drawing.arrow(below, end, style="stream")
     drawing.text(middle + 8, 243, "`down_proj`", align="start")
-    drawing.text(WIDTH, 266 + height, "`[B, T, C]`", align="end")
+    for y, shape in ((0, "C"), (176, "L"), (266, "C")):
+        drawing.text(WIDTH, y + height, f"`[B, T, {shape}]`", align="end")
     return drawing

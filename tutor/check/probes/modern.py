@@ -1,8 +1,26 @@
 """The probes of the modern track."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from tutor.check.probes.base import make_config, plain_fields, public
+import numpy as np
+from max.driver import CPU
+from max.dtype import DType
+from max.experimental import functional as F
+from max.experimental.compilation import stage
+from max.experimental.tensor import Tensor, TensorType
+
+from tutor.check.probes.base import (
+    Array,
+    array,
+    call,
+    make_config,
+    other_step,
+    plain_fields,
+    public,
+    size_name,
+    tensor,
+)
 from tutor.check.probes.engine import EngineProbes
 from tutor.check.sandbox.errors import ContractError
 
@@ -27,3 +45,50 @@ class ModernProbes(EngineProbes):
         if not isinstance(config, public(self.step, "LlamaConfig")):
             raise ContractError(f"read_config returned {type(config).__name__}, not a LlamaConfig")
         return described(config)
+
+    # Modern 04
+
+    def rotary_speeds(self, **options: Any) -> Array:
+        """The speeds for a LlamaConfig of these options."""
+        config = public(other_step(self.step, "modern_01"), "LlamaConfig")(**options)
+        speeds = public(self.step, "rotary_speeds")(config)
+        if not isinstance(speeds, np.ndarray):
+            found = type(speeds).__name__
+            raise ContractError(f"rotary_speeds returned {found}, not a NumPy array")
+        return np.array(speeds)
+
+    def rotary_table(self, positions: Array, speeds: Array) -> list[Array]:
+        """The cosines and the sines for positions."""
+        return [array(each, "rotary_table") for each in self._table(tensor(positions), speeds)]
+
+    def rotate(self, x: Array, cos: Array, sin: Array) -> Array:
+        """What rotate makes of x with these tables."""
+        return array(call(public(self.step, "rotate"), *map(tensor, (x, cos, sin))), "rotate")
+
+    def rotated(self, x: Array, positions: Sequence[Array], speeds: Array) -> list[Array]:
+        """What rotate makes of x with the tables of rotary_table, for each of these positions."""
+        tables = [self._table(tensor(each), speeds) for each in positions]
+        rotate = public(self.step, "rotate")
+        return [array(call(rotate, tensor(x), *table), "rotate") for table in tables]
+
+    def trace_rotation(self, heads: int, speeds: Array) -> list[list[str]]:
+        """The shapes of cosines, sines and what is rotated, where the lengths are symbols."""
+        given = [
+            TensorType(DType.int64, ["batch", "length"], device=CPU()),
+            TensorType(DType.float32, ["batch", heads, "length", 2 * len(speeds)], device=CPU()),
+        ]
+
+        def rotation(positions: Tensor, x: Tensor) -> Any:
+            table = self._table(positions, speeds)
+            return *table, public(self.step, "rotate")(x, *table)
+
+        layouts = stage(rotation)(*given).out_layouts
+        return [[size_name(size) for size in each.shape] for each in layouts]
+
+    def _table(self, positions: Tensor, speeds: Array) -> tuple[Tensor, Tensor]:
+        with F.lazy():
+            made = public(self.step, "rotary_table")(positions, speeds.astype(np.float32))
+        if not isinstance(made, tuple | list) or len(made) != 2:
+            raise ContractError("rotary_table has to return two tensors, cosines and sines")
+        cos, sin = made
+        return cos, sin
