@@ -84,8 +84,8 @@ def read_config(entries: Mapping[str, Any]) -> LlamaConfig:
     if family not in FAMILIES:
         raise ValueError(f"model_type must be one of {', '.join(FAMILIES)}, but is {family!r}")
     # Start from what the family has and the entries that are not null: null counts as absent.
-    found = {name: value for name, value in entries.items() if value is not None}
-    found |= FAMILIES[family]
+    given = {name: value for name, value in entries.items() if value is not None}
+    found = given | FAMILIES[family]
     # Look into rope_parameters, where transformers 5 keeps rope_theta and the scaling, and into
     # rope_scaling, where version 4 keeps the scaling alone. Its kind is called rope_type, and type
     # in older files; if that is missing or "default", there is no scaling.

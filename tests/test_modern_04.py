@@ -8,12 +8,12 @@ import numpy as np
 from tests import oracle_modern
 from tests.oracle import Array
 from tests.samples import as_float32, generator, random_array, varied
-from tutor.check.expectations import expect_close, expect_equal, expect_refusals
+from tutor.check.expectations import expect_alike, expect_close, expect_equal, expect_refusals
 from tutor.check.sandbox.workbench import Workbench
 
 # No two of these agree: batch, heads, tokens, half a head.
 BATCH, HEADS, LENGTH, HALF = 2, 3, 5, 4
-THETA = varied(100.0, [80.0, 120.0, 160.0], seed=22)
+THETA = varied(80.0, [60.0, 90.0, 120.0], seed=22)
 SPEEDS = as_float32(oracle_modern.speeds(2 * HALF, THETA))
 # With gaps, out of order, and others in each row.
 ROWS = (generator(23).permutation(40)[: BATCH * LENGTH]).reshape(BATCH, LENGTH)
@@ -83,16 +83,15 @@ def test_rotate(step: Workbench) -> None:
 
 def test_distance(step: Workbench) -> None:
     x, shift = heads(), 1000
-    near, far = step.rotated(x, [POSITIONS, POSITIONS + shift], SPEEDS)
+    where = [POSITIONS, POSITIONS + shift, 2 * POSITIONS]
+    near, far, apart = step.rotated(x, where, SPEEDS)
     lengths = np.linalg.norm(near.astype(np.float64), axis=-1)
     what = "the lengths of what is rotated"
     expect_close(what, lengths.astype(np.float32), np.linalg.norm(x, axis=-1), TOLERANCE)
-    before, after = (each @ each.swapaxes(2, 3) for each in (near, far))
+    before, after, farther = (each @ each.swapaxes(2, 3) for each in (near, far, apart))
     what = f"the scores of tokens with each other, {shift} positions later"
     expect_close(what, after, before.astype(np.float64), 1e-4)  # rounding of the angles: 3e-5
-    expected = oracle_modern.rotate(x, oracle_modern.turns(POSITIONS, SPEEDS))
-    scores = expected @ expected.swapaxes(2, 3)
-    expect_close("the scores of tokens with each other", before, scores, TOLERANCE)
+    expect_alike("the scores of tokens twice as far apart", farther, before, alike=False)
 
 
 def test_start(step: Workbench) -> None:

@@ -153,5 +153,6 @@ def test_each_role_is_that_of_one_step() -> None:
         "batches": "e3",
         "caches": "e4",
         "llama_sizes": "m1",
+        "rotates": "m4",
     }
     assert roles.keys() == set(registry.Role.__args__)  # type: ignore[attr-defined]

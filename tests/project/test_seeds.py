@@ -48,6 +48,7 @@ NEAR = {
     "modern_01": ["window in place of the positions", "epsilon not read"],
     "modern_02": ["eps of GPT-2", "mean of the absolute values"],
     "modern_03": ["quick GELU", "one gate for all positions"],
+    "modern_04": ["positions end with a table", "no way between"],
 }
 
 

@@ -34,6 +34,7 @@ PICTURES = (
     modern.rms_norm,
     modern.silu,
     modern.swiglu,
+    modern.rotary,
 )
 
 

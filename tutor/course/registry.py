@@ -17,7 +17,7 @@ from tutor.course.tracks import Track
 EXERCISES = ROOT / "tutor" / "exercises"
 
 # What the engine asks a step for: sizes, a model of these, weights for it, and a loop, with more
-# ways to draw, many rows, and a cache; and the sizes of a Llama.
+# ways to draw, many rows, and a cache; and of a Llama, its sizes and its positions.
 Role = Literal[
     "sizes",
     "masks",
@@ -28,6 +28,7 @@ Role = Literal[
     "batches",
     "caches",
     "llama_sizes",
+    "rotates",
 ]
 
 

@@ -98,6 +98,10 @@ def of_step(step: Step, model: str | None, tree: str) -> Sheet:
         return Sheet(("field", "size", "letter"), of_config(config), letters, whose[2:])
     if "masks" in step.roles:
         return Sheet(("mask", "shape", "numbers"), of_mask(tree), letters, "")
+    if "rotates" in step.roles:
+        head = ("function", "in → out", "radians")
+        letters = Letters({**letters.sizes, "D/2": config.head_dim // 2})
+        return Sheet(head, of_rotation(tree, config, letters), letters, whose)
     if "samples" in step.roles:
         return Sheet(("sampling", "in → out", "probabilities"), of_sampling(tree), Letters({}), "")
     head = ("module or operation", "in → out", "weights")
@@ -190,6 +194,35 @@ def of_sampling(tree: str) -> list[Line]:
             lines.append(Line(name, "", shapes, "".join(f"{each:6.2f}" for each in cut[0])))
         drawn = code.choose(logits, sampling, [np.random.default_rng(0)])
     return [*lines, Line("choose", "", f"{list(logits.shape)} → {list(drawn.shape)}")]
+
+
+def of_rotation(tree: str, config: Any, letters: Letters) -> list[Line]:
+    """The speeds, the table and the rotation of modern 04, for lengths that are known later."""
+    from max.driver import CPU
+    from max.dtype import DType
+    from max.experimental.compilation import stage
+    from max.experimental.tensor import Tensor, TensorType
+
+    code = trees.load_step(tree, step_that("rotates"))
+    heads = ["B", config.num_attention_heads, "T", config.head_dim]
+    with trees.learners_code(tree):
+        speeds = code.rotary_speeds(config)
+
+        def rotation(positions: Tensor, x: Tensor) -> tuple[Tensor, ...]:
+            table = code.rotary_table(positions, speeds)
+            return *table, code.rotate(x, *table)
+
+        given = [
+            TensorType(DType.int64, ["B", "T"], device=CPU()),
+            TensorType(DType.float32, heads, device=CPU()),
+        ]
+        *table, rotated = stage(rotation)(*given).out_layouts
+    shapes = letters.name(speeds.shape), letters.count(table), letters.name(rotated.shape)
+    return [
+        Line("rotary_speeds", "", f"→ {shapes[0]}", f"{speeds[0]:.2g} … {speeds[-1]:.2g}"),
+        Line("rotary_table", "", f"[B, T], {shapes[0]} → {shapes[1]}"),
+        Line("rotate", "", f"{letters.name(heads)}, {shapes[1]} → {shapes[2]}"),
+    ]
 
 
 def of_modules(tree: str, step: Step, config: Any, letters: Letters) -> list[Line]:

@@ -1,13 +1,16 @@
 """Pictures of the modern track: what a Llama has in place of GPT-2's parts."""
 
+import math
+
 import numpy as np
 from max.experimental import functional as F
 from max.experimental.tensor import Tensor
 from numpy.typing import NDArray
 
-from solutions.modern_01 import read_config
+from solutions.modern_01 import LlamaConfig, read_config
 from solutions.modern_02 import RMSNorm
 from solutions.modern_03 import LlamaMLP
+from solutions.modern_04 import rotary_speeds, rotary_table, rotate
 from solutions.solution_03 import LayerNorm
 from tests import test_modern_01 as files
 from tools.book.figures.drawing import WIDTH, Box, Drawing, Point, number
@@ -161,4 +164,32 @@ def swiglu() -> Drawing:
     drawing.text(middle + 8, 243, "`down_proj`", align="start")
     for y, shape in ((0, "C"), (176, "L"), (266, "C")):
         drawing.text(WIDTH, y + height, f"`[B, T, {shape}]`", align="end")
+    return drawing
+
+
+def rotary() -> Drawing:
+    speeds = rotary_speeds(LlamaConfig(head_dim=4, rope_theta=16))
+    x = Tensor.from_dlpack(np.tile(np.array([1, 1, 0, 0], dtype=np.float32), (1, 1, 5, 1)))
+    table = rotary_table(Tensor.from_dlpack(np.arange(5)[None]), speeds)
+    turned = rotate(x, *table).to_numpy()[0, 0]  # [5, 4]
+    drawing = Drawing(
+        "rotary",
+        "Two pairs of a head, at five positions",
+        f"""Two circles, each with arrows from its centre, for positions 0 to 4. In both, position 0
+        points to the right. On the left, for pair 0, every position is a turn of {speeds[0]:g}
+        radian further; on the right, for pair 1, a turn of only {speeds[1]:g}.""",
+    )
+    radius, y = 52, 84
+    for pair, x_centre in enumerate((76, WIDTH - 84)):
+        angles = np.linspace(0, 2 * math.pi, 73)
+        around = [(x_centre + radius * math.cos(a), y + radius * math.sin(a)) for a in angles]
+        drawing.curve(around, "muted dashed")
+        for position, (across, up) in enumerate(turned[:, [pair, 2 + pair]].tolist()):
+            tip, label = (
+                (x_centre + length * across, y - length * up)
+                for length in (radius + 2, radius + 11)
+            )
+            drawing.arrow((x_centre, y), tip, style="stream")
+            drawing.text(*label, str(position), "mono")
+        drawing.text(x_centre, y + radius + 32, f"pair {pair}\n{speeds[pair]:g} radian a position")
     return drawing

@@ -59,7 +59,9 @@ class ModernProbes(EngineProbes):
 
     def rotary_table(self, positions: Array, speeds: Array) -> list[Array]:
         """The cosines and the sines for positions."""
-        return [array(each, "rotary_table") for each in self._table(tensor(positions), speeds)]
+        with F.lazy():
+            made = self._table(tensor(positions), speeds)
+        return [array(each, "rotary_table") for each in made]
 
     def rotate(self, x: Array, cos: Array, sin: Array) -> Array:
         """What rotate makes of x with these tables."""
@@ -67,9 +69,11 @@ class ModernProbes(EngineProbes):
 
     def rotated(self, x: Array, positions: Sequence[Array], speeds: Array) -> list[Array]:
         """What rotate makes of x with the tables of rotary_table, for each of these positions."""
-        tables = [self._table(tensor(each), speeds) for each in positions]
-        rotate = public(self.step, "rotate")
-        return [array(call(rotate, tensor(x), *table), "rotate") for table in tables]
+
+        def rotation(x: Tensor, positions: Tensor) -> Any:
+            return public(self.step, "rotate")(x, *self._table(positions, speeds))
+
+        return [array(call(rotation, tensor(x), tensor(each)), "rotate") for each in positions]
 
     def trace_rotation(self, heads: int, speeds: Array) -> list[list[str]]:
         """The shapes of cosines, sines and what is rotated, where the lengths are symbols."""
@@ -86,8 +90,7 @@ class ModernProbes(EngineProbes):
         return [[size_name(size) for size in each.shape] for each in layouts]
 
     def _table(self, positions: Tensor, speeds: Array) -> tuple[Tensor, Tensor]:
-        with F.lazy():
-            made = public(self.step, "rotary_table")(positions, speeds.astype(np.float32))
+        made = public(self.step, "rotary_table")(positions, speeds.astype(np.float32))
         if not isinstance(made, tuple | list) or len(made) != 2:
             raise ContractError("rotary_table has to return two tensors, cosines and sines")
         cos, sin = made
