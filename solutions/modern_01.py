@@ -98,6 +98,7 @@ def read_config(entries: Mapping[str, Any]) -> LlamaConfig:
     config = LlamaConfig(**{name: found[name] for name in names})
     # End before a sliding_window hides the first token, unless use_sliding_window switches it off.
     if "sliding_window" in found and found.get("use_sliding_window", True):
-        window = found["sliding_window"]
-        config.max_position_embeddings = min(config.max_position_embeddings, window)
+        config.max_position_embeddings = min(
+            config.max_position_embeddings, found["sliding_window"]
+        )
     return config

@@ -23,7 +23,8 @@ def rms_norm(weights: Weights, x: Array, epsilon: float) -> Array:
 
 @stage("SiLU")
 def silu(x: Array) -> Array:
-    return x * 0.5 * (1 + np.tanh(x / 2))  # the sigmoid, without an exponential that overflows
+    sigmoid: Array = 0.5 * (1 + np.tanh(x / 2))  # without an exponential that overflows
+    return x * sigmoid
 
 
 @stage("the MLP")
