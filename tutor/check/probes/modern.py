@@ -27,7 +27,10 @@ from tutor.check.sandbox.errors import ContractError
 
 def described(config: Any) -> dict[str, Any]:
     """The fields of a LlamaConfig and their values, and its n_positions."""
-    return {**plain_fields(config), "n_positions": getattr(config, "n_positions", None)}
+    positions = getattr(config, "n_positions", None)
+    if callable(positions):
+        raise ContractError("n_positions is a method; @property above it makes it a value")
+    return {**plain_fields(config), "n_positions": positions}
 
 
 class ModernProbes(EngineProbes):
