@@ -27,11 +27,14 @@ def silu(x: Array) -> Array:
     return x * sigmoid
 
 
+@stage("a linear layer")
+def project(weights: Weights, name: str, x: Array) -> Array:
+    return x @ weights[f"{name}_proj.weight"].T
+
+
 @stage("the MLP")
 def mlp(weights: Weights, x: Array) -> Array:
-    gate, up, down = (weights[f"{name}_proj.weight"] for name in ("gate", "up", "down"))
-    product = silu(stage("gate_proj")(np.matmul)(x, gate.T)) * stage("up_proj")(np.matmul)(x, up.T)
-    return product @ down.T
+    return project(weights, "down", silu(project(weights, "gate", x)) * project(weights, "up", x))
 
 
 def speeds(head_dim: int, theta: float, scaling: Mapping[str, Any] | None = None) -> Array:
