@@ -41,6 +41,9 @@ RIGHT = {
         "0 → -1 in: logits = model.score(": "the same",
         "0 → -1 in: tokens.append(": "the same",
     },
+    "modern_01": {
+        "1 → 2 in: if self.head_dim < 1": "1 is odd",
+    },
 }
 
 

@@ -7,7 +7,7 @@ import pytest
 from tutor.course import names, registry
 from tutor.course.names import NAMES, Name, find_name, find_names, in_order, named, prose
 from tutor.course.registry import all_steps, find_step, step_that
-from tutor.course.tracks import ENGINE, STEPS, TRACKS, find_track
+from tutor.course.tracks import ENGINE, MODERN, STEPS, TRACKS, find_track
 from tutor.errors import InputError
 
 
@@ -112,7 +112,7 @@ def test_a_list_that_names_no_steps_is_refused(text: str) -> None:
         ("1,2,12,e1", "steps 01, 02, 12 and engine 01"),
         ("11,12,e1,e2", "steps 11, 12, engine 01 and 02"),
         ("e1,e3", "engine 01 and 03"),
-        ("e4", "engine 04"),
+        ("e4,m1", "engine 04 and modern 01"),
     ],
 )
 def test_prose_names_steps_as_a_sentence_does(text: str, said: str) -> None:
@@ -129,7 +129,7 @@ def test_the_order_of_the_course_goes_by_tracks_and_numbers() -> None:
 
 
 def test_a_track_is_found_by_its_name() -> None:
-    assert [find_track(track.name) for track in TRACKS] == [STEPS, ENGINE]
+    assert [find_track(track.name) for track in TRACKS] == [STEPS, ENGINE, MODERN]
     with pytest.raises(KeyError):
         find_track("extra")
 
@@ -153,5 +153,7 @@ def test_each_role_is_that_of_one_step() -> None:
         "batches": "e3",
         "caches": "e4",
         "speculates": "e5",
+        "llama_sizes": "m1",
+        "rotates": "m4",
     }
     assert roles.keys() == set(registry.Role.__args__)  # type: ignore[attr-defined]

@@ -5,7 +5,7 @@ python -m tools.book.draw_figures --check    only tell which have changed; exit 
 """
 
 from tools import derived
-from tools.book.figures import attention, engine, generation, layers, tables, whole
+from tools.book.figures import attention, engine, generation, layers, modern, tables, whole
 from tutor import ROOT
 
 FIGURES = ROOT / "book" / "figures"
@@ -31,6 +31,11 @@ PICTURES = (
     engine.batch,
     engine.cache,
     engine.speculation,
+    modern.two_files,
+    modern.rms_norm,
+    modern.silu,
+    modern.swiglu,
+    modern.rotary,
 )
 
 

@@ -64,15 +64,19 @@ def expect_alike(
         raise MismatchError(what, words[alike], words[not alike], observed=observed)
 
 
-def expect_entries(what: str, got: dict[str, Any], expected: dict[str, Any]) -> None:
+def expect_entries(
+    what: str, got: dict[str, Any], expected: dict[str, Any], *, observed: object = None
+) -> None:
     """Expect these entries among others; names the first that is missing or different."""
+    recognized = got if observed is None else observed
     for name in expected:
         if name not in got:
-            raise MismatchError(f"{what} {name}", show(expected[name]), "nothing", observed=got)
-        if got[name] != expected[name] or type(got[name]) is not type(expected[name]):
-            raise MismatchError(
-                f"{what} {name}", show(expected[name]), show(got[name]), observed=got
-            )
+            said = show(expected[name]), "nothing"
+        elif got[name] != expected[name] or type(got[name]) is not type(expected[name]):
+            said = show(expected[name]), show(got[name])
+        else:
+            continue
+        raise MismatchError(f"{what} {name}", *said, observed=recognized)
 
 
 def expect_parameters(

@@ -17,9 +17,19 @@ from tutor.course.tracks import Track
 EXERCISES = ROOT / "tutor" / "exercises"
 
 # What the engine asks a step for: sizes, a model of these, weights for it, and a loop, with more
-# ways to draw, many rows, a cache, and guesses.
+# ways to draw, many rows, a cache, and guesses; and of a Llama, its sizes and its positions.
 Role = Literal[
-    "sizes", "masks", "model", "loads", "generates", "samples", "batches", "caches", "speculates"
+    "sizes",
+    "masks",
+    "model",
+    "loads",
+    "generates",
+    "samples",
+    "batches",
+    "caches",
+    "speculates",
+    "llama_sizes",
+    "rotates",
 ]
 
 

@@ -91,8 +91,11 @@ def find_current(known: Collection[Standing]) -> Standing | None:
 
 
 def overview(known: Collection[Standing], width: int) -> RenderableType:
-    """All steps in a table, and the points in all; without bars where there is no room for them."""
-    bars = width >= WIDTH_WITH_BARS
+    """All steps in a table, and the points in all; without bars where there is no room for them.
+
+    Of a track that lies ahead, only its title is shown.
+    """
+    bars, here = width >= WIDTH_WITH_BARS, find_current(known)
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("step", no_wrap=True)
     table.add_column("topic")
@@ -106,12 +109,19 @@ def overview(known: Collection[Standing], width: int) -> RenderableType:
             table.add_row()
         title, points = Text(track.title, style="bold"), "{}/{}".format(*count(members))
         table.add_row("", title, *[""] * bars, points)
+        if here and here not in members and all(map(is_ahead, members)):
+            continue
         for each in members:
             step, points = each.step, f"{each.points}/{each.step.points}"
             words = Text(each.words, style=each.style)
             drawn = [bar([each], 10)] * bars
             table.add_row(step.task.removeprefix("s"), step.title, *drawn, points, words)
     return Group(table, Text(), Text(f"In all: {total(known)}."), Text(what_next(known)))
+
+
+def is_ahead(standing: Standing) -> bool:
+    """Whether nothing has been done about a step yet."""
+    return standing.verdict == "not started" and not standing.was_checked
 
 
 def short_label(step: Name) -> str:

@@ -86,10 +86,10 @@ class Worker:
     """Loads steps and carries out probes, as it is asked."""
 
     def __init__(self, connection: Connection, root: Path, tree: str) -> None:
-        from tutor.check.probes.engine import EngineProbes  # and with it MAX, before a clock runs
+        from tutor.check.probes.modern import ModernProbes  # and with it MAX, before a clock runs
 
         self.connection = connection
-        self.probes = EngineProbes
+        self.probes = ModernProbes
         self.finder = TreeFinder(root, tree)
         self.step: ModuleType | None = None
         self.name = names.NAMES[0]
