@@ -3,7 +3,7 @@
 >>> from tutor.engine.generation import load_engine
 >>> engine = load_engine()
 >>> engine.write("Once upon a time", seed=1, max_new_tokens=8)
-'Once upon a time there was a man who was seven years'
+'Once upon a time there reigned prince in a wild country'
 """
 
 import functools
