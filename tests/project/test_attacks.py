@@ -44,6 +44,7 @@ from tutor.check.sandbox.isolation import (
     Limits,
     find_bubblewrap,
 )
+from tutor.check.sandbox.places import landlock_version
 from tutor.check.sandbox.workbench import Workbench
 from tutor.course import stubs
 from tutor.course.registry import all_steps, find_step
@@ -213,6 +214,59 @@ def test_nothing_but_the_tutor_is_seen_in_namespaces(tmp_path: Path) -> None:
     assert int(rights.split()[1], 16) == 0
     kinds = [each.partition(":")[0] for each in open_files if "(deleted)" not in each]
     assert sorted(kinds) == ["/dev/null", "socket"]
+
+
+# What becomes of a file: the first letters of what works of reading, writing, cutting, moving it.
+OPEN = """
+import os
+def tried(do):
+    try:
+        do()
+    except OSError:
+        return False
+    return True
+for place in PLACES:
+    for letter, do in {
+        "r": lambda: open(place).read(1),
+        "w": lambda: open(place, "r+").close(),
+        "t": lambda: os.truncate(place, 0),
+        "m": lambda: os.rename(place, place + "x"),
+        "l": lambda: os.link(place, os.path.join(os.environ["HOME"], "linked")),
+        "d": lambda: os.listdir(os.path.dirname(place)),
+    }.items():
+        if tried(do):
+            print(letter, end="")
+    print(" " + place)
+print(tried(lambda: open("/dev/shm/tutor-test", "w")), tried(lambda: os.mkdir("/tmp/tutor-test")))
+print(tried(lambda: open(os.environ["HOME"] + "/mine", "w").write("x")))
+print(open("/proc/self/cmdline").read().split("\\0")[-2:])
+"""
+
+
+@pytest.mark.skipif(not landlock_version(), reason="no Landlock here")
+def test_landlock_leaves_few_files_without_namespaces(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("kept")
+    allowed = {
+        tmp_path / "kept": "",
+        ROOT / "solutions" / "solution_03.py": "",
+        ROOT / "tests" / "oracle.py": "",
+        ROOT / "tutor" / "exercises" / "step_03.toml": "d",
+        ROOT / "tutor" / "__init__.py": "rd",
+        Path(f"/proc/{os.getpid()}/environ"): "",
+        Path("/etc/passwd"): "",
+        tmp_path / "apart" / "course" / "steps" / "__init__.py": "rd",
+    }
+    code = f"PLACES = {list(map(str, allowed))!r}\n{OPEN}"
+    *lines, elsewhere, at_home, arguments = say(code, TOGETHER, tmp_path / "apart")
+    assert lines == [f"{letters} {place}" for place, letters in allowed.items()]
+    assert (elsewhere, at_home) == ("False False", "True")
+    assert "course" not in arguments
+    assert (tmp_path / "kept").read_text() == "kept"
+
+
+def test_code_goes_first_when_memory_is_short(tmp_path: Path) -> None:
+    code = 'print(open("/proc/self/oom_score_adj").read())'
+    assert "1000" in say(code, TOGETHER, tmp_path)
 
 
 def test_what_is_not_hidden_gives_nothing_away() -> None:

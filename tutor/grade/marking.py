@@ -26,12 +26,14 @@ from tutor.grade.formats.texts import file_name, printable, shortened
 from tutor.grade.grades import CheckGrade, Dependencies, Grade, StepGrade
 from tutor.grade.submissions.entries import UnreadableError
 from tutor.grade.submissions.read import Source, Submission, read
+from tutor.processes import limit_memory
 
 if TYPE_CHECKING:
     from tutor.check.results import Outcome, Result
     from tutor.check.sandbox.workbench import Workbench
 
 SEED_VARIABLE = "TUTOR_SEED"  # which the suites draw their inputs from
+MOST_MEMORY = 2**31  # bytes that this process may map, whatever the code under check sends
 MOST_TEXT = 8000  # characters of an explanation
 ON_OWN = "It passes on the learner's own other steps; on the reference's it crashes."
 
@@ -67,6 +69,7 @@ class Task(msgspec.Struct, frozen=True):
 def main() -> None:
     """Grade what standard input asks for, unless the grade is there already."""
     seal.close()
+    limit_memory(MOST_MEMORY)
     task = unpack(sys.stdin.buffer.read())
     os.environ[SEED_VARIABLE] = str(task.order.seed)
     try:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
+from tutor.processes import mapped
+
 SKIPPED = {"node_modules", "site-packages", "__pycache__", "__MACOSX"}  # and what starts with a dot
 
 LARGEST_FILE = 2**20  # bytes of a Python file; the longest solution has 9,000
@@ -58,10 +60,8 @@ def within_limits() -> Iterator[None]:
         raise UnreadableError(f"it takes more than {MOST_SECONDS} seconds to read")
 
     before, memory = signal.signal(signal.SIGALRM, give_up), resource.getrlimit(resource.RLIMIT_AS)
-    statm = Path("/proc/self/statm")
-    if statm.exists():
-        mapped = int(statm.read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
-        most = [mapped + MOST_MEMORY, *(each for each in memory if each != resource.RLIM_INFINITY)]
+    if now := mapped():
+        most = [now + MOST_MEMORY, *(each for each in memory if each != resource.RLIM_INFINITY)]
         resource.setrlimit(resource.RLIMIT_AS, (min(most), memory[1]))
     signal.setitimer(signal.ITIMER_REAL, MOST_SECONDS)
     try:
