@@ -30,7 +30,8 @@ def landlock_version() -> int:
     """Which version of Landlock this kernel has; 0 if it has none, or it is switched off."""
     if sys.platform != "linux":
         return 0
-    return max(0, ctypes.CDLL(None).syscall(CREATE_RULESET, None, 0, ASK_VERSION))
+    version: int = ctypes.CDLL(None).syscall(CREATE_RULESET, None, 0, ASK_VERSION)
+    return max(0, version)
 
 
 def confine(readable: Iterable[str], writable: Iterable[str], listable: Iterable[str]) -> None:

@@ -4,9 +4,9 @@ No other process, no other program, no socket, no signal to others, no limit rai
 rights, owners and times of files changed: the kernel answers such calls with an error. This is a
 seccomp filter of Linux, which needs no rights, and holds for all threads.
 
-It lists what is refused. A list of what is allowed would be tighter, but it would have to follow each
-version of the C library, of Python, NumPy and MAX on every machine, and a call that one of them makes
-only now and then would cost a learner points. What is newer than this list is refused as well.
+It lists what is refused. A list of what is allowed would be tighter, but it would have to follow
+each version of the C library, of Python, NumPy and MAX on every machine, and a call that one of
+them makes only now and then would cost a learner points. Calls newer than this list are refused.
 """
 
 import ctypes
