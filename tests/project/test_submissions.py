@@ -703,6 +703,14 @@ def test_what_comes_out_of_archives_is_bounded_together(tmp_path: Path) -> None:
     assert "unpacked, it has more than 268,435,456 bytes" in str(found["mal"])
 
 
+def test_long_names_are_short_and_stay_apart(tmp_path: Path) -> None:
+    names = ["x" * 10_000 + end for end in "ab"]
+    write(tmp_path, {"all.tar.gz": tarred({f"{name}/step_01.py": FIRST for name in names})})
+    learners = [source.learner for source in find([str(tmp_path / "all.tar.gz")])]
+    assert len(set(learners)) == 2
+    assert {len(learner) for learner in learners} == {301}
+
+
 # Repositories
 
 

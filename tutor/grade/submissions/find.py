@@ -4,6 +4,8 @@ Whatever lies in the folder or archive of a class becomes a submission, also wha
 that says why. So nobody is left out without a word.
 """
 
+import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -22,6 +24,8 @@ from tutor.grade.submissions.names import ARCHIVE, OTHER, owner_of
 from tutor.grade.submissions.read import Source
 from tutor.grade.submissions.tops import Top, by_learner
 
+MOST_IN_NAME = 300  # characters of a learner's name; a folder's has 255, and some are escaped
+DIGEST = 32  # hexadecimal digits: 128 bits
 MOST_IN_CLASS = 2_000  # submissions, and what is none: for each of them there are some files
 KINDS = "a folder with steps, a zip or tar archive, a git repository, or a folder of these"
 
@@ -42,11 +46,19 @@ def find(names: Sequence[str], output: Path | None = None) -> list[Source]:
             joined[key] = replace(each, members=tuple(dict.fromkeys(members)))
     named = {place for each in joined.values() if each.kind != "none" for place in each.places}
     sources = [each for each in joined.values() if each.kind != "none" or each.path not in named]
-    learners = [each.learner for each in sources]
+    count = Counter(each.learner for each in sources)
     return [
-        replace(each, learner=told_apart(each)) if learners.count(each.learner) > 1 else each
+        replace(each, learner=short(told_apart(each) if count[each.learner] > 1 else each.learner))
         for each in sources
     ]
+
+
+def short(learner: str) -> str:
+    """A name that can stand in every line; a long one ends in a digest, so that no two are one."""
+    if len(learner) <= MOST_IN_NAME:
+        return learner
+    digest = hashlib.sha256(learner.encode()).hexdigest()[:DIGEST]
+    return f"{learner[: MOST_IN_NAME - DIGEST]}…{digest}"
 
 
 def told_apart(source: Source) -> str:
