@@ -6,6 +6,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 
 from tests.project.commands import run_child
 from tutor import processes
-from tutor.check.sandbox import channel, isolation, seal
+from tutor.check.sandbox import channel, isolation, places, seal
 from tutor.check.sandbox.errors import CodeError, TimedOutError
 from tutor.check.sandbox.isolation import Isolation, Limits, find_isolation
 from tutor.check.sandbox.process import Clock, CodeProcess
@@ -77,7 +78,7 @@ def test_what_are_no_numbers_is_not_sent(array: Any) -> None:
 
 @pytest.fixture
 def bench() -> Iterator[Workbench]:
-    bench = Workbench("solutions", seconds=3, announce=lambda _: None)
+    bench = Workbench("solutions", seconds=600, announce=lambda _: None)
     yield bench
     bench.close()
 
@@ -172,6 +173,12 @@ def root_without_namespaces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
 
 
+def test_nothing_is_confined_by_a_kernel_without_landlock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "landlock_version", lambda: 0)
+    places.confine([], [], [])
+    assert list(Path("/").iterdir())
+
+
 def test_each_submission_has_a_user_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolation, "find_bubblewrap", lambda: ("", "no namespaces"))
     monkeypatch.setattr(isolation, "can_be_run_by", lambda user: user == isolation.USERS[-1])
@@ -192,6 +199,20 @@ def test_what_grades_has_a_limit_that_what_it_starts_does_not_have() -> None:
         "print(subprocess.run(processes.command(inner)).returncode)"
     )
     assert run_python(code) == "refused\n0\n"
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [(7, "by Landlock alone"), (0, "what you can read, the solutions included")],
+)
+def test_what_is_said_depends_on_the_kernel(
+    version: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "landlock_version", lambda: version)
+    found = Isolation(Limits(), obstacle="it is off")
+    assert found.weakness.startswith("Not safe for a class")
+    assert said in found.weakness
+    assert ("Landlock" in found.name) is bool(version)
 
 
 @pytest.mark.usefixtures("root_without_namespaces")

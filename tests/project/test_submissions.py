@@ -13,7 +13,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any
 
 import pytest
 
@@ -665,16 +665,16 @@ def test_what_is_encrypted_is_told(tmp_path: Path) -> None:
 def test_what_has_no_rights_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "ada", STEPS | {"steps/inner/x.py": b""})
 
-    def refuse(place: object, *_: object) -> NoReturn:
-        raise PermissionError(errno.EACCES, "no", str(place))
+    def refusing(function: Callable[..., Any]) -> Callable[..., Any]:
+        def refuse(place: object, *given: object) -> Any:
+            if str(place).endswith(("step_03.py", "inner")):
+                raise PermissionError(errno.EACCES, "no", str(place))
+            return function(place, *given)
 
-    opened, listed = os.open, os.scandir
-    monkeypatch.setattr(
-        os, "open", lambda p, *a: (refuse if str(p).endswith("step_03.py") else opened)(p, *a)
-    )
-    monkeypatch.setattr(
-        os, "scandir", lambda p=".": (refuse if str(p).endswith("inner") else listed)(p)
-    )
+        return refuse
+
+    monkeypatch.setattr(os, "open", refusing(os.open))  # root has all rights
+    monkeypatch.setattr(os, "scandir", refusing(os.scandir))
     (source,) = find([str(tmp_path)])
     submission = read(source)
     assert submission.files == {"step_01.py": FIRST}

@@ -87,13 +87,13 @@ class Isolation:
         """What is not guaranteed without namespaces."""
         whose = "anybody here" if self.user is not None else "you"
         hidden = self.user is not None and not is_open(ROOT / "solutions")
-        reads = f"read what {whose} can read{'' if hidden else ', the solutions included'}"
-        if places.landlock_version():  # which the sum of all files is no matter of
-            reads = "fill the disk, and see which other programs run"
+        can = f"can read what {whose} can read{'' if hidden else ', the solutions included'}"
+        if places.landlock_version():
+            can = "is kept from other files by Landlock alone, and can fill the disk"
         network = "It has no network." if seal.is_possible() else "It can use the network."
         return (
-            "Not safe for a class: there are no user namespaces here, so the code under check can "
-            f"{reads}. {network} Submissions are graded one at a time."
+            "Not safe for a class: there are no user namespaces here, so the code under check "
+            f"{can}. {network} Submissions are graded one at a time."
         )
 
     def environment(self, home: Path) -> dict[str, str]:

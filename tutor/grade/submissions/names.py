@@ -102,13 +102,13 @@ def owner_of(name: str) -> Owner | None:
         late = bool(found["late"])
         return Owner(found["learner"], found["number"], found["rest"] or name, upload, is_late=late)
     if found := BLACKBOARD.fullmatch(short):
-        upload = numbers(found["upload"])
-        return Owner(found["learner"], "", found["rest"] or name, upload, is_late=False)
+        when = numbers(found["upload"])
+        return Owner(found["learner"], "", found["rest"] or name, when, is_late=False)
     if (found := BRIGHTSPACE.fullmatch(short)) and found["month"] in MONTHS:
         day = int(found["year"]), MONTHS.index(found["month"]), int(found["day"])
         time = found["half"], int(found["hour"]) % 12, int(found["minute"])
-        upload = (*day, int(time[0] == "P"), *time[1:])
-        return Owner(found["learner"], found["number"], "", upload, is_late=False)
+        moment = (*day, int(time[0] == "P"), *time[1:])
+        return Owner(found["learner"], found["number"], "", moment, is_late=False)
     return None
 
 
