@@ -195,7 +195,7 @@ def test_what_grades_has_a_limit_that_what_it_starts_does_not_have() -> None:
         "processes.limit_memory(2**28)\n"
         "try: bytearray(2**32 + processes.FOR_CORES)\n"
         "except MemoryError: print('refused')\n"
-        "inner = 'from tutor import processes; processes.unlimit_memory(); bytearray(2**29)'\n"
+        "inner = 'from tutor import processes; processes.unlimit_memory(); bytearray(2**32)'\n"
         "print(subprocess.run(processes.command(inner)).returncode)"
     )
     assert run_python(code) == "refused\n0\n"

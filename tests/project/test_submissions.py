@@ -180,6 +180,11 @@ SPELLINGS: dict[str, Files] = {
     "in a Windows archive": {"steps.zip": zipped({n.replace("/", "\\"): STEPS[n] for n in STEPS})},
     "in a Mac's archive": {"steps.zip": zipped(STEPS | {"__MACOSX/steps/._step_01.py": b"\0\1"})},
     "in a tar of Chrome's": {"steps.tar (1).gz": tarred(STEPS)},
+    "the newest tar": {
+        "steps.tar.gz": tarred(dict.fromkeys(STEPS, b"1")),
+        "steps.tar (2).gz": tarred(STEPS),
+        "steps.tar (1).gz": tarred(dict.fromkeys(STEPS, b"2")),
+    },
     "in a tar of Canvas's": {"steps.tar-1.gz": tarred(STEPS)},
     "in a tar of another name": {"steps.tbz": tarred(STEPS, "w:bz2")},
     "twice in an archive": {"steps.zip": twice(STEPS)},
