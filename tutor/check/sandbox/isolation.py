@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tutor import ROOT
+from tutor import ROOT, processes
 from tutor.check.sandbox import places, seal
 from tutor.errors import EnvironmentBrokenError
 from tutor.runtime import choice, kernels, own
@@ -28,6 +28,11 @@ SYSTEM = (  # where programs and libraries lie, and how these are found
     *("/etc/ld.so.cache", "/etc/alternatives"),
 )
 HIDDEN = ("exercises", "grade")  # of the folder tutor: hints and mistakes are half an answer
+# In its namespaces root would have all rights over them, and mount what it likes. The one that is
+# left bounds its /tmp, and is then given up; it counts for root alone.
+RIGHTS = ("--uid", "0", "--gid", "0", "--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN")
+SHARED = "/dev/shm"  # noqa: S108 (a file system in memory, of the trial's own)
+TRIAL = f"from tutor.check.sandbox.places import bound; bound('{SHARED}', 4096, 9)"
 TRIAL_SECONDS = 10
 EMPTY = 2**20  # bytes of a file system that nothing is written to
 DEVICES = ("null", "zero", "full", "random", "urandom")  # of those that a process needs
@@ -132,10 +137,7 @@ class Isolation:
         Its number as a process is told through the descriptor `tell`.
         """
         own = ["--unshare-all", "--die-with-parent", "--as-pid-1", "--info-fd", str(tell)]
-        # Else root keeps all its rights over these namespaces, and mounts what it likes. The one
-        # that is left bounds its /tmp, and is then given up; only as root there it counts.
-        own += ["--uid", "0", "--gid", "0", "--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN"]
-        return [self.bubblewrap, *own, *mounts(readable, self.limits.disk), *command]
+        return [self.bubblewrap, *own, *RIGHTS, *mounts(readable, self.limits.disk), *command]
 
 
 def mounts(readable: Iterable[Path], disk: int) -> Iterator[str]:
@@ -234,7 +236,8 @@ def find_bubblewrap() -> tuple[str, str]:
     """The program if it works here, and otherwise why it does not."""
     obstacle = f"there is no bubblewrap for {sys.platform}"
     for program in programs():
-        trial = [program, "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "true"]
+        trial = [program, "--unshare-all", *RIGHTS, "--ro-bind", "/", "/", "--proc", "/proc"]
+        trial += ["--dev", "/dev", "--tmpfs", SHARED, *processes.command(TRIAL)]
         try:
             done = subprocess.run(  # noqa: S603
                 trial, capture_output=True, text=True, errors="replace", timeout=TRIAL_SECONDS
@@ -244,7 +247,8 @@ def find_bubblewrap() -> tuple[str, str]:
             continue
         if done.returncode == 0:
             return program, ""
-        obstacle = " ".join(done.stderr.split()) or f"bwrap ends with {done.returncode}"
+        said = done.stderr.strip().splitlines() or [f"bwrap ends with {done.returncode}"]
+        obstacle = said[-1]
     return "", obstacle
 
 

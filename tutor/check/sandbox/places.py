@@ -10,7 +10,6 @@ import stat
 import struct
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 
 PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
 CAPABILITIES = 0x20080522  # the version of struct __user_cap_header_struct
@@ -66,7 +65,7 @@ def add_rule(rules: int, place: str, rights: int) -> None:
         os.close(opened)
 
 
-def bound(folder: Path, size: int, entries: int) -> None:
+def bound(folder: str, size: int, entries: int) -> None:
     """Have a file system in memory hold no more than that, and give up the right to change this.
 
     This process needs the right for that: CAP_SYS_ADMIN in its namespaces. Raises OSError if it
@@ -75,7 +74,7 @@ def bound(folder: Path, size: int, entries: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     options = f"size={size},nr_inodes={entries}".encode()
     flags = MS_REMOUNT | MS_NOSUID | MS_NODEV
-    check(libc.mount(None, bytes(folder), None, flags, options))
+    check(libc.mount(None, folder.encode(), None, flags, options))
     check(libc.capset(struct.pack("Ii", CAPABILITIES, 0), bytes(24)))
 
 

@@ -215,7 +215,7 @@ def keep_in_place(limits: dict[str, int], places: dict[str, list[str]] | None) -
     Without places it is in namespaces, with a /tmp of its own.
     """
     if places is None:
-        bound(Path("/tmp"), limits["disk"], limits["entries"])  # noqa: S108
+        bound("/tmp", limits["disk"], limits["entries"])  # noqa: S108
     else:
         confine(**places)
 

@@ -93,7 +93,7 @@ class Spelling:
 
 
 def owner_of(name: str) -> Owner | None:
-    """Whose a file or folder is, by the names in downloads from Moodle and Canvas."""
+    """Whose a file or folder is, by the names in downloads from services."""
     short = name if len(name) <= LONGEST else ""
     if found := MOODLE.fullmatch(short):
         return Owner(found["learner"], found["number"], found["rest"], (), is_late=False)
@@ -105,9 +105,9 @@ def owner_of(name: str) -> Owner | None:
         when = numbers(found["upload"])
         return Owner(found["learner"], "", found["rest"] or name, when, is_late=False)
     if (found := BRIGHTSPACE.fullmatch(short)) and found["month"] in MONTHS:
-        day = int(found["year"]), MONTHS.index(found["month"]), int(found["day"])
-        time = found["half"], int(found["hour"]) % 12, int(found["minute"])
-        moment = (*day, int(time[0] == "P"), *time[1:])
+        year, day, hour, minute = map(int, found.group("year", "day", "hour", "minute"))
+        hour = hour % 12 + 12 * (found["half"] == "P")
+        moment = year, MONTHS.index(found["month"]), day, hour, minute
         return Owner(found["learner"], found["number"], "", moment, is_late=False)
     return None
 
