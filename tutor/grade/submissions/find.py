@@ -26,7 +26,7 @@ from tutor.grade.submissions.tops import Top, by_learner
 
 MOST_IN_NAME = 300  # characters of a learner's name; a folder's has 255, and some are escaped
 DIGEST = 32  # hexadecimal digits: 128 bits
-MOST_IN_CLASS = 2_000  # submissions, and what is none: for each of them there are some files
+MOST_IN_CLASS = 2_000  # that an archive may hold, since some files are written for each
 KINDS = "a folder with steps, a zip or tar archive, a git repository, or a folder of these"
 
 
@@ -124,9 +124,9 @@ def divide(path: Path, output: Path | None) -> list[Source]:
         raise InputError(f"{spelled(str(path))} holds no submission; name {KINDS}")
     if owner_of(path.name) or not tops:
         return [whole(path, kind)]
-    if len(tops) > MOST_IN_CLASS:
+    if kind == "archive" and len(tops) > MOST_IN_CLASS:
         most = f"{MOST_IN_CLASS:,} files and folders on top"
-        raise InputError(f"{spelled(str(path))} has more than {most}; grade it in parts")
+        raise InputError(f"{spelled(str(path))} has more than {most}; unpack it if they are a class")
     found = [
         Source(spelled(top.name), path / top.path, "none", problem=top.problem)
         for top in tops
