@@ -126,7 +126,7 @@ def divide(path: Path, output: Path | None) -> list[Source]:
         return [whole(path, kind)]
     if kind == "archive" and len(tops) > MOST_IN_CLASS:
         most = f"{MOST_IN_CLASS:,} files and folders on top"
-        raise InputError(f"{spelled(str(path))} has more than {most}; unpack it if they are a class")
+        raise InputError(f"{spelled(str(path))} has more than {most}; unpack it, if it is a class")
     found = [
         Source(spelled(top.name), path / top.path, "none", problem=top.problem)
         for top in tops
