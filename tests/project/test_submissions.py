@@ -424,6 +424,7 @@ CLASSES: dict[str, tuple[Files, Outcome]] = {
         {
             "abe.zip": locked(STEPS),
             "ann/step_01.txt": FIRST,
+            "ari/step_01_final.py": FIRST,
             "art.tlz": b"",
             **{f"ada/{n}": STEPS[n] for n in STEPS},
             "bob.rar": b"Rar!",
@@ -447,6 +448,7 @@ CLASSES: dict[str, tuple[Files, Outcome]] = {
         {
             "abe": {},
             "ann": "step_01.txt is no Python file; save it as step_01.py",
+            "ari": "step_01_final.py was not taken for step 01; call it step_01.py",
             "art.tlz": "it is an archive of a kind that is not read",
             "ada": BOTH,
             "bob.rar": "it is an archive of a kind that is not read; unpack it, or ask for a zip",

@@ -86,7 +86,7 @@ def choose_folders(found: Found, notes: list[str]) -> list[PurePosixPath]:
 def without_steps(found: Found) -> str:
     """Why there is nothing to grade, and what there is instead."""
     whys = {path: why or why_no_step(path.name) for path, why in found.others.items()}
-    whys |= {path: why_not(path.name) for path in found.python}
+    whys |= {path: why_no_step(path.name) for path in found.python}
     known = [f"{shown(path)} {why}" for path, why in sorted(whys.items()) if why != OTHER]
     return "; ".join(
         ["it holds no file named like a step, such as steps/step_01.py", *known[:MOST_TOLD]]
@@ -98,6 +98,8 @@ def why_no_step(name: str) -> str:
     if ARCHIVE.search(name):
         return "is an archive in another, and was not opened; unpack it"
     why, step = why_not(name), mentioned(name)
+    if step and name.endswith(".py"):
+        return f"was not taken for {step.label}; call it {step}.py"
     return f"is no Python file; save it as {step}.py" if step and why == OTHER else why
 
 
@@ -146,7 +148,7 @@ def tell_of_others(
             notes.append(f"{shown(path)} {found.others[path] or why_no_step(path.name)}.")
         elif path.parent in folders and is_importable(PurePosixPath(path.name)):
             if not step_of(path.name):
-                notes.append(f"{shown(path)} was not taken for {step.label}; call it {step}.py.")
+                notes.append(f"{shown(path)} {why_no_step(path.name)}.")
         elif step_of(path.name) and not any(map(path.is_relative_to, folders)):
             why = found.faults[path] or "lies apart from the other steps"
             notes.append(f"{shown(path)} {why}; it was left out.")
