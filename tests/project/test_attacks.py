@@ -53,7 +53,7 @@ from tutor.errors import InputError
 from tutor.grade.grades import Grade
 from tutor.grade.marking import Order
 from tutor.grade.run import Class
-from tutor.grade.submissions import entries
+from tutor.grade.submissions import entries, repositories
 from tutor.grade.submissions.entries import UnreadableError, spelled, within_limits
 from tutor.grade.submissions.find import find
 from tutor.grade.submissions.read import Source, Submission, read
@@ -100,7 +100,10 @@ def source(folder: Path, name: str) -> Source:
 
 
 @pytest.mark.parametrize("name", hostile.submissions(Path()))
-def test_a_hostile_submission_is_read_or_refused(name: str, tmp_path: Path) -> None:
+def test_a_hostile_submission_is_read_or_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repositories, "SECONDS", 600)
     (tmp_path / "left").mkdir()
     given = source(tmp_path, name)
     if name in UNREADABLE:
