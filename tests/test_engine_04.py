@@ -149,12 +149,12 @@ def test_columns(step: Workbench) -> None:
     config = replace(SHORT, n_layer=1)
     ids, start = random_tokens(config, 2, 5), np.array([1, 0])
     changed = ids.copy()
-    changed[0, 2] = not ids[0, 2]
+    changed[0, 2:4] = ids[0, 2:4] == 0
     calls: dict[str, Call] = {
         "the first 2 columns": (ids[:, :2], start),
         "one more": (ids[:, :3], start),
         "two more": (ids, start),
-        "as many, the middle one changed": (changed, start),
+        "as many, two in the middle changed": (changed, start),
         "the first 3 again": (ids[:, :3], start),
         "these from other starts": (ids[:, :3], start[::-1]),
         "one row of them": (ids[:1, :3], start[1:]),
