@@ -14,6 +14,7 @@ from rich.table import Table
 from tests.project.suites import run_suite, tests_of
 from tutor import ROOT
 from tutor.check import report
+from tutor.check.expectations import MismatchError
 from tutor.check.results import Result
 from tutor.check.sandbox.errors import CodeError
 from tutor.check.sandbox.workbench import Workbench
@@ -24,7 +25,7 @@ from tutor.course.registry import Step, load_step
 from tutor.course.verdicts import Verdict
 
 CORPUS = ROOT / "tests" / "corpus"
-KINDS = ("mistake", "likeness", "slip", "plain", "unnamed", "passed")
+KINDS = ("mistake", "edit", "likeness", "slip", "plain", "unnamed", "passed")
 
 
 def main() -> None:
@@ -69,10 +70,12 @@ def explained(result: Result) -> tuple[str, str]:
         return "passed", ""
     if result.mistake:
         return "mistake", result.mistake.says
+    if result.said:
+        return "edit", result.said
     first = result.failures[0]
-    if like := report.looks_like(first):
-        return "likeness", like
     error = first.error
+    if like := report.looks_like(first):
+        return ("plain" if isinstance(error, MismatchError) and error.says else "likeness"), like
     if isinstance(error, CodeError):
         if said := slip(error, sources.reference(result.step)):
             return "slip", said

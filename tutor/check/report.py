@@ -185,15 +185,15 @@ def cause(result: Result) -> Iterator[RenderableType]:
         text = Text.assemble(("Mistake: ", "bold"), (mistake.says, "bold yellow"))
         place = Text(f"{result.step.chapter}, “{mistake.name}”", style="dim")
         yield Padding(Group(text, place), (0, 0, 0, 2), expand=False)
-    elif not result.culprits and (like := looks_like(result.failures[0])):
+    elif not result.culprits and (like := result.said or looks_like(result.failures[0])):
         yield Padding(Text(like, style="bold yellow"), (0, 0, 0, 2), expand=False)
 
 
 def looks_like(outcome: Outcome) -> str:
-    """What the numbers that failed a check have to do with the right ones, if that is plain."""
+    """What came instead of what was expected, in a sentence, if that is plain."""
     error = outcome.error
-    if isinstance(error, MismatchError) and error.numbers:
-        return likeness(*error.numbers, error.stages)
+    if isinstance(error, MismatchError):
+        return error.says or (likeness(*error.numbers, error.stages) if error.numbers else "")
     return ""
 
 

@@ -31,6 +31,8 @@ class Suites:
 
     def __init__(self, bench: Workbench, *listeners: Listener) -> None:
         self.bench, self.listeners = bench, listeners
+        # Mistakes are looked for in a process that never ran the code under check.
+        self.fresh = Workbench("solutions", seconds=bench.seconds, announce=bench.announce)
         self.results: list[Result] = []
         self._tests: dict[str, Test] = {}  # of the step that is being checked, by check
 
@@ -100,7 +102,7 @@ class Suites:
 
     def _end(self) -> None:
         result = self.results[-1]
-        diagnose(result, self.bench, self._tests)
+        diagnose(result, self.bench, self._tests, self.fresh)
         self._tests = {}
         for listener in self.listeners:
             listener.end(result)
@@ -114,6 +116,7 @@ class Suites:
 
     def pytest_sessionfinish(self) -> None:
         self.bench.close()
+        self.fresh.close()
 
 
 def step_of(node: pytest.Item | pytest.Module) -> Step | None:

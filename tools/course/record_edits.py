@@ -1,0 +1,168 @@
+"""Record how wrong solutions fail that are made by rule, in tutor/exercises/recorded/edits/.
+
+    python -m tools.course.record_edits [STEPS]        as in 3,7-9; a few minutes for all
+
+What a check says of an unknown mistake is looked up there. They are edits of the reference, and of
+the other right solutions in tests/variants. NumPy stands in for MAX, which would take an hour; a
+check tries with MAX itself what it finds.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from types import FrameType
+from typing import Any
+
+import msgspec
+import numpy as np
+from rich.console import Console
+
+from tests.project.suites import tests_of, variants_of
+from tools.course import numpy_max
+from tools.course.edits import Edit, edits
+from tutor.check.diagnosis import Test, failure
+from tutor.check.lookalikes import RECORDS, Lookalike, Print, Record, digest, imprint
+from tutor.check.sandbox import channel
+from tutor.check.sandbox.errors import CodeError
+from tutor.check.sandbox.process import as_exception
+from tutor.check.sandbox.workbench import Workbench
+from tutor.check.sandbox.worker import TreeFinder, Worker
+from tutor.course import sources
+from tutor.course.names import find_names
+from tutor.course.registry import Step, load_step
+
+SECONDS = 3.0  # that a check may take: some edits never end
+MOST_ALIKE = 3  # of those that fail in one way: more would not make a sentence
+TELLING = ("ValueError", "IndexError", "KeyError", "ContractError")  # others tell it themselves
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Record how edits of the references fail.")
+    parser.add_argument("steps", type=find_names, nargs="?", default=find_names("1-12"))
+    console, bench = Console(stderr=True), NumpyBench()
+    signal.signal(signal.SIGALRM, end)
+    np.seterr(all="ignore")
+    for step in map(load_step, parser.parse_args().steps):
+        start = time.monotonic()
+        record, passed = recorded(step, bench)
+        RECORDS.mkdir(exist_ok=True)
+        (RECORDS / f"{step.name}.json").write_bytes(
+            msgspec.json.encode(record).replace(b"],[", b"],\n[") + b"\n"
+        )
+        count = sum(map(len, record.edits.values()))
+        seconds = time.monotonic() - start
+        console.print(f"{step.label}: {count} fail, {len(passed)} pass; {seconds:.0f} s")
+
+
+def end(_: int, __: FrameType | None) -> None:
+    """End what takes too long."""
+    raise TimeoutError
+
+
+class NumpyBench(Workbench):
+    """Runs steps here and at once, with NumPy in place of MAX."""
+
+    def __init__(self) -> None:
+        from tutor import runtime
+
+        numpy_max.install()
+        runtime._announce = lambda *_: None  # there is nothing to make quick
+        super().__init__("solutions")
+        self.worker = object.__new__(Worker)
+        self.worker.finder = TreeFinder(self.root, self.tree)
+        self.finder = self.worker.finder
+
+    def _ask(self, probe: str, /, *arguments: Any, **options: Any) -> Any:
+        from tutor.check.probes.steps import StepProbes
+
+        if probe.startswith("trace"):
+            raise UntriedError
+        try:
+            if not self._is_loaded:
+                sys.meta_path.insert(0, self.finder)
+                self.worker.load(**self._step)
+                self._is_loaded = True
+            answer = getattr(StepProbes(self.worker.step), probe)
+            return copied(answer(*copied(arguments), **copied(options)))
+        except TimeoutError:
+            raise
+        except Exception as error:
+            raise as_exception(**self.worker.describe(error)) from None
+        finally:
+            while self.finder in sys.meta_path:
+                sys.meta_path.remove(self.finder)
+
+
+class UntriedError(Exception):
+    """NumPy cannot tell."""
+
+
+def copied(message: Any) -> Any:
+    """What comes of a message that goes to another process."""
+    packed = channel.pack({"message": message})
+    return json.loads(packed, object_hook=channel._unpack)["message"]
+
+
+def recorded(step: Step, bench: Workbench) -> tuple[Record, list[Edit]]:
+    """Those that fail, by the check that they fail first; and those that pass."""
+    reference, tests = sources.reference(step), tests_of(step)
+    found, passed = Record(digest(reference), {}), []
+    for edit in all_edits(step):
+        name, error = first_failure(step, edit.source, tests, bench)
+        if error is None:
+            passed.append(edit)
+        elif isinstance(error, TimeoutError):
+            continue
+        elif not isinstance(error, CodeError) or error.kind in TELLING:
+            made = difference(reference, edit, imprint(error))
+            others = found.edits.setdefault(name, [])
+            if sum(made.seen.is_near(other.seen) for other in others) < MOST_ALIKE:
+                others.append(made)
+    return found, passed
+
+
+def first_failure(
+    step: Step, source: str, tests: Mapping[str, Test], bench: Workbench
+) -> tuple[str, Exception | None]:
+    """The first check that a text fails, and how."""
+    bench.select(step, source=source)
+    for name, test in tests.items():
+        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+        try:
+            error = failure(test, bench)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        if error and not isinstance(error, UntriedError):
+            return name, error
+    return "", None
+
+
+def all_edits(step: Step) -> list[Edit]:
+    """All edits of a step: of its reference, then of what its variants have beside that."""
+    reference = sources.reference(step)
+    found = list(edits(reference))
+    for pairs in variants_of(step).values():
+        source = reference
+        for old, new in pairs:
+            source = source.replace(old, new)
+        found += edits(source, reference)
+    return found
+
+
+def difference(reference: str, edit: Edit, seen: Print) -> Lookalike:
+    """An edit as lines of the reference that become others."""
+    old, new = (text.splitlines(keepends=True) for text in (reference, edit.source))
+    first = next((i for i, (a, b) in enumerate(zip(old, new)) if a != b), min(len(old), len(new)))
+    same = 0
+    while same < min(len(old), len(new)) - first and old[-1 - same] == new[-1 - same]:
+        same += 1
+    text = "".join(new[first : len(new) - same])
+    return Lookalike(edit.words, first, len(old) - first - same, text, seen)
+
+
+if __name__ == "__main__":
+    main()
