@@ -8,12 +8,14 @@ check tries with MAX itself what it finds.
 """
 
 import argparse
+import contextlib
+import itertools
 import json
 import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any
 
@@ -23,11 +25,11 @@ from rich.console import Console
 
 from tests.project.suites import tests_of, variants_of
 from tools.course import numpy_max
-from tools.course.edits import Edit, edits
+from tools.course.edits import edits
 from tutor.check.diagnosis import Test, failure
+from tutor.check.expectations import MismatchError
 from tutor.check.lookalikes import RECORDS, Lookalike, Print, Record, digest, imprint
 from tutor.check.sandbox import channel
-from tutor.check.sandbox.errors import CodeError
 from tutor.check.sandbox.process import as_exception
 from tutor.check.sandbox.workbench import Workbench
 from tutor.check.sandbox.worker import TreeFinder, Worker
@@ -35,16 +37,16 @@ from tutor.course import sources
 from tutor.course.names import find_names
 from tutor.course.registry import Step, load_step
 
-SECONDS = 3.0  # that a check may take: some edits never end
-MOST_ALIKE = 3  # of those that fail in one way: more would not make a sentence
-TELLING = ("ValueError", "IndexError", "KeyError", "ContractError")  # others tell it themselves
+SECONDS = 3.0  # of the processor that a check may take: some edits never end
+MOST = 800  # of a step, the likeliest first: it takes minutes
+MOST_ALIKE = 2  # of those that fail in one way: more would not make a sentence
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Record how edits of the references fail.")
     parser.add_argument("steps", type=find_names, nargs="?", default=find_names("1-12"))
     console, bench = Console(stderr=True), NumpyBench()
-    signal.signal(signal.SIGALRM, end)
+    signal.signal(signal.SIGPROF, end)
     np.seterr(all="ignore")
     for step in map(load_step, parser.parse_args().steps):
         start = time.monotonic()
@@ -55,7 +57,7 @@ def main() -> None:
         )
         count = sum(map(len, record.edits.values()))
         seconds = time.monotonic() - start
-        console.print(f"{step.label}: {count} fail, {len(passed)} pass; {seconds:.0f} s")
+        console.print(f"{step.label}: {count} fail, {passed} pass; {seconds:.0f} s")
 
 
 def end(_: int, __: FrameType | None) -> None:
@@ -86,6 +88,7 @@ class NumpyBench(Workbench):
                 sys.meta_path.insert(0, self.finder)
                 self.worker.load(**self._step)
                 self._is_loaded = True
+            assert self.worker.step
             answer = getattr(StepProbes(self.worker.step), probe)
             return copied(answer(*copied(arguments), **copied(options)))
         except TimeoutError:
@@ -107,22 +110,40 @@ def copied(message: Any) -> Any:
     return json.loads(packed, object_hook=channel._unpack)["message"]
 
 
-def recorded(step: Step, bench: Workbench) -> tuple[Record, list[Edit]]:
-    """Those that fail, by the check that they fail first; and those that pass."""
+def recorded(step: Step, bench: Workbench) -> tuple[Record, int]:
+    """Those that fail, by the check that they fail first; and how many pass."""
     reference, tests = sources.reference(step), tests_of(step)
-    found, passed = Record(digest(reference), {}), []
-    for edit in all_edits(step):
-        name, error = first_failure(step, edit.source, tests, bench)
-        if error is None:
-            passed.append(edit)
-        elif isinstance(error, TimeoutError):
-            continue
-        elif not isinstance(error, CodeError) or error.kind in TELLING:
-            made = difference(reference, edit, imprint(error))
+    found, passed = Record(digest(reference), {}), 0
+    for says, source in itertools.islice(wrong_solutions(step), MOST):
+        name, error = first_failure(step, source, tests, bench)
+        passed += error is None
+        if is_worth_it(error):
+            made = difference(reference, source, says, imprint(error))
             others = found.edits.setdefault(name, [])
             if sum(made.seen.is_near(other.seen) for other in others) < MOST_ALIKE:
                 others.append(made)
     return found, passed
+
+
+def is_worth_it(error: Exception | None) -> bool:
+    """Whether a failure does not tell by itself what is wrong, as a crash does, or a name."""
+    return isinstance(error, MismatchError) and not isinstance(error.observed, dict)
+
+
+def wrong_solutions(step: Step) -> Iterator[tuple[str, str]]:
+    """What is said of them, and their texts, the likeliest first."""
+    reference = sources.reference(step)
+    for edit in edits(reference):
+        yield f"Your code behaves like a right solution with {edit.words}.", edit.source
+    for pairs in variants_of(step).values():
+        source = reference
+        for old, new in pairs:
+            source = source.replace(old, new)
+        for edit in edits(source, reference):
+            yield f"Your code behaves like a right solution with {edit.words}.", edit.source
+    for one, other in itertools.combinations(step.mistakes, 2):
+        with contextlib.suppress(ValueError):  # both change the same place
+            yield f"Two at once: {one.says} And: {other.says}", other.apply(one.apply(reference))
 
 
 def first_failure(
@@ -131,37 +152,25 @@ def first_failure(
     """The first check that a text fails, and how."""
     bench.select(step, source=source)
     for name, test in tests.items():
-        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
         try:
             error = failure(test, bench)
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
         if error and not isinstance(error, UntriedError):
             return name, error
     return "", None
 
 
-def all_edits(step: Step) -> list[Edit]:
-    """All edits of a step: of its reference, then of what its variants have beside that."""
-    reference = sources.reference(step)
-    found = list(edits(reference))
-    for pairs in variants_of(step).values():
-        source = reference
-        for old, new in pairs:
-            source = source.replace(old, new)
-        found += edits(source, reference)
-    return found
-
-
-def difference(reference: str, edit: Edit, seen: Print) -> Lookalike:
-    """An edit as lines of the reference that become others."""
-    old, new = (text.splitlines(keepends=True) for text in (reference, edit.source))
+def difference(reference: str, source: str, says: str, seen: Print) -> Lookalike:
+    """A wrong solution as lines of the reference that become others."""
+    old, new = (text.splitlines(keepends=True) for text in (reference, source))
     first = next((i for i, (a, b) in enumerate(zip(old, new)) if a != b), min(len(old), len(new)))
     same = 0
     while same < min(len(old), len(new)) - first and old[-1 - same] == new[-1 - same]:
         same += 1
     text = "".join(new[first : len(new) - same])
-    return Lookalike(edit.words, first, len(old) - first - same, text, seen)
+    return Lookalike(says, first, len(old) - first - same, text, seen)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import contextlib
 import functools
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,13 +104,16 @@ class Search:
             return
         self.clock = Clock(MORE_SECONDS)
         edits = [edit for edit in self.edits_alike(self.first) if self.fits(edit)]
-        edits.sort(key=lambda edit: len(edit.says))
-        if known and not edits:
+        edits.sort(key=lambda edit: edit.size)
+        if known and edits:
+            self.result.said = f"It may be this: {known[0].says} Or this: {edits[0].says}"
+        elif known:
             self.result.mistake = known[0]
         elif edits and is_distinct(self.first.error):
             self.result.said = edits[0].says  # the others are the same in other words
-        elif known or edits:
-            self.result.said = said([*known, *edits])
+        elif edits:
+            says = list(dict.fromkeys(edit.says for edit in edits))
+            self.result.said = " Or: ".join(says) if len(says) <= MOST_SAID else ""
         else:
             self.result.said = next(self.pairs_that_fit(), "")
 
@@ -126,7 +129,9 @@ class Search:
         ]
 
     def edits_alike(self, outcome: Outcome) -> list[Lookalike]:
-        """The edits that fail a check first, and as the learner's code does."""
+        """The edits that fail a check first, and as the learner's code does; of numbers only."""
+        if not isinstance(outcome.error, MismatchError) or isinstance(outcome.error.observed, dict):
+            return []
         return lookalikes.find(self.result.step, outcome.check.name, outcome.error)
 
     def pairs_that_fit(self) -> Iterator[str]:
@@ -143,7 +148,7 @@ class Search:
                 continue
             for other in seconds:
                 if other is not one and self.fits(one, other):
-                    yield said([one, other], together=True)
+                    yield f"Two at once: {one.says} And: {other.says}"
 
     def fits(self, *wrong: Wrong) -> bool:
         """Whether the reference with these mistakes does in all checks what the code does."""
@@ -164,11 +169,11 @@ class Search:
 
 
 def is_distinct(error: BaseException | None) -> bool:
-    """Whether hardly anything else fails in this way, as it does that ends in NaN or crashes."""
-    if not isinstance(error, MismatchError):
-        return False
-    observed = error.observed
-    return not (isinstance(observed, np.ndarray) and np.isnan(observed.astype(float)).all())
+    """Whether hardly anything else can fail in this way, as much can that ends in NaN."""
+    observed = error.observed if isinstance(error, MismatchError) else None
+    if isinstance(observed, np.ndarray) and observed.dtype.kind == "f":
+        return not np.isnan(observed).any()
+    return True
 
 
 def apply(source: str, wrong: Iterable[Wrong]) -> str:
@@ -182,17 +187,6 @@ def apply(source: str, wrong: Iterable[Wrong]) -> str:
             end = each.first
         source = each.apply(source)
     return source
-
-
-def said(wrong: Sequence[Wrong], *, together: bool = False) -> str:
-    """What is said of several explanations, of which one is right, or both together."""
-    sentences = list(dict.fromkeys(each.says for each in wrong))
-    if len(sentences) > MOST_SAID:
-        return ""
-    if len(sentences) == 1:
-        return sentences[0]
-    one, other = sentences
-    return f"Two at once: {one} And: {other}" if together else f"Either: {one} Or: {other}"
 
 
 @functools.cache

@@ -137,6 +137,8 @@ def misnamed(missing: list[str], extra: list[str]) -> str:
     pairs: dict[str, str] = {}
     for name, other in zip(missing, extra, strict=True):
         parts = name.split("."), other.split(".")
+        if len(parts[1]) == len(parts[0]) + 1:
+            return f"{other} here has to be called {name}: a list of modules is one level too many."
         if len(parts[0]) != len(parts[1]):
             return ""
         pairs |= {b: a for a, b in zip(*parts, strict=True) if a != b}

@@ -4,6 +4,7 @@ Each is the reference, or another right solution, with one edit. That a learner'
 one of them is said only after that one has failed every check in the same way, in a fresh process.
 """
 
+import difflib
 import functools
 import hashlib
 import json
@@ -41,20 +42,23 @@ class Print(msgspec.Struct, frozen=True, array_like=True):
 class Lookalike(msgspec.Struct, frozen=True, array_like=True):
     """A wrong solution: the reference with other lines, from one place on."""
 
-    words: str  # with … in place of …
+    says: str
     first: int
     count: int
     text: str
     seen: Print
 
-    @property
-    def says(self) -> str:
-        return f"Your code behaves like a right solution with {self.words}."
-
     def apply(self, source: str) -> str:
         """The source of the reference with this edit in it."""
         lines = source.splitlines(keepends=True)
         return "".join([*lines[: self.first], self.text, *lines[self.first + self.count :]])
+
+    @property
+    def size(self) -> float:
+        """How much of the code that it names is another, from 0 to 1."""
+        new, old, *_ = [*self.says.split("`")[1::2], "", ""]
+        apart = 1 - difflib.SequenceMatcher(None, new, old).ratio()
+        return apart / 2 if new in old else apart  # what is left out is left out easily
 
 
 class Record(msgspec.Struct, frozen=True):
