@@ -205,9 +205,8 @@ class Tensor:
         for place, part in enumerate(index if isinstance(index, tuple) else (index,)):
             if isinstance(part, Tensor):
                 raise ValueError("Slice index value must be a scalar")
-            if isinstance(part, slice) and isinstance(part.start, int):
-                if -part.start > self.values.shape[place]:
-                    raise ValueError("a slice that starts before the axis")
+            if isinstance(part, slice) and -(part.start or 0) > self.values.shape[place]:
+                raise ValueError("a slice that starts before the axis")
         return made(self.values[index])
 
     def __bool__(self) -> bool:
@@ -510,7 +509,7 @@ class LayerNorm(Module):
 
 def install() -> None:
     """Put this in the place of MAX, in a process that has not imported it."""
-    functions = {
+    functions: dict[str, Any] = {
         name: mapped(getattr(np, name))
         for name in ("exp", "log", "sqrt", "tanh", "sin", "cos", "abs", "floor")
     }
@@ -522,9 +521,9 @@ def install() -> None:
         "erf": mapped(erf),
         **{name: reduced(getattr(np, name)) for name in ("mean", "sum", "max", "min", "argmax")},
     }
-    own = (softmax, logsoftmax, gelu, layer_norm, rms_norm, split, chunk, concat, stack, where)
-    own += (gather, band_part, lazy)  # type: ignore[assignment]
-    functions |= {each.__name__: each for each in own}  # type: ignore[attr-defined]
+    own: tuple[Any, ...] = (softmax, logsoftmax, gelu, layer_norm, rms_norm, split, chunk, concat)
+    own += (stack, where, gather, band_part, lazy)
+    functions |= {each.__name__: each for each in own}
     functions |= {
         "range": lambda start, stop, step=1, **options: Tensor.arange(
             start, stop, step, dtype=options.get("dtype")
@@ -548,8 +547,10 @@ def install() -> None:
         "max.experimental.nn": nn | {"ModuleList": ModuleList},
         "max.experimental.compilation": {"stage": None},
         "max.experimental.tensor": {
-            **{"Tensor": Tensor, "TensorType": None},
-            **{"default_device": default_device, "default_dtype": default_dtype},
+            "Tensor": Tensor,
+            "TensorType": None,
+            "default_device": default_device,
+            "default_dtype": default_dtype,
         },
     }
     for name, content in contents.items():

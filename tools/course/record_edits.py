@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import itertools
 import json
-import os
 import signal
 import sys
 import time
@@ -26,7 +25,7 @@ from rich.console import Console
 from tests.project.suites import tests_of, variants_of
 from tools.course import numpy_max
 from tools.course.edits import edits
-from tutor.check.diagnosis import Test, failure
+from tutor.check.diagnosis import Test, failure, is_plain
 from tutor.check.expectations import MismatchError
 from tutor.check.lookalikes import RECORDS, Lookalike, Print, Record, digest, imprint
 from tutor.check.sandbox import channel
@@ -127,7 +126,7 @@ def recorded(step: Step, bench: Workbench) -> tuple[Record, int]:
 
 def is_worth_it(error: Exception | None) -> bool:
     """Whether a failure does not tell by itself what is wrong, as a crash does, or a name."""
-    return isinstance(error, MismatchError) and not isinstance(error.observed, dict)
+    return isinstance(error, MismatchError) and not is_plain(error)
 
 
 def wrong_solutions(step: Step) -> Iterator[tuple[str, str]]:
@@ -162,13 +161,17 @@ def first_failure(
     return "", None
 
 
+def leading(one: list[str], other: list[str]) -> int:
+    """How many lines two texts have in common, from the first one on."""
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return sum(1 for _ in same)
+
+
 def difference(reference: str, source: str, says: str, seen: Print) -> Lookalike:
     """A wrong solution as lines of the reference that become others."""
     old, new = (text.splitlines(keepends=True) for text in (reference, source))
-    first = next((i for i, (a, b) in enumerate(zip(old, new)) if a != b), min(len(old), len(new)))
-    same = 0
-    while same < min(len(old), len(new)) - first and old[-1 - same] == new[-1 - same]:
-        same += 1
+    first = leading(old, new)
+    same = leading(old[first:][::-1], new[first:][::-1])
     text = "".join(new[first : len(new) - same])
     return Lookalike(says, first, len(old) - first - same, text, seen)
 

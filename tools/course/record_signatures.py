@@ -13,7 +13,6 @@ from typing import Any
 from tools import derived
 from tutor.check.slips import SIGNATURES
 
-
 NOT_MAX = ("Any", "Mapping", "Path", "Sequence", "Type", "TypeVar", "Coroutine", "wraps")
 
 

@@ -130,7 +130,8 @@ class Search:
 
     def edits_alike(self, outcome: Outcome) -> list[Lookalike]:
         """The edits that fail a check first, and as the learner's code does; of numbers only."""
-        if not isinstance(outcome.error, MismatchError) or isinstance(outcome.error.observed, dict):
+        error = outcome.error
+        if not isinstance(error, MismatchError) or is_plain(error):
             return []
         return lookalikes.find(self.result.step, outcome.check.name, outcome.error)
 
@@ -166,6 +167,11 @@ class Search:
         """How a text in place of the step fails a check, if it does."""
         self.bench.select(self.result.step, source=source, clock=self.clock)
         return attempt(self.tests[outcome.check.name], self.bench)
+
+
+def is_plain(error: MismatchError) -> bool:
+    """Whether it is about names, shapes or single values, and says what is wrong with them."""
+    return bool(error.says) and not isinstance(error.observed, np.ndarray)
 
 
 def is_distinct(error: BaseException | None) -> bool:

@@ -55,10 +55,11 @@ class Lookalike(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def size(self) -> float:
-        """How much of the code that it names is another, from 0 to 1."""
+        """How many letters of the code that it names are others; those left out count half."""
         new, old, *_ = [*self.says.split("`")[1::2], "", ""]
-        apart = 1 - difflib.SequenceMatcher(None, new, old).ratio()
-        return apart / 2 if new in old else apart  # what is left out is left out easily
+        blocks = difflib.SequenceMatcher(None, new, old, autojunk=False).get_matching_blocks()
+        apart = len(new) + len(old) - 2 * sum(block.size for block in blocks)
+        return apart / 2 if new in old else apart
 
 
 class Record(msgspec.Struct, frozen=True):

@@ -1,5 +1,6 @@
 """What a learner reads about a check."""
 
+import contextlib
 import io
 import re
 from collections.abc import Iterator
@@ -37,6 +38,12 @@ class Display:
 
     def checked(self, outcome: Outcome) -> None:
         self._print(check_line(outcome.check, outcome))
+
+    def searching(self) -> contextlib.AbstractContextManager[object]:
+        """Say that the mistake is being looked for, on a terminal, as long as it is."""
+        if not self.console.is_terminal:
+            return contextlib.nullcontext()
+        return self.console.status("Looking for the mistake …")
 
     def end(self, result: Result) -> None:
         reached = result.outcomes

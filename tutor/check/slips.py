@@ -134,7 +134,7 @@ def sentences(error: CodeError, line: str, reference: str) -> Iterator[str]:
     for pattern, sentence in SAID.items():
         if found := re.search(pattern, message):
             yield sentence.format(*found.groups(), call=called[0] if called else "It")
-    if error.kind == "ValueError" and line.startswith("raise "):
+    if error.kind == "ValueError" and line.lstrip().startswith("raise "):
         yield "This error is your own, and what it refuses here is right: look at its condition."
     if error.kind == "TypeError" and not message and re.search(r"\b(if|while|and|or|not)\b", line):
         yield (
@@ -146,8 +146,8 @@ def sentences(error: CodeError, line: str, reference: str) -> Iterator[str]:
     if found := MATMUL.search(message):
         yield from product(*map(sizes, found.groups()))
     yield from unlike(message)
-    yield from miscalled(message, line)
     yield from misspelled(message, line, reference)
+    yield from miscalled(message, line)
 
 
 def sizes(shape: str) -> list[str]:
