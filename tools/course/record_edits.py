@@ -37,8 +37,8 @@ from tutor.course.names import find_names
 from tutor.course.registry import Step, load_step
 
 SECONDS = 3.0  # of the processor that a check may take: some edits never end
-MOST = 800  # of a step, the likeliest first: it takes minutes
-MOST_ALIKE = 2  # of those that fail in one way: more would not make a sentence
+MOST = 1000  # of a step, the likeliest first: it takes minutes
+MOST_ALIKE = 5  # of those that fail in one way: more would not make a sentence
 
 
 def main() -> None:

@@ -170,8 +170,10 @@ class Search:
 
 
 def is_plain(error: MismatchError) -> bool:
-    """Whether it is about names, shapes or single values, and says what is wrong with them."""
-    return bool(error.says) and not isinstance(error.observed, np.ndarray)
+    """Whether other mistakes may well fail in this way: with few values, or a plain sentence."""
+    if isinstance(error.observed, dict):
+        return bool(error.says)
+    return not isinstance(error.observed, np.ndarray)
 
 
 def is_distinct(error: BaseException | None) -> bool:
