@@ -1,12 +1,13 @@
 """Time generation at the sizes of GPT-2 124M, with random weights, beside other engines.
 
-    python benchmarks/generation.py [--rounds 3] [--output build/generation]
+    python benchmarks/generation.py [--rounds 5] [--output build/generation]
 
-Each engine runs in processes of its own, one after the other, in several rounds; the table has
-medians. An engine that is not installed is left out. Writes JSON and a plot beside the table.
+Each engine has a process of its own. Short bursts of the same work go round among them, so that
+whatever else this machine does meets them all. An engine that is not installed is left out.
 """
 
 import argparse
+import functools
 import importlib.util
 import json
 import os
@@ -17,55 +18,118 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.progress import track
-from rich.table import Column, Table
+from rich.table import Table
 from safetensors.numpy import save_file
+from timing import describe_cpu
 
 from tutor import ROOT
 
 SIZES = {"vocab_size": 50257, "n_positions": 1024, "n_embd": 768, "n_layer": 12, "n_head": 12}
-POSITIONS = (50, 250, 500, 750, 1000)  # where the time of a token is measured
-FEW, NEW, LONG, BATCH = 4, 32, 512, 8
-
-# A function that generates so many tokens, greedily, after prompts of one length: [B, T].
-Generate = Callable[[np.ndarray[Any, Any], int], object]
+BURST = 1.0  # seconds that an engine works before it is another's turn
+CAN_SPECULATE = importlib.util.find_spec("solutions.engine_05") is not None
+RATES = (0.75, 0.9)  # of guesses that stand; acceptance.py measures it on real text
 
 
-def course(folder: Path, dtype: str = "float32", cache: bool = True) -> Generate:
+@dataclass(frozen=True)
+class Work:
+    """Rows of so many random tokens, and how many to write after the first one; 0 is greedy."""
+
+    rows: int = 1
+    length: int = 18
+    new: int = 32
+    temperature: float = 0.0
+    top_k: int | None = None
+    top_p: float = 1.0
+
+
+DECODE = "decode"
+WORKS = {
+    DECODE: Work(),
+    "prompt of 512": Work(length=512, new=0),
+    "8 rows": Work(rows=8),
+    "temperature 0.8": Work(temperature=0.8),
+    "0.8, top-k 40": Work(temperature=0.8, top_k=40),
+    "0.8, top-p 0.95": Work(temperature=0.8, top_p=0.95),
+}
+
+# A function that writes so many tokens after prompts of one length, [B, T], as a work wants them.
+Generate = Callable[[np.ndarray[Any, Any], int, Work], object]
+
+
+def course(folder: Path, dtype: str = "float32") -> Generate:
     from tutor.engine.generation import load_engine
     from tutor.engine.loops import Options
 
-    engine = load_engine(str(folder), dtype=dtype, cache=cache)
+    engine = load_engine(str(folder), dtype=dtype)
 
-    def generate(prompts: np.ndarray[Any, Any], count: int) -> object:
+    def generate(prompts: np.ndarray[Any, Any], count: int, work: Work) -> object:
         stories = [engine.story(prompt.tolist(), 0) for prompt in prompts]
-        return list(engine.run(stories, Options(count, temperature=0, stop_at_eos=False)))
+        options = Options(count, work.temperature, work.top_k, work.top_p, stop_at_eos=False)
+        return list(engine.run(stories, options))
 
     return generate
 
 
-def transformers(folder: Path, cache: bool = True) -> Generate:
+def speculative(folder: Path, rate: float) -> Generate:
+    """The course's speculative decoding, in which this share of the guesses stands.
+
+    With random weights that takes some help, but every model is called as it would be.
+    """
+    from solutions.engine_02 import Sampling
+    from solutions.engine_05 import ModelDraft, stream_speculative
+    from tutor.engine.drafts import make_draft
+    from tutor.engine.generation import load_engine
+
+    engine, rng = load_engine(str(folder)), np.random.default_rng(0)
+    loop: Any = engine.loop
+
+    class Agreeing:
+        """The model, which chooses a guess as often as `rate` says."""
+
+        config = engine.config
+
+        def score(self, input_ids: Any, start: Any, count: int) -> Any:
+            logits = np.array(loop.model.score(input_ids, start, count))
+            guesses = input_ids[0, input_ids.shape[1] - count + 1 :]
+            for row, guess in zip(logits[0, :-1], guesses, strict=True):
+                row[guess] = np.inf if rng.random() < rate else -np.inf
+            return logits
+
+    agreeing: Any = Agreeing()
+    draft = ModelDraft(make_draft(engine.model))
+
+    def generate(prompts: np.ndarray[Any, Any], count: int, _: Work) -> object:
+        return list(stream_speculative(agreeing, draft, prompts[0], count, Sampling(0)))
+
+    return generate
+
+
+def transformers(folder: Path) -> Generate:
     import torch
     from transformers import GPT2LMHeadModel
 
     torch.set_num_threads(os.cpu_count() or 1)
     model = GPT2LMHeadModel.from_pretrained(folder).eval()
 
-    def generate(prompts: np.ndarray[Any, Any], count: int) -> object:
+    def generate(prompts: np.ndarray[Any, Any], count: int, work: Work) -> object:
+        drawn = {"temperature": work.temperature, "top_k": work.top_k or 0, "top_p": work.top_p}
         with torch.no_grad():
             return model.generate(
                 torch.from_numpy(prompts),
                 attention_mask=torch.ones(prompts.shape, dtype=torch.int64),
                 max_new_tokens=count,
                 min_new_tokens=count,
-                do_sample=False,
-                use_cache=cache,
+                do_sample=work.temperature > 0,
                 pad_token_id=0,
+                **(drawn if work.temperature else {}),
             )
 
     return generate
@@ -80,12 +144,14 @@ def ctranslate2(folder: Path, kind: str) -> Generate:
     )
     names = json.loads((converted / "vocabulary.json").read_text())
 
-    def generate(prompts: np.ndarray[Any, Any], count: int) -> object:
+    def generate(prompts: np.ndarray[Any, Any], count: int, work: Work) -> object:
         return model.generate_batch(
             [[names[token] for token in prompt] for prompt in prompts],
             max_length=count,
             min_length=count,
-            sampling_topk=1,
+            sampling_temperature=work.temperature or 1.0,
+            sampling_topk=(work.top_k or 0) if work.temperature else 1,
+            sampling_topp=work.top_p,
             include_prompt_in_result=False,
             end_token=[],
         )
@@ -94,7 +160,7 @@ def ctranslate2(folder: Path, kind: str) -> Generate:
 
 
 def convert_for_ctranslate2(folder: Path) -> None:
-    """Write the model as CTranslate2 wants it, which no run has to wait for."""
+    """Write the model as CTranslate2 wants it, which no process has to do while it is timed."""
     from ctranslate2.converters import TransformersConverter
 
     for kind, quantization in (("float32", None), ("int8", "int8")):
@@ -104,90 +170,168 @@ def convert_for_ctranslate2(folder: Path) -> None:
             converter.convert(str(converted), quantization=quantization, force=True)
 
 
+Q4_0, FLOAT32, INT8 = "course q4_0", "CTranslate2", "CTranslate2 int8"
 ENGINES: dict[str, tuple[str, Callable[[Path], Generate]]] = {
     "course": ("max", course),
-    "course, no cache": ("max", lambda folder: course(folder, cache=False)),
-    "course, q4_0": ("max", lambda folder: course(folder, dtype="q4_0")),
+    **{
+        f"speculative, {rate}": ("max", functools.partial(speculative, rate=rate))
+        for rate in RATES
+        if CAN_SPECULATE
+    },
+    FLOAT32: ("ctranslate2", lambda folder: ctranslate2(folder, "float32")),
     "transformers": ("torch", transformers),
-    "transformers, no cache": ("torch", lambda folder: transformers(folder, cache=False)),
-    "ctranslate2 float32": ("ctranslate2", lambda folder: ctranslate2(folder, "float32")),
-    "ctranslate2 int8": ("ctranslate2", lambda folder: ctranslate2(folder, "int8")),
+    Q4_0: ("max", lambda folder: course(folder, "q4_0")),
+    INT8: ("ctranslate2", lambda folder: ctranslate2(folder, "int8")),
 }
+BESIDE = {Q4_0: INT8, INT8: INT8}  # what a ratio is to; else to FLOAT32
+
+# Seconds of a work by engine: of whole calls, and of calls for the first token alone.
+Pairs = list[tuple[float, float]]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Time generation beside other engines.")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "generation")
-    parser.add_argument("--engine", choices=ENGINES, help=argparse.SUPPRESS)  # one, in a process
+    parser.add_argument("--engine", choices=ENGINES, help=argparse.SUPPRESS)  # in its process
     options = parser.parse_args()
     folder = options.output / "gpt2-random"
     if options.engine:
-        print(json.dumps(measure(options.engine, folder)))
+        serve(ENGINES[options.engine][1](folder))
         return
     if not (folder / "model.safetensors").exists():
         write_random_model(folder)
-    found = [name for name, (module, _) in ENGINES.items() if importlib.util.find_spec(module)]
     if importlib.util.find_spec("ctranslate2"):
         convert_for_ctranslate2(folder)
-    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in found}
-    floors = []
-    runs = [name for _ in range(options.rounds) for name in (*found, "floor")]
-    for name in track(runs, console=Console(stderr=True)):
-        if name == "floor":
-            floors.append(read_speed())
-        else:
-            rounds[name].append(run(name, options.output))
-    figures = {
-        name: {key: statistics.median(entry[key] for entry in entries) for key in entries[0]}
-        for name, entries in rounds.items()
-    }
-    bytes_per_second = statistics.median(floors)
-    result = {"bytes_per_second": bytes_per_second, "medians": figures, "rounds": rounds}
-    (options.output / "generation.json").write_text(json.dumps(result, indent=1) + "\n")
-    Console().print(table(figures, bytes_per_second))
-    plot(figures, options.output / "generation.svg")
+    found = [name for name, (module, _) in ENGINES.items() if importlib.util.find_spec(module)]
+    engines = {name: Worker(name, options.output) for name in found}
+    pairs: dict[tuple[str, str], Pairs] = {}
+    floors = [read_speed()]
+    for _ in track(range(options.rounds), console=Console(stderr=True)):
+        for name, work in WORKS.items():
+            for engine, worker in engines.items():
+                if name == DECODE or not engine.startswith("speculative"):
+                    pairs.setdefault((name, engine), []).extend(worker.burst(work))
+        floors.append(read_speed())
+    peaks = {engine: worker.stop() for engine, worker in engines.items()}
+    console = Console(width=200)  # lines of a table that can be pasted
+    console.print(f"{describe_cpu()}; reads {max(floors) / 1e9:.0f} GB/s.")
+    console.print(table(found, pairs, peaks))
+    console.print(draws())
+    result = {f"{work}, {engine}": each for (work, engine), each in pairs.items()}
+    (options.output / "generation.json").write_text(json.dumps(result) + "\n")
 
 
-def run(name: str, output: Path) -> dict[str, float]:
-    """Measure an engine in a process of its own."""
-    command = [sys.executable, __file__, "--engine", name, "--output", str(output)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    finished = subprocess.run(
-        command, env=environment, stdout=subprocess.PIPE, check=True, text=True
-    )
-    figures: dict[str, float] = json.loads(finished.stdout.splitlines()[-1])
-    return figures
+class Worker:
+    """An engine in a process of its own, which waits for work."""
+
+    def __init__(self, engine: str, output: Path) -> None:
+        self.engine = engine
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, "--engine", engine, "--output", str(output)],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._answer()  # it is ready; so no engine is timed while another one starts
+
+    def burst(self, work: Work) -> Pairs:
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps(asdict(work)) + "\n")
+        self.process.stdin.flush()
+        pairs: Pairs = self._answer()
+        return pairs
+
+    def stop(self) -> float:
+        """End the process; its peak memory, in bytes."""
+        assert self.process.stdin
+        self.process.stdin.close()
+        peak: float = self._answer()
+        self.process.wait()
+        return peak
+
+    def _answer(self) -> Any:
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the process of {self.engine} has ended")
+        return json.loads(line)
 
 
-def measure(name: str, folder: Path) -> dict[str, float]:
-    """Seconds of everything that is compared, and bytes of memory, of an engine."""
+def serve(generate: Generate) -> None:
+    """Answer each work with the seconds of a burst of it, and in the end with the peak memory."""
     rng = np.random.default_rng(0)
 
-    def seconds(batch: int, length: int, count: int) -> float:
-        prompts = rng.integers(SIZES["vocab_size"], size=(batch, length))
+    def seconds(work: Work, count: int) -> float:
+        prompts = rng.integers(SIZES["vocab_size"], size=(work.rows, work.length))
         start = time.perf_counter()
-        generate(prompts, count)
+        generate(prompts, count, work)
         return time.perf_counter() - start
 
-    def token(batch: int, position: int) -> float:
-        """The median time of a token before this position, the first one left out."""
-        length = position - count
-        pairs = [(seconds(batch, length, count), seconds(batch, length, 1)) for _ in range(repeats)]
-        return statistics.median((whole - first) / (count - 1) for whole, first in pairs)
+    print(seconds(Work(), 2), flush=True)
+    for line in sys.stdin:
+        work = Work(**json.loads(line))
+        pairs: Pairs = []
+        end = time.perf_counter() + BURST
+        while not pairs or time.perf_counter() < end:
+            first = seconds(work, 1)
+            pairs.append((seconds(work, 1 + work.new) if work.new else first, first))
+        print(json.dumps(pairs), flush=True)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, flush=True)
 
-    start = time.perf_counter()
-    generate = ENGINES[name][1](folder)
-    generate(np.array([[0]]), 1)
-    begun = time.perf_counter() - start
-    repeats, count = (1, FEW) if "no cache" in name else (3, NEW)
-    return {
-        "start": begun,
-        "first": statistics.median(seconds(1, LONG, 1) for _ in range(repeats)),
-        **{f"token at {p}": token(1, p) for p in POSITIONS},
-        "token in a batch": token(BATCH, POSITIONS[0]) / BATCH,
-        "memory": float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024),
-    }
+
+def milliseconds(work: Work, pairs: Pairs, of: Callable[[list[float]], float]) -> float:
+    """The median or the least time of a token of all rows; of a prompt, if there is no more."""
+    wholes, firsts = (of(list(times)) for times in zip(*pairs, strict=True))
+    return 1e3 * ((wholes - firsts) / work.new if work.new else firsts)
+
+
+def table(found: list[str], pairs: dict[tuple[str, str], Pairs], peaks: dict[str, float]) -> Table:
+    """Medians, least times in brackets, and how many times as fast as CTranslate2 that is."""
+    made = Table("ms", *found, box=box.MARKDOWN)
+
+    def ratio(engine: str, value: Callable[[str], float]) -> str:
+        other = BESIDE.get(engine, FLOAT32)
+        return (
+            f" {value(other) / value(engine):.2f} x" if other in found and other != engine else ""
+        )
+
+    for name, work in WORKS.items():
+        cells = []
+        for engine in found:
+            if (name, engine) not in pairs:
+                cells.append("")
+                continue
+
+            def middle(engine: str, name: str = name, work: Work = work) -> float:
+                return milliseconds(work, pairs[name, engine], statistics.median)
+
+            least = milliseconds(work, pairs[name, engine], min)
+            cells.append(f"{middle(engine):.1f} ({least:.1f}){ratio(engine, middle)}")
+        made.add_row(name, *cells)
+    made.add_row(
+        "memory, MB", *(f"{peaks[e] / 1e6:.0f}{ratio(e, peaks.__getitem__)}" for e in found)
+    )
+    return made
+
+
+def draws() -> str:
+    """What it takes to draw a token from logits, which no model takes part in."""
+    from solutions.engine_02 import Sampling, choose
+
+    rng, vocab = np.random.default_rng(0), SIZES["vocab_size"]
+    logits = 3 * rng.standard_normal((1, vocab), dtype=np.float32)
+    said = []
+    for name, work in WORKS.items():
+        if work.temperature:
+            sampling, times = Sampling(work.temperature, work.top_k or vocab, work.top_p), []
+            for _ in range(200):
+                start = time.perf_counter()
+                choose(logits, sampling, [rng])
+                times.append(1e3 * (time.perf_counter() - start))
+            said.append(f"{name}: {statistics.median(times):.2f} ({min(times):.2f})")
+    return f"Of that the course draws for, in ms: {'; '.join(said)}."
 
 
 def write_random_model(folder: Path) -> None:
@@ -232,62 +376,6 @@ def read_speed() -> float:
             worker.join()
         best = min(best, time.perf_counter() - start)
     return sum(part.nbytes for part in parts) / best
-
-
-def table(figures: dict[str, dict[str, float]], bytes_per_second: float) -> Table:
-    """What was measured, a line for each engine."""
-    made = Table(
-        Column("engine", no_wrap=True),
-        "tok/s",
-        "share",
-        f"{BATCH} rows",
-        "late",
-        "first",
-        "start",
-        "MB",
-        title=f"GPT-2 124M shapes on {os.cpu_count()} cores",
-    )
-    width, layers = SIZES["n_embd"], SIZES["n_layer"]
-    read = 4 * width * (SIZES["vocab_size"] + 12 * layers * width)  # bytes of weights for a token
-    most = bytes_per_second / read
-    for name, entry in figures.items():
-        made.add_row(
-            name,
-            f"{1 / entry['token at 50']:.1f}",
-            f"{1 / entry['token at 50'] / most:.0%}",
-            f"{1 / entry['token in a batch']:.0f}",
-            f"{entry['token at 1000'] / entry['token at 50']:.2f}",
-            f"{entry['first']:.2f}",
-            f"{entry['start']:.1f}",
-            f"{entry['memory'] / 1e6:.0f}",
-        )
-    made.caption = (
-        f"Tokens per second at position 50, their share of the {most:.0f} that a memory of "
-        f"{bytes_per_second / 1e9:.0f} GB/s allows in float32, and those of {BATCH} rows together; "
-        f"late is how much slower at 1,000. Seconds to the first token after {LONG}, and to start."
-    )
-    return made
-
-
-def plot(figures: dict[str, dict[str, float]], file: Path) -> None:
-    """The time of a token by its position, if matplotlib is there to draw it."""
-    if not importlib.util.find_spec("matplotlib"):
-        Console(stderr=True).print("No plot: matplotlib is not installed.")
-        return
-    import matplotlib as mpl
-
-    mpl.use("svg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(8, 4), layout="constrained")
-    for name, entry in figures.items():
-        times = [1e3 * entry[f"token at {position}"] for position in POSITIONS]
-        axes.plot(POSITIONS, times, marker="o", markersize=3, label=name)
-    axes.set(xlabel="position", ylabel="milliseconds per token", yscale="log")
-    axes.set_title("With a cache, a token costs the same wherever it stands")
-    axes.grid(alpha=0.3, which="both")
-    figure.legend(fontsize="small", loc="outside right center")
-    figure.savefig(file)
 
 
 if __name__ == "__main__":

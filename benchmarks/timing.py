@@ -1,6 +1,7 @@
 """What the benchmarks share: how long a command takes, what memory, and what it leaves behind."""
 
 import os
+import platform
 import statistics
 import subprocess
 import sys
@@ -11,9 +12,20 @@ from pathlib import Path
 import psutil
 
 from tutor import ROOT
+from tutor.runtime import kernels
 
 TUTOR = [sys.executable, "-c", "from tutor.__main__ import main; main()"]
 INTERVAL = 0.05  # seconds between two looks at the memory
+
+# What engines use of a CPU, as Linux names it; ratios between engines move with these.
+UNITS = {
+    "AVX2": "avx2",
+    "AVX-512": "avx512f",
+    "AVX-VNNI": "avx_vnni",
+    "AVX-512 VNNI": "avx512_vnni",
+    "AMX": "amx_tile",
+    "NEON": "asimd",
+}
 
 
 def seconds(command: Sequence[str], home: str | None = None, **variables: str) -> float:
@@ -58,6 +70,14 @@ def environment(home: str | None, course: Path = ROOT) -> dict[str, str]:
     """What a command finds there; with a home of its own, which is new, nothing is cached."""
     kept = {"PATH": os.environ["PATH"], "HOME": home} if home else dict(os.environ)
     return kept | {"PYTHONPATH": str(course)}
+
+
+def describe_cpu() -> str:
+    """Cores and name of this CPU, and which of the vector units it has that engines use."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    name = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "")
+    units = [unit for unit, flag in UNITS.items() if flag in kernels.cpu_flags()]
+    return f"{os.cpu_count()} cores of {name or platform.machine()} with {', '.join(units)}"
 
 
 def files_in(home: str) -> int:

@@ -4,6 +4,8 @@ One legend of shape letters serves all of them:
 
     B  batch       T  sequence length    C  n_embd        H  n_head
     D  C / H       V  vocab_size         L  n_inner, the width inside the MLP
+
+The modern track has them, too: C is hidden_size there, D head_dim, and L intermediate_size.
 """
 
 from tutor import runtime

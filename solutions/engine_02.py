@@ -11,8 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from solutions.engine_01 import gumbel_sample
-
 Tokens = NDArray[np.int64]
 
 
@@ -51,20 +49,19 @@ def probabilities(logits: NDArray[np.floating], sampling: Sampling) -> NDArray[n
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
     weights = np.exp(shifted / sampling.temperature)
     weights /= weights.sum(axis=-1, keepdims=True)
-    # If there is a top_k, set all but the top_k largest of each row to 0, and divide each row by
-    # its sum again.
-    if sampling.top_k is not None:
-        rest = np.argsort(-weights, axis=-1)[:, sampling.top_k :]
-        np.put_along_axis(weights, rest, 0, axis=-1)
+    # If there is a smaller top_k, find the top_k-th largest of each row, set what is less to 0, and
+    # divide each row by its sum again. np.partition is as good as a sort here, and faster.
+    if sampling.top_k is not None and sampling.top_k < weights.shape[-1]:
+        least = np.partition(weights, -sampling.top_k, axis=-1)[:, [-sampling.top_k]]
+        weights[weights < least] = 0
         weights /= weights.sum(axis=-1, keepdims=True)
-    # If top_p is below 1, sort each row, the most likely token first. Keep a token as long as the
-    # ones before it sum to less than top_p, so that the one that crosses it stays. Undo the sort,
-    # and divide each row by its sum.
+    # If top_p is below 1, sort a copy of each row, the most likely token first, and count those
+    # before which the sum is less than top_p, so that the one that crosses it is kept. Set what is
+    # less than the last of these to 0, and divide each row by its sum.
     if sampling.top_p < 1:
-        order = np.argsort(-weights, axis=-1)
-        ranked = np.take_along_axis(weights, order, axis=-1)
-        ranked[ranked.cumsum(axis=-1) - ranked >= sampling.top_p] = 0
-        np.put_along_axis(weights, order, ranked, axis=-1)
+        ranked = np.sort(weights, axis=-1)[:, ::-1]
+        kept = (ranked.cumsum(axis=-1) - ranked < sampling.top_p).sum(axis=-1, keepdims=True)
+        weights[weights < np.take_along_axis(ranked, kept - 1, axis=-1)] = 0
         weights /= weights.sum(axis=-1, keepdims=True)
     return weights
 
@@ -76,9 +73,8 @@ def choose(
     # At temperature 0, take the most likely token.
     if sampling.temperature == 0:
         return logits.argmax(axis=-1)
-    # Otherwise draw each row by itself, so that it does not matter which rows are beside it.
-    # gumbel_sample takes log-probabilities, here [1, V]; log(0) is -inf, which is never drawn.
-    with np.errstate(divide="ignore"):
-        log_probs = np.log(probabilities(logits, sampling)).astype(np.float32)
-    rows = zip(log_probs[:, None], rngs, strict=True)  # [B, V] -> B [1, V]
-    return np.concatenate([gumbel_sample(row, rng) for row, rng in rows])
+    # Otherwise draw each row by itself, so that it does not matter which rows are beside it: divide
+    # its probabilities by as many draws of rng.standard_exponential, and take the place of the
+    # largest. That is the Gumbel trick of engine 01 without its logarithms.
+    rows = zip(probabilities(logits, sampling), rngs, strict=True)
+    return np.array([(row / rng.standard_exponential(row.size)).argmax() for row, rng in rows])

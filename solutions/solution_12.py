@@ -48,8 +48,8 @@ def generate_next_token(
     # Take the likeliest token when not sampling, or when the temperature is 0.
     if not do_sample or temperature == 0:
         next_ids = logits.argmax(axis=-1)
-    # Otherwise draw a token for each row from the softmax of its logits / temperature, computed
-    # in float64, as rng.choice wants it, and from logits less their maximum: no exp overflows.
+    # Otherwise draw a token for each row from the softmax of its logits / temperature, in float64,
+    # so that it sums to 1 to many digits, and from logits less their maximum: no exp overflows.
     else:
         rng = rng or np.random.default_rng()
         shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)

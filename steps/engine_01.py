@@ -1,6 +1,6 @@
 """Engine 01: compiled heads, so that a token costs one call of one graph.
 
-Task:    fill in every TODO, and take out the line with NotImplementedError below it.
+Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
 Chapter: book/src/engine_01.md
 Check:   pixi run e01   or   uv run tutor check e1
 

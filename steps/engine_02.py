@@ -1,6 +1,6 @@
 """Engine 02: sampling strategies, which cut off unlikely tokens before one is drawn.
 
-Task:    fill in every TODO, and take out the line with NotImplementedError below it.
+Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
 Chapter: book/src/engine_02.md
 Check:   pixi run e02   or   uv run tutor check e2
 
@@ -14,8 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-from steps.engine_01 import gumbel_sample
 
 Tokens = NDArray[np.int64]
 
@@ -45,11 +43,11 @@ def probabilities(logits: NDArray[np.floating], sampling: Sampling) -> NDArray[n
     """
     # TODO: Subtract from the logits the maximum of their row, and compute the softmax of the result
     #   divided by the temperature, all in float64.
-    # TODO: If there is a top_k, set all but the top_k largest of each row to 0, and divide each row
-    #   by its sum again.
-    # TODO: If top_p is below 1, sort each row, the most likely token first. Keep a token as long as
-    #   the ones before it sum to less than top_p, so that the one that crosses it stays. Undo the
-    #   sort, and divide each row by its sum.
+    # TODO: If there is a smaller top_k, find the top_k-th largest of each row, set what is less to
+    #   0, and divide each row by its sum again. np.partition is as good as a sort here, and faster.
+    # TODO: If top_p is below 1, sort a copy of each row, the most likely token first, and count
+    #   those before which the sum is less than top_p, so that the one that crosses it is kept. Set
+    #   what is less than the last of these to 0, and divide each row by its sum.
     raise NotImplementedError("engine 02: probabilities")
 
 
@@ -58,6 +56,7 @@ def choose(
 ) -> Tokens:
     """A token for every row, drawn with the generator of that row. Shape: [B, V] -> [B]."""
     # TODO: At temperature 0, take the most likely token.
-    # TODO: Otherwise draw each row by itself, so that it does not matter which rows are beside it.
-    #   gumbel_sample takes log-probabilities, here [1, V]; log(0) is -inf, which is never drawn.
+    # TODO: Otherwise draw each row by itself, so that it does not matter which rows are beside it:
+    #   divide its probabilities by as many draws of rng.standard_exponential, and take the place of
+    #   the largest. That is the Gumbel trick of engine 01 without its logarithms.
     raise NotImplementedError("engine 02: choose")

@@ -1,6 +1,6 @@
 """Engine 03: many texts at a time, from prompts of any lengths.
 
-Task:    fill in every TODO, and take out the line with NotImplementedError below it.
+Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
 Chapter: book/src/engine_03.md
 Check:   pixi run e03   or   uv run tutor check e3
 

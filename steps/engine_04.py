@@ -1,6 +1,6 @@
 """Engine 04: a KV cache, so that a token costs the same however long the text is.
 
-Task:    fill in every TODO, and take out the line with NotImplementedError below it.
+Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
 Chapter: book/src/engine_04.md
 Check:   pixi run e04   or   uv run tutor check e4
 
@@ -23,8 +23,11 @@ from steps.step_10 import MaxGPT2LMHeadModel
 
 
 def linear(layer: Linear, x: Tensor) -> Tensor:
-    """The layer's x W^T + b as (W x^T)^T + b, which is faster: [B, N, in] -> [B, N, out]."""
-    # TODO: Put all tokens side by side as columns, multiply, and undo both.
+    """The layer's x W^T + b: [B, N, in] -> [B, N, out]; of one column as W x + b.
+
+    MAX multiplies a matrix by one column twice as fast as one row by a matrix.
+    """
+    # TODO: Leave it to the layer, unless the graph is for one column of one row.
     raise NotImplementedError("engine 04: linear")
 
 
@@ -40,9 +43,10 @@ def remember(cache: Tensor, new: Tensor, length: Dim) -> Tensor:
 
 
 class GPT2CachedHead(Module[..., Tensor]):
-    """The logits after the last of N new columns, in float32; the caches hold the other T - N.
+    """The logits after S of N new columns, in float32; the caches hold the other T - N columns.
 
-    Shape: [B, N] int64, [B, N] int64, [B, N, T], 2 n_layer [B, H, n_positions, D] -> [B, V].
+    Shape: [B, N] int64, [B, N] int64, [B, N, T], [S] int64, which of the N columns to score, and
+    2 n_layer [B, H, n_positions, D] -> [B, S, V].
     """
 
     def __init__(self, model: MaxGPT2LMHeadModel) -> None:
@@ -50,13 +54,13 @@ class GPT2CachedHead(Module[..., Tensor]):
         raise NotImplementedError("engine 04: GPT2CachedHead.__init__")
 
     def forward(
-        self, input_ids: Tensor, positions: Tensor, mask: Tensor, *caches: Tensor
+        self, input_ids: Tensor, positions: Tensor, mask: Tensor, scored: Tensor, *caches: Tensor
     ) -> Tensor:
         # TODO: Do as GPT2BatchHead does, but multiply with linear of this step, and attend to all
         #   that each block remembers: the caches are for the keys of each block, then for the
         #   values.
-        # TODO: In the last block, continue with the last column alone: nothing needs the others.
-        # TODO: Score the vocabulary after the last column, also as (W x^T)^T.
+        # TODO: In the last block, continue with the scored columns alone: nothing needs the others.
+        # TODO: Score the vocabulary after these columns.
         raise NotImplementedError("engine 04: GPT2CachedHead.forward")
 
 
@@ -65,10 +69,15 @@ class CachedModel:
 
     def __init__(self, model: Any, *, device: Device | None = None) -> None:
         # TODO: Keep the config, the device, and the dtype of the weights, which the caches share.
-        # TODO: Compile the head for any number of rows, of new columns, and of all columns; a cache
-        #   is a BufferType, which the graph can write to.
+        # TODO: Compile two graphs with the same weights: one for any number of rows, of new
+        #   columns, and of scored ones, and one for a single column of a single row.
         # TODO: Remember what was shown last: nothing, and no rows.
         raise NotImplementedError("engine 04: CachedModel.__init__")
+
+    def _compile(self, head: Any, batch: int | str, new: int | str, scored: int | str) -> Any:
+        """The head compiled for so many rows, new columns, and scored ones; a name means any."""
+        # TODO: A cache is a BufferType, which the graph can write to.
+        raise NotImplementedError("engine 04: CachedModel._compile")
 
     def make_head(self, model: Any) -> Module[..., Tensor]:
         """The head for such a model; another architecture has another one."""
@@ -81,14 +90,19 @@ class CachedModel:
         raise NotImplementedError("engine 04: CachedModel.cache_shape")
 
     def __call__(self, input_ids: Tokens, start: Tokens, /) -> Floats:
-        # TODO: Make new caches for another number of rows; nothing is read there before it is
-        #   written.
-        # TODO: Show the head the columns that are not in the caches, with their positions and mask.
-        # TODO: Remember a copy of what was shown.
+        # TODO: Score the last column alone.
         raise NotImplementedError("engine 04: CachedModel.__call__")
 
+    def score(self, input_ids: Tokens, start: Tokens, count: int) -> Floats:
+        """The logits after each of the last `count` columns: [B, T], [B] -> [B, count, V]."""
+        # TODO: Make new caches for another number of rows; nothing is read there before it is
+        #   written.
+        # TODO: Show a head the columns that are not in the caches, and those to score in any case,
+        #   with their positions and mask.
+        # TODO: Remember a copy of what was shown.
+        raise NotImplementedError("engine 04: CachedModel.score")
+
     def _count_known(self, input_ids: Tokens, start: Tokens) -> int:
-        """How many columns need not be computed; the last one always is."""
-        # TODO: Count those that are as before, from the first on, in rows that start where they
-        #   did.
+        """How many columns are as before, from the first one on."""
+        # TODO: None are in rows that start elsewhere than before.
         raise NotImplementedError("engine 04: CachedModel._count_known")

@@ -1,6 +1,6 @@
 """Step 01: the model's configuration.
 
-Task:    fill in every TODO, and take out the line with NotImplementedError below it.
+Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
 Chapter: book/src/step_01.md
 Check:   pixi run s01   or   uv run tutor check 1
 

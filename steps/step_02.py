@@ -1,6 +1,6 @@
 """Step 02: the causal mask, which keeps every token from seeing the ones after it.
 
-Task:    fill in every TODO, and take out the line with NotImplementedError below it.
+Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
 Chapter: book/src/step_02.md
 Check:   pixi run s02   or   uv run tutor check 2
 
@@ -25,6 +25,6 @@ def causal_mask(
     Shape: [sequence_length, num_tokens + sequence_length].
     """
     # TODO: Number the positions of all keys: cached tokens first, then the new ones.
-    # TODO: Take those of the queries, the last sequence_length of them, as a column [length, 1].
+    # TODO: Take those of the queries, from num_tokens on, as a column [length, 1].
     # TODO: Put -inf where a key comes after the query, and 0 elsewhere.
     raise NotImplementedError("step 02: causal_mask")

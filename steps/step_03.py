@@ -1,6 +1,6 @@
 """Step 03: layer normalization.
 
-Task:    fill in every TODO, and take out the line with NotImplementedError below it.
+Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
 Chapter: book/src/step_03.md
 Check:   pixi run s03   or   uv run tutor check 3
 

@@ -1,6 +1,6 @@
 """Step 04: the MLP, which works on every position by itself.
 
-Task:    fill in every TODO, and take out the line with NotImplementedError below it.
+Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
 Chapter: book/src/step_04.md
 Check:   pixi run s04   or   uv run tutor check 4
 

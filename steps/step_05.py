@@ -1,6 +1,6 @@
 """Step 05: token embeddings, a learned vector for every entry of the vocabulary.
 
-Task:    fill in every TODO, and take out the line with NotImplementedError below it.
+Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
 Chapter: book/src/step_05.md
 Check:   pixi run s05   or   uv run tutor check 5
 

@@ -1,6 +1,6 @@
 """Step 06: position embeddings, a learned vector for every place in the context.
 
-Task:    fill in every TODO, and take out the line with NotImplementedError below it.
+Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
 Chapter: book/src/step_06.md
 Check:   pixi run s06   or   uv run tutor check 6
 

@@ -1,6 +1,6 @@
 """Step 07: multi-head self-attention, where tokens exchange what they know.
 
-Task:    fill in every TODO, and take out the line with NotImplementedError below it.
+Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
 Chapter: book/src/step_07.md
 Check:   pixi run s07   or   uv run tutor check 7
 

@@ -1,6 +1,6 @@
 """Step 08: the transformer block.
 
-Task:    fill in every TODO, and take out the line with NotImplementedError below it.
+Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
 Chapter: book/src/step_08.md
 Check:   pixi run s08   or   uv run tutor check 8
 

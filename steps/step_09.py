@@ -1,6 +1,6 @@
 """Step 09: the stack of blocks, from token ids to what is known at every position.
 
-Task:    fill in every TODO, and take out the line with NotImplementedError below it.
+Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
 Chapter: book/src/step_09.md
 Check:   pixi run s09   or   uv run tutor check 9
 

@@ -1,6 +1,6 @@
 """Step 10: the language-model head, which scores every token as the next one.
 
-Task:    fill in every TODO, and take out the line with NotImplementedError below it.
+Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
 Chapter: book/src/step_10.md
 Check:   pixi run s10   or   uv run tutor check 10
 

@@ -1,6 +1,6 @@
 """Step 11: pretrained weights, from a Hugging Face folder into our model.
 
-Task:    fill in every TODO, and take out the line with NotImplementedError below it.
+Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
 Chapter: book/src/step_11.md
 Check:   pixi run s11   or   uv run tutor check 11
 

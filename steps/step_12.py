@@ -1,6 +1,6 @@
 """Step 12: text, one token after the other.
 
-Task:    fill in every TODO, and take out the line with NotImplementedError below it.
+Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
 Chapter: book/src/step_12.md
 Check:   pixi run s12   or   uv run tutor check 12
 
@@ -46,8 +46,8 @@ def generate_next_token(
     # TODO: Refuse a temperature below 0; write it so that NaN is refused as well.
     # TODO: Show the model the last n_positions tokens, and keep the logits of the last position.
     # TODO: Take the likeliest token when not sampling, or when the temperature is 0.
-    # TODO: Otherwise draw a token for each row from the softmax of its logits / temperature,
-    #   computed in float64, as rng.choice wants it, and from logits less their maximum: no exp
+    # TODO: Otherwise draw a token for each row from the softmax of its logits / temperature, in
+    #   float64, so that it sums to 1 to many digits, and from logits less their maximum: no exp
     #   overflows.
     # TODO: Return the ids as a column, on the device of input_ids.
     raise NotImplementedError("step 12: generate_next_token")

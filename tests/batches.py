@@ -1,5 +1,7 @@
-"""What the suites of engine 02 and 03 compare with, row by row and token by token."""
+"""What the suites of engine 02 to 05 compare with, row by row and token by token."""
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -84,12 +86,40 @@ class Batch:
 
     def logits(self, weights: oracle.Weights) -> oracle.Array:
         """Those after the last token of each row, by itself."""
-        rows = zip(self.ids[:, None], self.start, strict=True)
-        alone = [
-            oracle.lm_head_model(weights, row[:, first:], **sizes(self.config))
-            for row, first in rows
-        ]
-        return np.concatenate([logits[:, -1] for logits in alone])
+        return last_logits(weights, self.ids, self.start, self.config)[:, 0]
+
+
+def last_logits(
+    weights: oracle.Weights,
+    ids: oracle.Tokens,
+    start: oracle.Tokens,
+    config: Config,
+    count: int = 1,
+) -> oracle.Array:
+    """The logits after the last `count` columns, of each row by itself: [B, T] -> [B, count, V]."""
+    rows = [row[None, first:] for row, first in zip(ids, start, strict=True)]
+    logits = [oracle.lm_head_model(weights, row, **sizes(config))[:, -count:] for row in rows]
+    return np.concatenate(logits)
+
+
+def greedy_logits(
+    weights: oracle.Weights, prompt: list[int], count: int, config: Config
+) -> Iterator[oracle.Array]:
+    """The logits of which each likeliest token is one, [V].
+
+    Once there are more tokens than n_positions, the last half of these is seen.
+    """
+    ids, first, limit = list(prompt), 0, config.n_positions
+    for _ in range(count):
+        if len(ids) - first > limit:
+            first = len(ids) - (limit + 1) // 2
+        [[logits]] = last_logits(weights, np.array([ids]), np.array([first]), config)
+        ids.append(int(logits.argmax()))
+        yield logits
+
+
+def cache_shape(config: Config, batch: int) -> tuple[int, ...]:
+    return batch, config.n_head, config.n_positions, config.n_embd // config.n_head
 
 
 def last_half(row: list[int], n_positions: int) -> list[int]:
@@ -125,3 +155,21 @@ def columns_until(stop: int | None, rows: list[list[int]]) -> list[list[int]]:
         [token if turn < length else stop for token, length in zip(column, lengths, strict=True)]
         for turn, column in enumerate(columns[: max(lengths)])
     ]
+
+
+def rounds(
+    prompt: list[int], text: list[int], count: int, n_positions: int, right: list[int], most: int
+) -> tuple[list[list[int]], list[int]]:
+    """What the model sees of a text in each round of guesses, and in which each token is written.
+
+    Of the guesses in a round, at most `most`, so many are right, and the next one is not.
+    """
+    row, seen, written, turn = prompt, [], list[int](), itertools.cycle(right)
+    while len(written) < len(text):
+        row = last_half(row, n_positions)
+        room = min(count, len(text) - len(written) - 1, n_positions - len(row))
+        new = min(room, most, next(turn)) + 1 if room else 1
+        seen.append(row)
+        row = row + text[len(written) :][:new]
+        written += [len(seen)] * new
+    return seen, written

@@ -63,55 +63,62 @@ Examples:
 )
 @click.argument("prompt", required=False)
 @click.option("--prompt", "prompt_option", metavar="TEXT", help="The same as PROMPT.")
-@click.option("--prompt-tokens", metavar="IDS", help="The prompt as token ids, as in 1,2,3.")
+@click.option("--prompt-tokens", metavar="IDS", help="Give the prompt as token ids, as in 1,2,3.")
 @click.option(
     "--batch-file",
     metavar="FILE",
-    help="A prompt a line; - is standard input. Prints JSON lines.",
+    help="Read one prompt per line; - is standard input. Prints JSON lines.",
     shell_complete=complete_file,
 )
 @click.option(
     "--model",
-    help="A local folder or a Hub name, like gpt2.  [default: bundled]",
+    help="Use a local folder or a Hub name, like gpt2.  [default: bundled]",
     shell_complete=complete_file,
 )
-@click.option("--max-new-tokens", type=int, default=200, help="Write so many at most.")
-@click.option("--temperature", type=float, default=0.8, help="0 is greedy.")
-@click.option("--greedy", is_flag=True, help="Always take the likeliest token.")
-@click.option("--top-k", type=int, help="Draw from the k likeliest tokens.")
+@click.option("--max-new-tokens", type=int, default=200, help="Stop after this many tokens.")
+@click.option(
+    "--temperature", type=float, default=0.8, help="Divide the logits by this; 0 is greedy."
+)
+@click.option("--greedy", is_flag=True, help="Always take the most likely token.")
+@click.option("--top-k", type=int, help="Draw from the k most likely tokens.")
 @click.option(
     "--top-p",
     type=float,
     default=1.0,
-    help="Draw from the likeliest tokens that have this probability together.",
+    help="Draw from the most likely tokens that together have this probability.",
 )
 @click.option(
     "--num-samples",
     type=click.IntRange(1, 10_000),
     default=1,
-    help="Write so many stories from each prompt.",
+    help="Write this many stories from each prompt.",
 )
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
-    help="Repeat a text exactly; further samples count on.",
+    help="Make the text repeatable; each further sample uses the next number.",
 )
 @click.option(
     "--stop-at-eos/--no-stop-at-eos",
     default=True,
-    help="End where the model ends its text.",
+    help="Stop where the model ends its text.",
 )
 @click.option("--device", type=click.Choice(["cpu", "gpu"]), default="cpu")
 @click.option("--dtype", type=click.Choice(DTYPES), default=DTYPES[0])
 @click.option("--no-cache", is_flag=True, help="Compute the whole context for each token.")
 @click.option(
+    "--speculation/--no-speculation",
+    default=True,
+    help="Guess tokens of a long text with four-bit weights, and check them; it stays the same.",
+)
+@click.option(
     "--format",
     "output",
     type=click.Choice(["text", "json"]),
     default="text",
-    help="JSON is an object a line, with tokens and seed.",
+    help="json prints one object per line, with tokens and seed.",
 )
-@tree_option("solutions", "Whose code runs: the reference or yours.")
+@tree_option("solutions", "Run the reference or your code.")
 def generate(
     prompt: str | None,
     prompt_option: str | None,
@@ -129,10 +136,11 @@ def generate(
     device: str,
     dtype: str,
     no_cache: bool,
+    speculation: bool,
     output: str,
     tree: str,
 ) -> None:
-    """Write on from PROMPT, or from "Once upon a time"; - reads it from standard input."""
+    """Continue PROMPT, or "Once upon a time"; - reads it from standard input."""
     from tutor.engine.loops import Options
     from tutor.engine.start import compile_engine, start_engine
     from tutor.generate import prompts, writing
@@ -152,6 +160,7 @@ def generate(
         "device": device,
         "dtype": dtype,
         "cache": not no_cache,
+        "speculation": speculation and len(given) * num_samples == 1,
     }
     engine = start_engine(**choice)
     wanted, refused = writing.plan(
@@ -186,7 +195,7 @@ class Share(click.ParamType["tuple[int, int]"]):
             return value
         part, _, parts = value.partition("/")
         if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
-            self.fail(f"{value!r} is no part; 2/3 is the second of three", param, ctx)
+            self.fail(f"{value!r} is not a part; 2/3 is the second of three", param, ctx)
         return int(part), int(parts)
 
 
@@ -201,7 +210,7 @@ class StepName(click.ParamType["Step"]):
         name = find_name(value) if isinstance(value, str) else value
         if not name:
             ranges = [f"{steps[0].short} to {steps[-1].short}" for steps in map(all_steps, TRACKS)]
-            self.fail(f"{value!r} is no step; they are {', '.join(ranges)}", param, ctx)
+            self.fail(f"{value!r} is not a step; the steps are {', '.join(ranges)}", param, ctx)
         return load_step(name)
 
     def shell_complete(
@@ -235,12 +244,12 @@ Examples:
 @click.option(
     "--track", type=click.Choice([track.name for track in TRACKS]), help="Check a whole track."
 )
-@tree_option("steps", "Whose code is checked: yours or the reference.")
+@tree_option("steps", "Check your code or the reference.")
 @click.option(
     "--timeout",
     type=click.IntRange(1, 86400),
     default=60,
-    help="Seconds that a step may take.",
+    help="Give each step this many seconds.",
 )
 def check(steps: tuple[Step, ...], every: bool, track: str | None, tree: str, timeout: int) -> None:
     """Check steps: what is right, what is wrong, and which mistake it is."""
@@ -266,7 +275,7 @@ Examples:
   tutor grade --merge grades-*/results/*.json --output grades
   tutor grade --bundle gradescope
 
-Run it again to go on after an interruption: what is graded already is kept.
+To continue after an interruption, run it again: finished grades are kept.
 """
 )
 @click.argument("paths", nargs=-1, metavar="PATH …", shell_complete=complete_file, required=False)
@@ -274,58 +283,60 @@ Run it again to go on after an interruption: what is graded already is kept.
     "--deps",
     type=click.Choice(["reference", "own"]),
     default="reference",
-    help="What each step runs on: the reference's other steps or the learner's.",
+    help="Run each step on the other steps of the reference or of the learner.",
 )
-@click.option("--steps", "wanted", default="1-12", help="Which steps, as in 3,7-9 or 1-12,e1-e3.")
+@click.option(
+    "--steps", "wanted", default="1-12", help="Grade these steps, as in 3,7-9 or 1-12,e1-e3."
+)
 @click.option(
     "--part",
     type=Share(),
     metavar="K/N",
-    help="Grade one of N parts of the class, as in 2/3, to share it out.",
+    help="Grade one of N parts of the class, as in 2/3, to share the work.",
 )
 @click.option(
     "--jobs",
     type=click.IntRange(1, 1024),
     default=lambda: os.cpu_count() or 1,
     show_default="one for each processor",
-    help="Grade so many side by side.",
+    help="Grade this many side by side.",
 )
 @click.option(
-    "--timeout", type=click.IntRange(1, 3600), default=20, help="Seconds that a step may take."
+    "--timeout", type=click.IntRange(1, 3600), default=20, help="Give each step this many seconds."
 )
 @click.option(
     "--memory",
     type=click.IntRange(256, 2**20),
     default=3072,
-    help="Megabytes that a submission may map beyond what MAX takes.",
+    help="Let a submission map this many megabytes beyond what MAX takes.",
 )
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("grades"),
-    help="The folder for the results.",
+    help="Write the results into this folder.",
 )
 @click.option(
     "--seed",
     type=click.IntRange(1, 2**31 - 1),
-    help="Of the random inputs.  [default: that of the results there, or a new one]",
+    help="Draw the inputs from this seed.  [default: that of the results there, or a new one]",
 )
 @click.option(
     "--run-as-root",
     is_flag=True,
-    help="Grade although submissions run as root, where there is nothing better.",
+    help="Grade even where submissions can only run as root.",
 )
 @click.option(
     "--format",
     "grade_book",
     type=click.Choice(["canvas", "moodle"]),
-    help="Also write a file for the grade book there to import.",
+    help="Also write a file for its grade book to import.",
 )
-@click.option("--merge", is_flag=True, help="The PATHs are results from elsewhere: join them.")
+@click.option("--merge", is_flag=True, help="Join results from elsewhere; the PATHs are these.")
 @click.option(
     "--bundle",
     type=click.Choice(["gradescope"]),
-    help="Write an autograder to be uploaded, and grade nothing.",
+    help="Write an autograder to upload, and grade nothing.",
 )
 def grade(
     paths: tuple[str, ...],
@@ -344,9 +355,9 @@ def grade(
 ) -> None:
     """Grade folders, archives and git repositories, or a folder or archive full of these.
 
-    Whatever lies there is graded, or listed with the reason. Each is graded on a copy of its own,
-    with the tests and solutions of this course. Writes tables, a report to read, and the files that
-    Gradescope, GitHub Classroom, Exercism, grade books and CI systems take.
+    Everything there is graded, or listed with the reason. Each submission is graded on a copy, with
+    the tests and solutions of this course. Writes tables, a report to read, and the files that
+    Gradescope, GitHub Classroom, Exercism, grade books and CI systems read.
     """
     if bool(paths) == bool(bundle):
         raise InputError("name the submissions, as in tutor grade submissions/")
@@ -380,24 +391,24 @@ def grade(
 @app.command(
     epilog="""\b
 Keys:
-  n  goes on to the next step, once this one has passed
-  h  gives the next hint
-  l  lists all steps
-  r  checks again
-  s  shows your step beside the solution
-  q  quits
+  n  take the next step, once this one has passed
+  h  give the next hint
+  l  list all steps
+  r  check again
+  s  show your step beside the solution
+  q  quit
 
 \b
 Examples:
   tutor watch
   tutor watch 7
 
-Where a save goes unnoticed, as on some network folders: WATCHFILES_FORCE_POLLING=1 tutor watch
+If a save goes unnoticed, as on some network folders: WATCHFILES_FORCE_POLLING=1 tutor watch
 """
 )
 @click.argument("step", required=False, type=StepName(), metavar="[N]")
 def watch(step: Step | None) -> None:
-    """Check step N, or the current one, again whenever it is saved."""
+    """Check step N, or the current one, each time you save it."""
     from tutor.learn.watch import watch
 
     watch(step)
@@ -411,7 +422,7 @@ Examples:
 """
 )
 def progress() -> None:
-    """Show what the last checks said of each step, and what comes next."""
+    """Show what the last checks said about each step, and what comes next."""
     from tutor.learn import progress
     from tutor.terminal.console import OpenConsole
 
@@ -428,9 +439,9 @@ Examples:
 )
 @click.argument("step", required=False, type=StepName(), metavar="[N]")
 def hint(step: Step | None) -> None:
-    """Give the next hint for what failed first in step N, or in the current one.
+    """Give a hint for the first check that failed in step N, or in the current one.
 
-    There are three for each check. The last one is nearly the code.
+    Each check has three. The last one is nearly the code.
     """
     from rich.text import Text
 
@@ -448,11 +459,11 @@ Examples:
 """
 )
 @click.argument("step", type=StepName(), metavar="N")
-@click.option("--yes", "-y", is_flag=True, help="Show it without a question, passed or not.")
+@click.option("--yes", "-y", is_flag=True, help="Show it without asking, passed or not.")
 def solution(step: Step, yes: bool) -> None:
     """Show your step N beside the reference, and where they differ.
 
-    If the step has not passed yet, it asks first, and `tutor progress` tells that you have looked.
+    If the step has not passed yet, it asks first, and `tutor progress` shows that you have looked.
     """
     from tutor.learn import progress, records
     from tutor.learn import solution as comparison
@@ -463,9 +474,11 @@ def solution(step: Step, yes: bool) -> None:
         name = f"{here.step.label.capitalize()} has not passed yet"
         can_answer = sys.stdin and sys.stdin.isatty()
         if not (yes or can_answer):
-            code = fail(f"{name}; --yes shows the solution all the same", code=1)
+            code = fail(
+                f"{name}; to see the solution anyway: tutor solution {step.short} --yes", code=1
+            )
             raise click.exceptions.Exit(code)
-        if not (yes or click.confirm(f"{name}. Show the solution all the same?", err=True)):
+        if not (yes or click.confirm(f"{name}. Show the solution anyway?", err=True)):
             raise click.exceptions.Exit(1)
         records.open_solution(step)
     console = OpenConsole(highlight=False)
@@ -480,11 +493,11 @@ Examples:
 """
 )
 @click.argument("step", type=StepName(), metavar="N")
-@click.option("--undo", is_flag=True, help="Bring back what was saved last.")
+@click.option("--undo", is_flag=True, help="Bring back the version that was saved last.")
 def reset(step: Step, undo: bool) -> None:
-    """Make step N the exercise that it was; your file is saved first.
+    """Reset step N to the original exercise; your file is saved first.
 
-    It is kept in .tutor/saved, under a name with the time.
+    It goes to .tutor/saved, under a name with the time.
     """
     from tutor.learn import reset
 
@@ -502,7 +515,7 @@ Examples:
 )
 @click.pass_context
 def show(context: click.Context) -> None:
-    """Show what goes on inside a model: here, or as a picture in a file."""
+    """Look inside a model, here or as a picture in a file."""
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
@@ -514,13 +527,13 @@ def picture(command: Callable[..., None]) -> Callable[..., None]:
             "--output",
             metavar="FILE",
             type=click.Path(path_type=Path),
-            help="Draw it there, as PNG or SVG.",
+            help="Draw it into this file, as PNG or SVG.",
         ),
-        tree_option("solutions", "Whose code runs: the reference or yours."),
+        tree_option("solutions", "Run the reference or your code."),
         click.option(
             "--model",
             shell_complete=complete_file,
-            help="A local folder or a Hub name, like gpt2.",
+            help="Use a local folder or a Hub name, like gpt2.",
         ),
     ):
         command = option(command)
@@ -566,14 +579,14 @@ Examples:
     multiple=True,
     default=(0.5, 0.8, 1.0, 1.5),
     show_default=True,
-    help="Give it several times for several.",
+    help="Show this temperature; give it several times for several.",
 )
 @click.option(
     "--top",
     type=click.IntRange(1, 100),
     default=10,
     show_default=True,
-    help="Show so many tokens, the likeliest first.",
+    help="Show this many tokens, the most likely first.",
 )
 @picture
 def next_token(text: str, temperatures: tuple[float, ...], top: int, **options: Any) -> None:
@@ -596,8 +609,8 @@ Examples:
 def shapes(step: Step, **options: Any) -> None:
     """Show the shapes on the way through step N.
 
-    They have the sizes of GPT-2 small, unless there is a --model; where a step needs weights, those
-    of the bundled model.
+    The sizes are those of GPT-2 small, unless you give a --model. If a step needs weights, they are
+    those of the bundled model.
     """
     from tutor.show.shapes import show_shapes
 
@@ -605,9 +618,9 @@ def shapes(step: Step, **options: Any) -> None:
 
 
 @app.command()
-@click.option("--open/--no-open", "opened", default=True, help="Show it, or only say where it is.")
+@click.option("--open/--no-open", "opened", default=True, help="Open it, or only say where it is.")
 def book(opened: bool) -> None:
-    """Open the book in the browser; it is built first if need be."""
+    """Open the book in the browser, and build it first if necessary."""
     from tutor import book
 
     page = book.find()
@@ -621,10 +634,10 @@ def book(opened: bool) -> None:
     "--compile",
     "compiling",
     is_flag=True,
-    help="Have MAX compile the kernels that the course needs, where none fit.",
+    help="Have MAX compile the kernels that the course needs, if none fit.",
 )
 def doctor(compiling: bool) -> None:
-    """Tell what the course finds on this machine."""
+    """Say what the course finds on this machine."""
     from tutor.doctor import compile_kernels, examine
 
     if compiling:

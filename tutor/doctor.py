@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import psutil
+
 from tutor.check.sandbox.isolation import find_bubblewrap
-from tutor.engine import checkpoint
+from tutor.engine import checkpoint, drafts
 from tutor.errors import EnvironmentBrokenError, InputError
 from tutor.runtime import choice, kernels, own
 
@@ -35,6 +37,7 @@ def examine() -> Iterator[Finding]:
     yield Finding("Platform", f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores")
     yield kernel_pack()
     yield compiled_models()
+    yield memory()
     yield bundled_model(checkpoint.BUNDLED_MODEL)
     yield namespaces()
 
@@ -48,7 +51,7 @@ def compile_kernels() -> None:
     console = Console(stderr=True, highlight=False)
     if choice.choose_pack().pack:
         console.print(
-            "The course's compiled kernels fit this machine; there is nothing to compile."
+            "The course's compiled kernels fit this machine, so there is nothing to compile."
         )
         return
     try:
@@ -105,6 +108,13 @@ def compiled_models() -> Finding:
     if own.is_foreign(folder):
         unusable = " is not yours alone; NumPy runs other models"
     return Finding("Compiled", f"{folder}{unusable}")
+
+
+def memory() -> Finding:
+    """What is free, and what of it a draft needs, without which a model writes more slowly."""
+    free = psutil.virtual_memory().available / 1e9
+    needed = f"{drafts.BYTES * drafts.ROOM:g} bytes of it for each parameter of a large model"
+    return Finding("Memory", f"{free:.1f} GB free; speculative decoding needs {needed}")
 
 
 def is_writable(folder: Path) -> bool:

@@ -146,7 +146,7 @@ def until(seconds=BOUND):
         yield
 '''
 
-# What looks for the answers. Only namespaces keep it from files.
+# What looks for the answers, or takes what all share. Only namespaces keep it from that.
 READS = {
     "imports-the-solution": """
         for name in ("solutions.solution_03", "solutions", "tutor.course.sources",
@@ -276,6 +276,23 @@ READS = {
             for name in ("environ", "mem", "fd/0", "root", "cwd"):
                 if os.access(f"/proc/{pid}/{name}", os.R_OK):
                     breached(f"{pid} {name}")
+        """,
+    "makes-many-files": """
+        home = Path(os.environ["HOME"])
+        try:
+            for count in range(10_000):
+                (home / str(count)).mkdir() if count % 2 else (home / str(count)).touch()
+            breached(count)
+        except OSError:
+            pass
+        """,
+    "goes-on-when-memory-is-short": """
+        try:
+            Path("/proc/self/oom_score_adj").write_text("0")
+        except OSError:
+            pass
+        if Path("/proc/self/oom_score_adj").read_text().strip() != "1000":
+            breached("it")
         """,
     "fills-what-hides": """
         import tutor
@@ -539,6 +556,21 @@ HOLDS = {
         for number, given in {200: (PID, 9), 234: (PID, PID, 9), 129: (PID, 9, bytes(128))}.items():
             if not libc.syscall(number, *given):
                 breached(number)
+        """,
+    "changes-rights": """
+        import tutor
+        for place in (Path(FOLDER, "kept.txt"), Path(tutor.__file__), Path(FOLDER), Path(__file__)):
+            for change in (
+                lambda: os.chmod(place, 0o777),
+                lambda: os.utime(place),
+                lambda: os.chown(place, os.getuid(), os.getgid()),
+                lambda: os.setxattr(place, "user.x", b"x"),
+            ):
+                try:
+                    change()
+                    breached(place)
+                except OSError:
+                    pass
         """,
     "fills-memory": """
         huge = []

@@ -44,6 +44,7 @@ from tutor.check.sandbox.isolation import (
     Limits,
     find_bubblewrap,
 )
+from tutor.check.sandbox.places import landlock_version
 from tutor.check.sandbox.workbench import Workbench
 from tutor.course import stubs
 from tutor.course.registry import all_steps, find_step
@@ -52,7 +53,7 @@ from tutor.errors import InputError
 from tutor.grade.grades import Grade
 from tutor.grade.marking import Order
 from tutor.grade.run import Class
-from tutor.grade.submissions import entries
+from tutor.grade.submissions import entries, repositories
 from tutor.grade.submissions.entries import UnreadableError, spelled, within_limits
 from tutor.grade.submissions.find import find
 from tutor.grade.submissions.read import Source, Submission, read
@@ -99,7 +100,10 @@ def source(folder: Path, name: str) -> Source:
 
 
 @pytest.mark.parametrize("name", hostile.submissions(Path()))
-def test_a_hostile_submission_is_read_or_refused(name: str, tmp_path: Path) -> None:
+def test_a_hostile_submission_is_read_or_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repositories, "SECONDS", 600)
     (tmp_path / "left").mkdir()
     given = source(tmp_path, name)
     if name in UNREADABLE:
@@ -215,6 +219,59 @@ def test_nothing_but_the_tutor_is_seen_in_namespaces(tmp_path: Path) -> None:
     assert sorted(kinds) == ["/dev/null", "socket"]
 
 
+# The first letters of what can be done: to read a file, and to list the folder that it is in; then,
+# with a file that was made for it, to write, truncate, move and link it, and to make another.
+OPEN = """
+import os
+def tried(do):
+    try:
+        do()
+    except OSError:
+        return False
+    return True
+for place in PLACES:
+    reads = {"r": lambda: open(place).read(1), "l": lambda: os.listdir(os.path.dirname(place))}
+    print("".join(letter for letter in reads if tried(reads[letter])), place)
+print([letter for letter, do in {
+    "w": lambda: open(KEPT, "r+"),
+    "t": lambda: os.truncate(KEPT, 0),
+    "m": lambda: os.rename(KEPT, KEPT + "x"),
+    "l": lambda: os.link(KEPT, os.environ["HOME"] + "/linked"),
+    "n": lambda: open(KEPT + "y", "w"),
+    "f": lambda: os.mkdir(KEPT + "z"),
+    "own": lambda: open(os.environ["HOME"] + "/mine", "w").write("x"),
+}.items() if tried(do)])
+print(open("/proc/self/cmdline").read().split("\\0")[-2:])
+"""
+
+
+@pytest.mark.skipif(not landlock_version(), reason="no Landlock here")
+def test_landlock_leaves_few_files_without_namespaces(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.write_text("kept")
+    allowed = {
+        kept: "",
+        ROOT / "solutions" / "solution_03.py": "",
+        ROOT / "tests" / "oracle.py": "",
+        ROOT / "tutor" / "exercises" / "step_03.toml": "l",
+        ROOT / "tutor" / "__init__.py": "rl",
+        Path(f"/proc/{os.getpid()}/environ"): "",
+        Path("/etc/passwd"): "",
+        tmp_path / "apart" / "course" / "steps" / "__init__.py": "rl",
+    }
+    code = f"PLACES, KEPT = {list(map(str, allowed))!r}, {str(kept)!r}\n{OPEN}"
+    *lines, writes, arguments = say(code, TOGETHER, tmp_path / "apart")
+    assert lines == [f"{letters} {place}" for place, letters in allowed.items()]
+    assert writes == "['own']"
+    assert "course" not in arguments
+    assert kept.read_text() == "kept"
+
+
+def test_code_goes_first_when_memory_is_short(tmp_path: Path) -> None:
+    code = 'print(open("/proc/self/oom_score_adj").read())'
+    assert "1000" in say(code, TOGETHER, tmp_path)
+
+
 def test_what_is_not_hidden_gives_nothing_away() -> None:
     steps = all_steps()
     told = {hint for step in steps for check in step.checks for hint in check.hints}
@@ -252,8 +309,9 @@ def test_the_kernel_refuses_what_is_sealed(isolation: Isolation, tmp_path: Path)
     calls["clone"] = [seal.CLONE[machine], int(signal.SIGCHLD), *[0] * 5]
     calls["prlimit64"] = [seal.PRLIMIT[machine], 0, resource.RLIMIT_CORE, 1, 0, 0, 0]
     calls["tgkill"] = [seal.TGKILL[machine], os.getpid(), os.getpid(), 0, 0, 0, 0]
-    printed = say(f"CALLS = {calls!r}\n{TRY}", isolation, tmp_path)
-    assert printed == [f"{name} -1 EPERM" for name in calls]
+    newer = {"newer": [seal.NEWEST + 1, *[0] * 6]}
+    printed = say(f"CALLS = {calls | newer!r}\n{TRY}", isolation, tmp_path)
+    assert printed == [*(f"{name} -1 EPERM" for name in calls), "newer -1 ENOSYS"]
 
 
 @pytest.mark.parametrize("isolation", [pytest.param(APART, marks=namespaces), TOGETHER])

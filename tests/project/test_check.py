@@ -293,7 +293,7 @@ def test_a_step_that_is_half_done_is_not_called_wrong(course: Lasting) -> None:
     result, text = check(course, "12")
     assert result.verdict is Verdict.NOT_STARTED
     assert result.points > 0
-    assert "Next: go on with the TODOs of steps/step_12.py, above line " in text
+    assert "Next: continue with the TODOs of steps/step_12.py, above line " in text
 
 
 def test_a_step_that_is_not_there_says_how_to_get_it(course: Lasting) -> None:

@@ -30,7 +30,7 @@ THEIRS = (
     "        query, key, value = F.split(projected, [width] * 3, axis=-1)"
     "  # [B, T, 3C] -> 3 [B, T, C]\n"
 )
-QUESTION = "Step 07 has not passed yet. Show the solution all the same? [y/N]:"
+QUESTION = "Step 07 has not passed yet. Show the solution anyway? [y/N]:"
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def without_comments(step: Step) -> str:
     ids=lambda step: step.name,
 )
 def test_header_imports_and_comments_make_no_difference(course: Path, step: Step) -> None:
-    same = f"{step.file('steps')} and {step.file('solutions')} are the same, but for comments.\n"
+    same = f"{step.file('steps')} and {step.file('solutions')} are the same, except for comments.\n"
     for text in (with_todos(step), without_comments(step), sources.reference(step, "steps")):
         step_file(course, step.short).write_text(text)
         keep_check(course, step.short)
@@ -166,7 +166,9 @@ def test_without_a_terminal_it_is_not_shown_before_it_has_passed(course: Path, n
     keep_check(course, "7", ["equation"])
     finished = run_child("solution", name, course=course)
     assert (finished.code, finished.out) == (1, "")
-    why = f"Step 0{name} has not passed yet; --yes shows the solution all the same"
+    why = (
+        f"Step 0{name} has not passed yet; to see the solution anyway: tutor solution {name} --yes"
+    )
     assert finished.err == f"tutor: {why}\n"
     closed = [
         sys.executable,

@@ -19,7 +19,8 @@ from tests.project.commands import SECONDS
 from tutor import ROOT
 
 FOLDER = Path(sys.executable).parent  # where the command is installed
-ENGINE = ["e1", "e2", "e3", "e4"]
+ENGINE = ["e1", "e2", "e3", "e4", "e5"]
+MODERN = ["m1", "m2", "m3", "m4"]
 STARTS = {
     "bash": ["bash", "--norc", "--noprofile", "-i"],
     "zsh": ["zsh", "--no-rcs", "-i"],
@@ -120,13 +121,14 @@ def test_tab_completes_commands_options_steps_trees_and_files(shell: str, tmp_pa
         ("tutor ch", ["check"]),
         ("tutor check --tr", ["--track", "--tree"]),
         ("tutor check --tre", ["--tree"]),
-        ("tutor check --track ", ["steps", "engine"]),
+        ("tutor check --track ", ["steps", "engine", "modern"]),
         ("tutor check --tree ", ["steps", "solutions"]),
         ("tutor generate --dt", ["--dtype"]),
-        ("tutor hint ", [*map(str, range(1, 13)), *ENGINE]),
+        ("tutor hint ", [*map(str, range(1, 13)), *ENGINE, *MODERN]),
         ("tutor hint 1", ["1", "10", "11", "12"]),
         ("tutor hint e", ENGINE),
         ("tutor hint eng", [f"engine_0{short[1:]}" for short in ENGINE]),
+        ("tutor hint m", MODERN),
         ("tutor hint s1", ["s10", "s11", "s12"]),
         ("tutor hint step_01", ["step_01"]),
         ("tutor hint x", []),

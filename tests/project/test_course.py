@@ -143,11 +143,8 @@ def test_a_stub_imports_and_fails_every_check(step: Step, bench: Workbench) -> N
 
 
 # Statements that change nothing which a check could see, and why.
-LAST = "x, query, mask = (x[:, -1:], query[:, :, -1:], mask[:, :, -1:])"
 WITHOUT_EFFECT = {
     ("step_12", "rng = rng or np.random.default_rng()"): "each call would make one, as random",
-    ("engine_04", LAST): "the last block would compute columns that no one asks for",
-    ("engine_04", f"if layer == layers - 1:\n    {LAST}"): "the same",
 }
 
 

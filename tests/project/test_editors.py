@@ -229,7 +229,7 @@ def test_the_task_that_watches_knows_when_a_check_begins_and_ends() -> None:
         for words in ends:
             # Its own lines are never those of a problem, which would be passed over.
             assert f"{words} " in source
-            assert not re.match(background["endsPattern"], "Next: mend steps/step_07.py")
+            assert not re.match(background["endsPattern"], "Next: fix steps/step_07.py")
 
 
 # Settings

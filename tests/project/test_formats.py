@@ -61,7 +61,7 @@ CLASS = [grade(), MIXED, BROKEN, unreadable(), hostile()]
 EACH = pytest.mark.parametrize(
     "made", CLASS, ids=["all", "mixed", "broken", "unreadable", "hostile"]
 )
-SUMS = ["steps", "max_steps", "engine", "max_engine", "problem"]
+SUMS = [*(f"{most}{track.name}" for track in TRACKS for most in ("", "max_")), "problem"]
 VARIABLE = 128 * 1024  # bytes of a variable of the environment, with its name, in Linux
 FORBIDDEN = re.compile(r"[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -121,8 +121,8 @@ def test_equal_scores(made: Grade) -> None:
     table = rows(formats.results_csv([made]))
     assert [(int(row["points"]), int(row["max_points"])) for row in table] == points
     (row,) = rows(formats.points_csv([made]))
-    assert int(row["steps"]) + int(row["engine"]) == total
-    assert int(row["max_steps"]) + int(row["max_engine"]) == most
+    assert sum(int(row[track.name]) for track in TRACKS) == total
+    assert sum(int(row[f"max_{track.name}"]) for track in TRACKS) == most
     assert sum(int(row[part.step]) for part in made.steps) == total
 
     scope, room = read("gradescope", made), read("classroom", made)

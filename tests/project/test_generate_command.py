@@ -206,7 +206,7 @@ def test_a_bad_line_of_a_file_is_named_and_the_rest_goes_on(tmp_path: Path) -> N
 @pytest.mark.usefixtures("quick")
 def test_a_file_without_a_prompt_writes_nothing(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
-    for name, words in (("empty", "no prompts"), ("missing", "No such file"), (".", "no file")):
+    for name, words in (("empty", "no prompts"), ("missing", "No such file"), (".", "not a file")):
         finished = run_here("generate", "--batch-file", str(tmp_path / name))
         assert_refused(finished, str(tmp_path / name), words)
     (tmp_path / "blank").write_bytes(b"\n\n")

@@ -9,11 +9,13 @@ import pytest
 
 from tests.project import grades as made
 from tests.project.commands import assert_refused, run_child, run_here
+from tutor.check.sandbox.isolation import Isolation, Limits
 from tutor.course import sources
 from tutor.course.registry import find_step
 from tutor.course.verdicts import Verdict
 from tutor.errors import InputError
-from tutor.grade import grades
+from tutor.grade import grades, run
+from tutor.grade.marking import Order
 from tutor.grade.submissions.find import find
 from tutor.runtime.own import CACHE_VARIABLE
 
@@ -144,9 +146,21 @@ def test_grades_of_nobody_are_joined(tmp_path: Path) -> None:
     assert "no submission was graded" in (tmp_path / "all" / "report.html").read_text()
 
 
+@pytest.mark.parametrize(("seed", "is_told"), [(20260101, True), (7, False)])
+def test_a_seed_that_learners_have_seen_is_told(
+    seed: int, is_told: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grades.save(made.grade(), tmp_path / run.RESULTS / "ada.json")
+    assert run.seed_of(tmp_path / run.RESULTS) == 20260101
+    isolation = Isolation(Limits(), "bwrap")
+    run.grade_class(Order([], "own", seed, 9, isolation, tmp_path / run.RESULTS, ""), [], 1)
+    said = capsys.readouterr().err
+    assert ("whoever has seen them knows these inputs" in said) is is_told
+
+
 @pytest.mark.parametrize("part", ["0/2", "3/2", "1", "x/y", "1/0"])
 def test_a_part_is_one_of_several(learner: Path, part: str) -> None:
-    assert_refused(run_here("grade", str(learner), "--part", part), "is no part; 2/3 is")
+    assert_refused(run_here("grade", str(learner), "--part", part), "is not a part; 2/3 is")
 
 
 def test_two_grades_of_one_learner_are_refused(tmp_path: Path) -> None:

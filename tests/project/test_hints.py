@@ -38,7 +38,7 @@ def test_hints_climb_the_ladder_of_the_check_that_failed_first(course: Path) -> 
     for rung in (1, 2, 3, 3):
         said = hint(course, "7")
         words = f"Step 07: {check.title} Hint {rung} of 3: {check.hints[rung - 1]}"
-        last = " That was the last one; tutor solution 7 shows the reference."
+        last = " That was the last one; to see the reference: tutor solution 7 --yes"
         assert said == words + last * (rung == 3)
 
 
@@ -52,7 +52,7 @@ def test_each_check_has_its_own_ladder_and_keeps_it(course: Path) -> None:
     assert f"{first.title} Hint 1 of 3: {first.hints[0]}" in hint(course, "7")
     solve(course, "7")
     assert run_child("check", "7", course=course).code == 0
-    assert hint(course, "7") == "Step 07 passed its last check; there is nothing to hint at."
+    assert hint(course, "7") == "Step 07 passed its last check, so there is nothing to hint at."
     step_file(course, "7").write_text(text.replace("math.sqrt(self.head_dim)", "24"))
     assert run_child("check", "7", course=course).code == 1
     assert "Hint 1 of 3" in hint(course, "7")
@@ -72,7 +72,7 @@ def test_the_mistake_that_was_recognized_comes_first(course: Path) -> None:
 def test_an_earlier_step_that_it_comes_from_is_named(course: Path) -> None:
     keep_check(course, "7", ["equation"], culprits=["step_01", "step_02"])
     assert (
-        "It passes with the reference's steps 01 and 02 in place of yours: look for the mistake "
+        "It passes with the reference's steps 01 and 02 instead of yours, so look for the mistake "
         "there, with tutor hint 1 Hint 1 of 3"
     ) in hint(course, "7")
 
@@ -83,11 +83,13 @@ def test_it_says_that_the_last_check_was_before_an_edit(course: Path) -> None:
     edit(course, "7")
     said = hint(course, "7")
     assert said.startswith(f"Step 07: {find('7', 'equation').title} Hint 1 of 3")
-    assert said.endswith("This is about the last check, before the last edits; next: tutor check 7")
+    assert said.endswith(
+        "This is about the last check, before your last edits; next: tutor check 7"
+    )
     keep_check(course, "7")
     edit(course, "7")
     assert hint(course, "7") == (
-        "Step 07 passed before the last edits; tutor check 7 tells whether it still does."
+        "Step 07 passed before your last edits; tutor check 7 says whether it still does."
     )
 
 
@@ -95,7 +97,7 @@ def test_it_says_that_the_last_check_was_before_an_edit(course: Path) -> None:
 def test_before_any_check_it_is_the_first_of_the_first(course: Path) -> None:
     first = find_step("7").checks[0]
     words = f"Step 07: {first.title} Hint 1 of 3: {first.hints[0]}"
-    begun = " It has not been checked since it was begun; tutor check 7 tells what is wrong."
+    begun = " You have not checked it yet; tutor check 7 says what is wrong."
     assert hint(course, "7") == words + begun
     step_file(course, "7").write_text(stubs.derive(find_step("7")))
     keep_check(course, "7", ["equation"], mistake="of a file that is gone")
@@ -113,8 +115,8 @@ def test_without_a_number_it_is_the_current_step(course: Path) -> None:
     for step in NAMES:
         solve(course, step.short)
         keep_check(course, step.short)
-    assert hint(course) == "All steps have passed their last checks; there is nothing to hint at."
+    assert hint(course) == "All steps passed their last checks, so there is nothing to hint at."
 
 
 def test_no_step_has_no_hints(course: Path) -> None:
-    assert_refused(run_child("hint", "13", course=course), "'13' is no step")
+    assert_refused(run_child("hint", "13", course=course), "'13' is not a step")

@@ -39,7 +39,7 @@ def commands_in(tree: ast.Module) -> Iterator[str]:
 
 
 def test_what_runs_the_suites_and_the_code_decides() -> None:
-    probes = "tutor.check.probes.engine"
+    probes = "tutor.check.probes.modern"
     assert loaded("tutor.check.running", "tutor.check.suite", "tutor.grade.marking") <= DECIDING
     assert loaded("tutor.check.sandbox.worker", probes, "tutor.runtime.eager") <= DECIDING
 

@@ -50,13 +50,15 @@ def test_a_reset_saves_and_undo_brings_back(course: Path) -> None:
     assert kept.read_bytes() == OWN
     shown = f".tutor/saved/{kept.name}"
     assert said == (
-        f"steps/step_07.py is the exercise again. Yours is saved:\n{shown}\n"
+        f"steps/step_07.py has been reset. Your version was saved to:\n{shown}\n"
         "To bring it back: tutor reset 7 --undo\n"
     )
     when = datetime.strptime(kept.stem, "step_07_%Y-%m-%d_%H-%M-%S-%f")
     assert abs((datetime.now() - when).total_seconds()) < 600
 
-    assert reset(course, "--undo") == f"steps/step_07.py is what was saved last:\n{shown}\n"
+    assert (
+        reset(course, "--undo") == f"steps/step_07.py is again the version saved last:\n{shown}\n"
+    )
     assert file.read_bytes() == OWN
     assert saved(course) == [OWN]  # a stub is no work that could be lost
 
@@ -68,7 +70,10 @@ def test_undo_takes_an_undo_back(course: Path) -> None:
     said = reset(course, "--undo")
     assert file.read_bytes() == OWN
     assert saved(course) == [OWN, b"another try"]
-    assert f"What was there is saved, too:\n.tutor/saved/{saved_files(course)[-1].name}\n" in said
+    assert (
+        f"The version it replaced was saved to:\n.tutor/saved/{saved_files(course)[-1].name}\n"
+        in said
+    )
     reset(course, "--undo")
     assert file.read_bytes() == b"another try"
     reset(course, "--undo")
@@ -76,11 +81,14 @@ def test_undo_takes_an_undo_back(course: Path) -> None:
 
 
 def test_there_is_nothing_to_undo_twice_or_before_a_reset(course: Path) -> None:
-    assert_refused(run_child("reset", "7", "--undo", course=course), "nothing is saved of step 07")
+    assert_refused(
+        run_child("reset", "7", "--undo", course=course), "no version of step 07 has been saved"
+    )
     reset(course)
     reset(course, "--undo")
     assert_refused(
-        run_child("reset", "7", "--undo", course=course), "is what was saved last already"
+        run_child("reset", "7", "--undo", course=course),
+        "already is the version that was saved last",
     )
     assert step_file(course, "7").read_bytes() == OWN
 
@@ -90,7 +98,7 @@ def test_an_untouched_exercise_stays(course: Path) -> None:
     finished = run_child("reset", "8", course=course)
     assert (finished.code, finished.err) == (0, "")
     assert finished.out == (
-        "steps/step_08.py is the untouched exercise; there is nothing to reset.\n"
+        "steps/step_08.py is still the original exercise; there is nothing to reset.\n"
     )
     assert step_file(course, "8").stat().st_mtime_ns == before.st_mtime_ns
     assert saved(course) == []
@@ -98,7 +106,7 @@ def test_an_untouched_exercise_stays(course: Path) -> None:
 
 def test_a_step_that_is_not_there_comes_back(course: Path) -> None:
     step_file(course, "7").unlink()
-    assert reset(course) == "steps/step_07.py was not there; now it is the exercise again.\n"
+    assert reset(course) == "steps/step_07.py was missing; the original exercise is there again.\n"
     assert step_file(course, "7").read_bytes() == STUB
     assert saved(course) == []
 
@@ -148,7 +156,7 @@ def test_links_and_rights_stay(course: Path) -> None:
 def test_a_link_that_leads_nowhere_gives_way(course: Path, target: str) -> None:
     step_file(course, "7").unlink()
     step_file(course, "7").symlink_to(target)
-    assert "was not there" in reset(course)
+    assert "was missing" in reset(course)
     assert step_file(course, "7").read_bytes() == STUB
 
 
@@ -212,7 +220,7 @@ def test_a_file_that_may_not_grow_leaves_the_old_one(course: Path) -> None:
         check=False,
     )  # fmt: skip
     finished = Finished(ended.returncode, ended.stdout, ended.stderr)
-    assert_refused(finished, "steps/step_07.py is left as it was", "File too large")
+    assert_refused(finished, "steps/step_07.py has not changed", "File too large")
     assert step_file(course, "7").read_bytes() == OWN
     assert saved(course) == [OWN]
     assert not list((course / "steps").glob(".*"))
@@ -256,8 +264,8 @@ def test_a_full_or_read_only_disk_leaves_the_old_file(
     assert (finished.code, finished.out, file) == (2, "step_07.py\n", OWN.decode("latin-1"))
     place = "steps/step_07.py" if folder == "steps" else folder
     assert message == (
-        f"tutor: steps/step_07.py is left as it was, since {place} cannot be written: {why}; "
-        "check its rights and the disk"
+        f"tutor: steps/step_07.py has not changed, since {place} cannot be written: {why}; "
+        "check its permissions and the disk"
     )
 
 

@@ -9,10 +9,13 @@ import pytest
 from tests.project import grades as made
 from tests.project.commands import assert_refused, run_child, run_here
 from tutor.course import sources
-from tutor.course.registry import find_step
+from tutor.course.registry import all_steps, find_step
+from tutor.course.verdicts import Verdict
 from tutor.grade import grades
+from tutor.grade.formats.files import files_of
 from tutor.grade.grades import Grade, StepGrade
-from tutor.grade.marking import ON_OWN
+from tutor.grade.marking import LEAST_TEXT, MOST_IN_ALL, MOST_TEXT, ON_OWN, bounded
+from tutor.grade.report import page
 
 
 def hand_in(folder: Path, **edits: tuple[str, str]) -> Path:
@@ -90,3 +93,30 @@ def test_only_what_this_course_would_write_is_joined(
     refused = run_here("grade", "--merge", str(file), "--output", str(out))
     assert_refused(refused, str(file), why)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("letter", ["x", "\n", "中", "😀", "&", '"'])
+def test_what_a_submission_can_have_written_is_bounded(letter: str) -> None:
+    steps = [made.step(step.short, [Verdict.WRONG] * len(step.checks)) for step in all_steps()]
+    long = [
+        msgspec.structs.replace(
+            step,
+            checks=[
+                msgspec.structs.replace(check, explanation=letter * MOST_TEXT)
+                for check in step.checks
+            ],
+        )
+        for step in steps
+    ]
+    kept = bounded(long)
+    sizes = [len(check.explanation.encode()) for step in kept for check in step.checks]
+    assert sum(sizes) <= MOST_IN_ALL + LEAST_TEXT * len(sizes)
+    assert sizes[0] == len(letter.encode()) * MOST_TEXT
+    grade = made.grade("eve", kept, problem=letter * 6_000)
+    written = [*files_of([grade]).values(), page.render([grade]).encode()]
+    assert sum(map(len, written)) < 3_000_000
+
+
+def test_what_is_short_enough_is_kept() -> None:
+    steps = [made.step("3", [Verdict.WRONG])]
+    assert bounded(steps) == steps

@@ -4,6 +4,7 @@ import codecs
 import json
 import shutil
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -36,6 +37,7 @@ STORIES = json.loads((ROOT / "tests" / "golden" / "random.json").read_text())["s
 
 TOLERANCE = 1e-4  # of the logits, as in test_parity: rounding moves them by a tenth of that
 WRONG = 1e-2  # what a weight that is wrong moves them by, at least
+TWICE = 1.4  # of the weights' bytes: one tensor at a time takes a fourth more, all a half or more
 
 
 @pytest.fixture
@@ -573,3 +575,19 @@ def test_only_the_plain_form_is_left_to_step_11(folder: Path) -> None:
     text = (folder / "config.json").read_bytes()
     (folder / "config.json").write_bytes(codecs.BOM_UTF8 + text)
     assert not checkpoint.is_plain(folder)
+
+
+def test_weights_are_in_memory_once(folder: Path) -> None:
+    """Not a second time while they are converted, which GPT-2 XL would take 6 GB more for."""
+    state = {name: each.astype(np.float32) for name, each in state_of(BUNDLED_MODEL).items()}
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    shutil.copy(BUNDLED_MODEL / "config.json", folder)
+    tracemalloc.start()
+    try:
+        model = trees.load_model(folder)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    kept = {parameter.to_numpy().ctypes.data: parameter for _, parameter in model.parameters}
+    size = sum(parameter.to_numpy().nbytes for parameter in kept.values())
+    assert peak < TWICE * size

@@ -29,11 +29,20 @@ RIGHT = {
         "0 → 1 in: rows = [[0] * first": "nobody sees what is in the padding",
     },
     "engine_04": {
-        "1 → 0 in: if layer == layers - 1:": "only slower",
-        "1 → 0 in: x, query, mask = x[:, -1:]": "only slower",
-        "1 → 0 in: last = body.ln_f(x[:, -1])": "one column is left",
+        "1 → 0 in: if not batch == new == 1:": "only slower",
+        "→ width in: if not batch == new == 1:": "only slower",
+        "0 → -1 in: return self.score(input_ids, start, 1)[:, 0]": "one column is scored",
         "0 → 1 in: self.seen, self.start = np.zeros": "there are no rows in it",
-        "weight → bias in: return rows.reshape": "both have as many",
+    },
+    "engine_05": {
+        "max_new_tokens: int = 50": "any number will do where none is given",
+        "seed: int = 0": "the same",
+        "0 → -1 in: ids = slide(": "there is one row",
+        "0 → -1 in: logits = model.score(": "the same",
+        "0 → -1 in: tokens.append(": "the same",
+    },
+    "modern_01": {
+        "1 → 2 in: if self.head_dim < 1": "1 is odd",
     },
 }
 

@@ -7,7 +7,7 @@ import pytest
 from tutor.course import names, registry
 from tutor.course.names import NAMES, Name, find_name, find_names, in_order, named, prose
 from tutor.course.registry import all_steps, find_step, step_that
-from tutor.course.tracks import ENGINE, STEPS, TRACKS, find_track
+from tutor.course.tracks import ENGINE, MODERN, STEPS, TRACKS, find_track
 from tutor.errors import InputError
 
 
@@ -29,8 +29,8 @@ def test_every_spelling_of_a_step_leads_to_it(name: Name) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "0", "00", "13", "s0", "s13", "e0", "e5", "e", "s", "-1", "+7", "7.0", "7 ", "٧", "²",
-     "step", "step_", "step_13", "step07", "step 07", "steps_07", "engine", "engine_5", "engine2",
+    ["", "0", "00", "13", "s0", "s13", "e0", "e6", "e", "s", "-1", "+7", "7.0", "7 ", "٧", "²",
+     "step", "step_", "step_13", "step07", "step 07", "steps_07", "engine", "engine_6", "engine2",
      "solution_07", "extra_01", "b1", "1_0", "1e", "s7e1", "step_07.py"],
 )  # fmt: skip
 def test_what_is_no_spelling_leads_nowhere(text: str) -> None:
@@ -112,7 +112,7 @@ def test_a_list_that_names_no_steps_is_refused(text: str) -> None:
         ("1,2,12,e1", "steps 01, 02, 12 and engine 01"),
         ("11,12,e1,e2", "steps 11, 12, engine 01 and 02"),
         ("e1,e3", "engine 01 and 03"),
-        ("e4", "engine 04"),
+        ("e4,m1", "engine 04 and modern 01"),
     ],
 )
 def test_prose_names_steps_as_a_sentence_does(text: str, said: str) -> None:
@@ -120,7 +120,13 @@ def test_prose_names_steps_as_a_sentence_does(text: str, said: str) -> None:
 
 
 def test_the_order_of_the_course_goes_by_tracks_and_numbers() -> None:
-    assert [name.name for name in NAMES[::5]] == ["step_01", "step_06", "step_11", "engine_04"]
+    assert [name.name for name in NAMES[::5]] == [
+        "step_01",
+        "step_06",
+        "step_11",
+        "engine_04",
+        "modern_04",
+    ]
     mixed = [find_step("e1"), find_step("10"), find_step("9")]
     assert shorts(in_order(mixed)) == ["9", "10", "e1"]
 
@@ -129,14 +135,14 @@ def test_the_order_of_the_course_goes_by_tracks_and_numbers() -> None:
 
 
 def test_a_track_is_found_by_its_name() -> None:
-    assert [find_track(track.name) for track in TRACKS] == [STEPS, ENGINE]
+    assert [find_track(track.name) for track in TRACKS] == [STEPS, ENGINE, MODERN]
     with pytest.raises(KeyError):
         find_track("extra")
 
 
 def test_the_steps_of_the_tracks_are_all_steps() -> None:
     assert [step for track in TRACKS for step in all_steps(track)] == all_steps() == list(NAMES)
-    assert shorts(all_steps(ENGINE)) == ["e1", "e2", "e3", "e4"]
+    assert shorts(all_steps(ENGINE)) == ["e1", "e2", "e3", "e4", "e5"]
     following = [step.following for step in all_steps()]
     assert following == [*all_steps()[1:], None]
 
@@ -152,5 +158,8 @@ def test_each_role_is_that_of_one_step() -> None:
         "samples": "e2",
         "batches": "e3",
         "caches": "e4",
+        "speculates": "e5",
+        "llama_sizes": "m1",
+        "rotates": "m4",
     }
     assert roles.keys() == set(registry.Role.__args__)  # type: ignore[attr-defined]

@@ -90,7 +90,7 @@ def test_top_p_needs_the_batches(course: Path) -> None:
     assert "--top-p needs engine 03, but steps/engine_01.py is not finished" in finished.err
     finished = run_child(*GENERATE, course=course)
     assert finished.code == 0
-    assert "The KV cache is not finished; using the loop of step 12" in finished.err
+    assert "The KV cache is not finished; using generate_next_token of step 12" in finished.err
     assert STORY["text"].startswith(finished.out.rstrip("\n"))
 
 

@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tutor import ROOT
+from tutor.engine import start
 from tutor.runtime import softmax
 
 
@@ -41,6 +43,28 @@ def test_activation_after_max_is_imported_still_works() -> None:
         "print((Tensor.ones([2]) + 1).to_numpy())"
     )
     assert finished.stdout == "[2. 2.]\n", finished.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process choose its CPUs")
+def test_one_thread_computes_and_may_use_every_cpu() -> None:
+    finished = run(
+        "import os, numpy\n"
+        "def threads(): return [int(thread) for thread in os.listdir('/proc/self/task')]\n"
+        "before, cpus = threads(), os.sched_getaffinity(0)\n"
+        "from tutor import runtime\n"
+        "runtime.activate(one_thread=True)\n"
+        "assert all(os.sched_getaffinity(thread) == cpus for thread in threads())\n"
+        "print(len(threads()) - len(before))"
+    )
+    assert finished.stdout == "1\n", finished.stderr
+
+
+def test_only_a_small_model_is_left_to_one_thread(tmp_path: Path) -> None:
+    with (tmp_path / "model.safetensors").open("wb") as file:
+        file.truncate(start.SMALL)
+    assert start.is_small(None)
+    assert not start.is_small(str(tmp_path))
+    assert not start.is_small("gpt2")
 
 
 def test_asyncio_leaves_our_interrupt_handler_alone() -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,11 @@ import pytest
 
 from tests.project.commands import run_child
 from tutor import processes
-from tutor.check.sandbox import channel, isolation, seal
-from tutor.check.sandbox.errors import CodeError
+from tutor.check.sandbox import channel, isolation, places, seal
+from tutor.check.sandbox.errors import CodeError, TimedOutError
 from tutor.check.sandbox.isolation import Isolation, Limits, find_isolation
 from tutor.check.sandbox.process import Clock, CodeProcess
-from tutor.check.sandbox.workbench import Workbench
+from tutor.check.sandbox.workbench import COMPILING, Workbench
 from tutor.course import sources
 from tutor.course.registry import find_step
 from tutor.errors import EnvironmentBrokenError
@@ -77,7 +78,7 @@ def test_what_are_no_numbers_is_not_sent(array: Any) -> None:
 
 @pytest.fixture
 def bench() -> Iterator[Workbench]:
-    bench = Workbench("solutions", seconds=3, announce=lambda _: None)
+    bench = Workbench("solutions", seconds=600, announce=lambda _: None)
     yield bench
     bench.close()
 
@@ -99,6 +100,21 @@ def test_code_that_stops_reading_has_its_time_and_no_more(
     with pytest.raises(TimeoutError):
         process._send({"x": np.zeros((400, 400))}, Clock(0.5))
     assert time.monotonic() - begin < 30
+
+
+def test_what_code_calls_compiling_has_an_end(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "_compiling", Clock(1))
+    code = "import time; from tutor import runtime"
+    select(bench, f"{code}\nfor _ in range(9):\n    with runtime.compiling('it'): time.sleep(3)")
+    with pytest.raises(TimedOutError, match="MAX compiled for more than 1 seconds"):
+        bench.parameters("LayerNorm", 4)
+
+
+def test_what_code_may_call_compiling_is_bounded_where_it_is_not_trusted() -> None:
+    apart = Workbench("steps", isolation=Isolation(Limits()))
+    assert apart._compiling.seconds == COMPILING < 600
 
 
 @pytest.mark.parametrize(
@@ -155,6 +171,48 @@ def root_without_namespaces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolation, "find_bubblewrap", lambda: ("", "no namespaces"))
     monkeypatch.setattr(isolation, "can_be_run_by", lambda _: False)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
+
+
+def test_nothing_is_confined_by_a_kernel_without_landlock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "landlock_version", lambda: 0)
+    places.confine([], [], [])
+    assert list(Path("/").iterdir())
+
+
+def test_each_submission_has_a_user_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolation, "find_bubblewrap", lambda: ("", "no namespaces"))
+    monkeypatch.setattr(isolation, "can_be_run_by", lambda user: user == isolation.USERS[-1])
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    found = find_isolation(Limits())
+    users = [found.of(number).user for number in range(len(isolation.USERS))]
+    assert set(users) == set(isolation.USERS)
+    assert Isolation(Limits(), "bwrap").of(3) == Isolation(Limits(), "bwrap")
+
+
+def test_what_grades_has_a_limit_that_what_it_starts_does_not_have() -> None:
+    code = (
+        "import resource, subprocess, sys; from tutor import processes\n"
+        "processes.limit_memory(2**28)\n"
+        "try: bytearray(2**32 + processes.FOR_CORES)\n"
+        "except MemoryError: print('refused')\n"
+        "inner = 'from tutor import processes; processes.unlimit_memory(); bytearray(2**32)'\n"
+        "print(subprocess.run(processes.command(inner)).returncode)"
+    )
+    assert run_python(code) == "refused\n0\n"
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [(7, "by Landlock alone"), (0, "what you can read, the solutions included")],
+)
+def test_what_is_said_depends_on_the_kernel(
+    version: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "landlock_version", lambda: version)
+    found = Isolation(Limits(), obstacle="it is off")
+    assert found.weakness.startswith("Not safe for a class")
+    assert said in found.weakness
+    assert ("Landlock" in found.name) is bool(version)
 
 
 @pytest.mark.usefixtures("root_without_namespaces")

@@ -45,6 +45,11 @@ NEAR = {
     "engine_02": ["sort undone the wrong way"],
     "engine_03": ["no scale"],
     "engine_04": ["erf form of GELU"],
+    "engine_05": ["shallow copy", "draft with the first noise", "sampling not handed to the draft"],
+    "modern_01": ["window in place of the positions", "epsilon not read"],
+    "modern_02": ["eps of GPT-2", "mean of the absolute values"],
+    "modern_03": ["quick GELU", "one gate for all positions"],
+    "modern_04": ["positions end with a table", "no way between"],
 }
 
 

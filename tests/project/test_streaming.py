@@ -43,6 +43,7 @@ class Script:
 
     step = step_that("caches")
     config = GPT2Config(vocab_size=END + 1, n_positions=1000)
+    remark = ""
 
     def __init__(self, *rows: list[int]) -> None:
         self.rows = rows

@@ -3,14 +3,17 @@
 Here it is only found and read; that it is graded so, `test_a_class_as_it_comes` sees.
 """
 
+import errno
 import io
 import os
 import subprocess
 import tarfile
 import time
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,6 +47,26 @@ def zipped(files: Files) -> bytes:
         for name, text in files.items():
             archive.writestr(name, text)
     return content.getvalue()
+
+
+def twice(files: Files) -> bytes:
+    """An archive with older versions before the files, under the same names."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive, warnings.catch_warnings(action="ignore"):
+        for text in (b"1", None):
+            for name in files:
+                archive.writestr(name, text or files[name])
+    return content.getvalue()
+
+
+def locked(files: Files) -> bytes:
+    """An archive that says of each file that it is encrypted."""
+    content = bytearray(zipped(files))
+    for mark, offset in ((b"PK\1\2", 8), (b"PK\3\4", 6)):
+        place = -1
+        while (place := content.find(mark, place + 1)) >= 0:
+            content[place + offset] |= 1
+    return bytes(content)
 
 
 def tarred(files: Files, mode: str = "w:gz") -> bytes:
@@ -99,6 +122,20 @@ def notes_on(place: Path) -> str:
         "Zoë Ångström_12_assignsubmission_file_step_07.py": "step_07",
         "engine_02.py": "engine_02",
         "Engine-2 (3).py": "engine_02",
+        "step_01 .py": "step_01",
+        "step_01.py ": "step_01",
+        "step_01.py.": "step_01",
+        "step_01.py\n": "step_01",
+        "\u202estep_01.py": "step_01",
+        "step_\uff10\uff11.py": "step_01",
+        "step__01.py": "step_01",
+        "step_01.py.py": "step_01",
+        "step_01.pyw": "step_01",
+        "Kopie von step_01.py": "step_01",
+        "step_01 - Kopie (2).py": "step_01",
+        "Homework 1_ada_attempt_2026-10-01-12-00-00_step_01.py": "step_01",
+        "step_01.py~": None,
+        "step_01_final.py": None,
         "step_13.py": None,
         "step_00.py": None,
         "step_.py": None,
@@ -142,6 +179,15 @@ SPELLINGS: dict[str, Files] = {
     "in an archive": {"steps.zip": zipped(STEPS)},
     "in a Windows archive": {"steps.zip": zipped({n.replace("/", "\\"): STEPS[n] for n in STEPS})},
     "in a Mac's archive": {"steps.zip": zipped(STEPS | {"__MACOSX/steps/._step_01.py": b"\0\1"})},
+    "in a tar of Chrome's": {"steps.tar (1).gz": tarred(STEPS)},
+    "the newest tar": {
+        "steps.tar.gz": tarred(dict.fromkeys(STEPS, b"1")),
+        "steps.tar (2).gz": tarred(STEPS),
+        "steps.tar (1).gz": tarred(dict.fromkeys(STEPS, b"2")),
+    },
+    "in a tar of Canvas's": {"steps.tar-1.gz": tarred(STEPS)},
+    "in a tar of another name": {"steps.tbz": tarred(STEPS, "w:bz2")},
+    "twice in an archive": {"steps.zip": twice(STEPS)},
     "in a tar": {"hw/steps.tar.xz": tarred(STEPS, "w:xz")},
     "versions": STEPS | {"steps/step_01 - Copy.py": b"1", "steps/step_03.bak": b"2"},
     "the newest of Canvas": {
@@ -200,6 +246,13 @@ def test_a_learner_alone(spelling: str, tmp_path: Path) -> None:
         ({"n_1_2_step_01.py": FIRST}, ""),
         (STEPS | {"steps/step_02.ipynb": b"{}"}, "steps/step_02.ipynb is a notebook; "),
         (STEPS | {"steps/step_02.txt": b"x"}, "is no Python file; save it as step_02.py."),
+        (STEPS | {"steps/step_02.py.bak": b"x"}, "is no Python file; save it as step_02.py."),
+        (STEPS | {"steps/step_02": b"x"}, "steps/step_02 is no Python file; save it as"),
+        (
+            STEPS | {"steps/step_02_final.py": b"x"},
+            "steps/step_02_final.py was not taken for step 02; call it step_02.py.",
+        ),
+        (STEPS | {"steps/step_03_helpers.py": b"x", "steps/test_step_02.py": b""}, ""),
         (STEPS | {"old/step_02.py": b"x"}, "old/step_02.py lies apart from the other steps; "),
         (STEPS | {"solutions/engine_01.py": b"x"}, ""),
         (
@@ -255,6 +308,15 @@ TEXT = 'NAME = "Zoë – 中"\n'
         (TEXT.encode("utf-16"), TEXT, "was saved as UTF-16"),
         (b"\xfe\xff" + TEXT.encode("utf-16-be"), TEXT, "was saved as UTF-16"),
         (TEXT.encode("utf-32"), TEXT, "was saved as UTF-32"),
+        (b"x\0=\0001\0", "x=1", "was saved as UTF-16-LE"),
+        (b"\0x\0=\0001", "x=1", "was saved as UTF-16-BE"),
+        (b"x = 1\n\0", None, "holds zeros, as no text does"),
+        (b"{\\rtf1 x}", None, "is a text with formats (RTF)"),
+        (b"\n<!DOCTYPE HTML>", None, "is a page of the web"),
+        (b'{\n "cells": []}', None, "is a notebook; export it as Python"),
+        (b"PK\3\4xyz", None, "is a zip archive"),
+        (b"%PDF-1.4", None, "is a PDF"),
+        (b"version https://git-lfs.github.com/spec/v1\n", None, "only points to a file in Git LFS"),
         (b"# coding: latin-1\nx = '\xeb'\n", "# coding: utf-8\nx = 'ë'\n", ""),
         (b"#!x\n# -*- coding: cp1252 -*-\n'\x80'", "#!x\n# -*- coding: utf-8 -*-\n'€'", ""),
         (b"x = '\xeb'\n", None, "or in UTF-8; save it as UTF-8"),
@@ -276,6 +338,7 @@ def test_encodings(content: bytes, text: str | None, said: str, tmp_path: Path) 
 # A class
 
 ADA, BOB = "Ada Lovelace_12_assignsubmission_file_", "Zoë_13_assignsubmission_file_"
+BLACKBOARD = "Week 1_ada_attempt_2026-10-"
 UPLOADED = {
     "lovelaceada_12_34_step_01.py": FIRST,
     "lovelaceada_12_35_step_03.py": THIRD,
@@ -336,8 +399,33 @@ CLASSES: dict[str, tuple[Files, Outcome]] = {
             "fay": "it holds no file named like a step",
         },
     ),
+    "Blackboard": (
+        {
+            f"{BLACKBOARD}01-12-00-00.txt": b"Name: Ada",
+            f"{BLACKBOARD}01-12-00-00_step_01.py": FIRST,
+            f"{BLACKBOARD}01-12-00-00_step_03.py": b"old",
+            f"{BLACKBOARD}02-12-00-00_step_03.py": THIRD,
+            "Week 1_bob_attempt_2026-10-01-12-00-00_a.zip": zipped({"step_01.py": b"old"}),
+            "Week 1_bob_attempt_2026-10-03-12-00-00_a.zip": zipped(STEPS),
+            "Week 1_cem_attempt_2026-10-01-12-00-00.txt": b"Name: Cem",
+        },
+        {"Week 1_ada": BOTH, "Week 1_bob": BOTH, "Week 1_cem": "it holds no file named like a"},
+    ),
+    "Brightspace": (
+        {
+            "12-34 - Ada Lovelace - Oct 1, 2026 1159 PM/step_01.py": b"old",
+            "12-35 - Ada Lovelace - Oct 2, 2026 1200 AM/step_01.py": FIRST,
+            "13-36 - Zoë - Sept 30, 2026 9:05 AM/hand in.zip": zipped(STEPS),
+            "index.html": b"<html>",
+        },
+        {"Ada Lovelace": {"step_01.py": FIRST}, "Zoë": BOTH},
+    ),
     "other kinds": (
         {
+            "abe.zip": locked(STEPS),
+            "ann/step_01.txt": FIRST,
+            "ari/step_01_final.py": FIRST,
+            "art.tlz": b"",
             **{f"ada/{n}": STEPS[n] for n in STEPS},
             "bob.rar": b"Rar!",
             "cem.7z": b"7z",
@@ -358,6 +446,10 @@ CLASSES: dict[str, tuple[Files, Outcome]] = {
             "pat.zip": b"PK\3\4nonsense",
         },
         {
+            "abe": {},
+            "ann": "step_01.txt is no Python file; save it as step_01.py",
+            "ari": "step_01_final.py was not taken for step 01; call it step_01.py",
+            "art.tlz": "it is an archive of a kind that is not read",
             "ada": BOTH,
             "bob.rar": "it is an archive of a kind that is not read; unpack it, or ask for a zip",
             "cem.7z": "it is an archive of a kind that is not read",
@@ -430,7 +522,7 @@ CLASSES: dict[str, tuple[Files, Outcome]] = {
             "ada.zip": zipped({"b.zip": zipped({"c.zip": zipped(STEPS)})}),
             "bob.zip": zipped({"b.zip": zipped(STEPS)}),
         },
-        {"ada": "it holds no file named like a step", "bob": BOTH},
+        {"ada": "b.zip/c.zip is an archive in another, and was not opened", "bob": BOTH},
     ),
     "a class in the place of a learner": (
         {
@@ -472,6 +564,8 @@ IN_ARCHIVES = [
     "Canvas",
     "steps as a name",
     "other kinds",
+    "Blackboard",
+    "Brightspace",
 ]
 
 
@@ -570,6 +664,42 @@ def test_what_is_no_submission_is_refused_by_itself(tmp_path: Path) -> None:
             find([str(tmp_path / name)])
 
 
+def test_what_is_encrypted_is_told(tmp_path: Path) -> None:
+    write(tmp_path, {"ada.zip": locked(STEPS)})
+    assert "step_01.py is encrypted: ask for one without a password" in notes_on(tmp_path)
+
+
+def test_what_has_no_rights_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "ada", STEPS | {"steps/inner/x.py": b""})
+
+    def refusing(function: Callable[..., Any]) -> Callable[..., Any]:
+        def refuse(place: object, *given: object) -> Any:
+            if str(place).endswith(("step_03.py", "inner")):
+                raise PermissionError(errno.EACCES, "no", str(place))
+            return function(place, *given)
+
+        return refuse
+
+    monkeypatch.setattr(os, "open", refusing(os.open))  # root has all rights
+    monkeypatch.setattr(os, "scandir", refusing(os.scandir))
+    (source,) = find([str(tmp_path)])
+    submission = read(source)
+    assert submission.files == {"step_01.py": FIRST}
+    rights = "cannot be read; check its rights; it was left out."
+    assert submission.notes == [f"steps/step_03.py {rights}"]
+
+
+def test_an_archive_is_a_class_only_by_itself_and_of_some_size(tmp_path: Path) -> None:
+    files = {f"{number}/step_01.py": b"" for number in range(2_001)}
+    write(tmp_path, {"eve.tar.gz": tarred(files), "ada/step_01.py": FIRST})
+    found = found_in(tmp_path, "eve.tar.gz", "ada")
+    assert found.keys() == {"eve", "ada"}
+    begin = time.monotonic()
+    with pytest.raises(InputError, match="more than 2,000 files and folders"):
+        find([str(tmp_path / "eve.tar.gz")])
+    assert time.monotonic() - begin < 30
+
+
 def test_what_comes_out_of_archives_is_bounded_together(tmp_path: Path) -> None:
     half = zipped({"zeros.bin.gz": b"", "zeros.tar": bytes(150 * 2**20)})
     write(tmp_path, {"eve.zip": zipped({"a.zip": half, "b.zip": half})})
@@ -578,6 +708,14 @@ def test_what_comes_out_of_archives_is_bounded_together(tmp_path: Path) -> None:
     found = found_in(tmp_path)
     assert "holds no file named like a step" in str(found["eve"])
     assert "unpacked, it has more than 268,435,456 bytes" in str(found["mal"])
+
+
+def test_long_names_are_short_and_stay_apart(tmp_path: Path) -> None:
+    names = ["x" * 10_000 + end for end in "ab"]
+    write(tmp_path, {"all.tar.gz": tarred({f"{name}/step_01.py": FIRST for name in names})})
+    learners = [source.learner for source in find([str(tmp_path / "all.tar.gz")])]
+    assert len(set(learners)) == 2
+    assert {len(learner) for learner in learners} == {301}
 
 
 # Repositories

@@ -18,7 +18,7 @@ from tutor.course import sources
 from tutor.course.names import NAMES, Name, named
 
 KIND = "updates of the course"
-CHAPTER = ROOT / "book" / "src" / "setup.md"
+CHAPTER = ROOT / "book" / "src" / "keeping.md"
 COPIED = ("steps", "solutions", "tutor")
 EDITED = [*map(named, ("step_01", "step_03", "step_07"))]  # steps that the learner has worked at
 # Steps whose exercise changes upstream, one of them in the middle.

@@ -26,7 +26,7 @@ from tutor.learn.records import Record
 from tutor.terminal import console, interrupts
 
 KEYS = "n next h hint l list r rerun s solution q quit"
-AGAIN = "and again whenever steps/step_01.py is saved."
+AGAIN = "and again each time you save steps/step_01.py."
 READY = (AGAIN, KEYS)
 PASSED = ("Press n for step 02, Causal mask.", KEYS)
 SOLVED = sources.reference(find_step("1"), "steps")
@@ -196,7 +196,7 @@ def test_each_key_does_what_it_says(course: Path) -> None:
         step_file(course, "1").write_text(SOLVED)
         terminal.wait_for(*PASSED)
         terminal.type("n")
-        terminal.wait_for("Checked steps/step_02.py", "whenever steps/step_02.py is saved.", KEYS)
+        terminal.wait_for("Checked steps/step_02.py", "each time you save steps/step_02.py.", KEYS)
         terminal.type("q")
         assert child.wait(SECONDS) == 0
         assert terminal.settings == before
@@ -220,7 +220,7 @@ def test_keys_wait_for_the_check_to_end_but_to_quit_does_not(course: Path) -> No
 
 @pytest.mark.full("terminal sessions")
 def test_before_a_step_has_passed_its_solution_is_shown_after_a_question(course: Path) -> None:
-    question = "Step 01 has not passed yet. Show the solution all the same? [y/N]:"
+    question = "Step 01 has not passed yet. Show the solution anyway? [y/N]:"
     with in_terminal("watch", course=course, PAGER="cat") as (terminal, _):
         before = terminal.settings
         terminal.wait_for(*READY)
@@ -411,7 +411,7 @@ def follow_without_keys(child: "subprocess.Popen[bytes]", file: Path) -> None:
                 return read
         raise AssertionError(read)
 
-    how = "Keys cannot be read here. Ctrl-C ends; tutor hint 1, elsewhere, gives a hint.\n"
+    how = "No keyboard here. Press Ctrl-C to stop; for a hint, run tutor hint 1 elsewhere.\n"
     first = read_up_to(how)
     assert first.startswith("Checked steps/step_01.py")
     assert "\x1b" not in first

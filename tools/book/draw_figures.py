@@ -5,7 +5,7 @@ python -m tools.book.draw_figures --check    only tell which have changed; exit 
 """
 
 from tools import derived
-from tools.book.figures import attention, engine, generation, layers, tables, whole
+from tools.book.figures import attention, engine, generation, layers, modern, tables, whole
 from tutor import ROOT
 
 FIGURES = ROOT / "book" / "figures"
@@ -30,6 +30,12 @@ PICTURES = (
     generation.top_p,
     engine.batch,
     engine.cache,
+    engine.speculation,
+    modern.two_files,
+    modern.rms_norm,
+    modern.silu,
+    modern.swiglu,
+    modern.rotary,
 )
 
 

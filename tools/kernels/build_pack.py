@@ -13,7 +13,7 @@ import hashlib
 import json
 import lzma
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from fnmatch import fnmatchcase
@@ -32,6 +32,7 @@ from tutor.runtime import eager, graphs, kernels, own
 
 TARGETS = {
     "linux-x86_64": "x86-64-v3",
+    kernels.WIDE: "x86-64-v4",
     "linux-aarch64": "triple=aarch64-unknown-linux-gnu;cpu=generic",
     "darwin-arm64": "triple=arm64-apple-macosx14.0.0;cpu=apple-m1",
 }
@@ -70,15 +71,18 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=kernels.PACKS)
     options = parser.parse_args()
 
+    target = TARGETS[options.platform]
     folder = ROOT / "build" / "packs" / f"{version('max')}-{options.platform}"
-    unpack(kernels.PACKS / options.platform, TARGETS[options.platform], folder)
-    start_compiler(folder, TARGETS[options.platform])
-    compile_families(folder)
-    compile_usual(folder)
-    compiled = compile_graphs(folder, TARGETS[options.platform])
-    size = write_pack(
-        folder, compiled, TARGETS[options.platform], options.output / options.platform
-    )
+    unpack(kernels.PACKS / options.platform, target, folder)
+    start_compiler(folder, target)
+    kernel_artifacts: list[str] = []
+    if options.platform != kernels.WIDE:
+        compile_families(folder)
+        compile_usual(folder)
+        kernel_artifacts = [kernels.USUAL, *kernels.FAMILIES]
+    compiled = compile_graphs(folder, target)
+    names = [*kernel_artifacts, *compiled.values()]
+    size = write_pack(folder, names, compiled, target, options.output / options.platform)
     print(f"{options.platform}: {size:,} bytes")
     if size > LARGEST:
         raise SystemExit(f"the pack is larger than {LARGEST:,} bytes; leave out a family")
@@ -162,7 +166,7 @@ def compile_graphs(folder: Path, target: str) -> dict[str, str]:
         for size, make in track(list(sizes()), "Graphs"):
             for made, compile_them in MODELS.items():
                 names = [f"{size}-{name}" for name in made.split()]
-                if (made, size) not in LEFT_OUT and (made, target) not in LEFT_OUT:
+                if not LEFT_OUT & {(made, size), (made, target), (size, target)}:
                     compile_them(make())
     return found
 
@@ -234,26 +238,36 @@ def compile_cached(model: Any) -> None:
 
 
 HEADS = "sampler greedy"
+CACHED = "cached cached-column"  # for any columns, and for a single one
+QUANTIZED = "cached-q4_0 cached-q4_0-column"
 
-# Of a model or for a target: a learner waits for the heads of the bundled model alone, and for Arm
-# MAX's compiler takes more than 24 GB for products with four-bit weights.
-LEFT_OUT = {(HEADS, "gpt2"), ("cached-q4_0", TARGETS["linux-aarch64"])}
+# Of a model or for a target: a learner waits for the heads of the bundled model alone, whose other
+# products are too small to gain by AVX-512; and for Arm MAX's compiler takes more than 24 GB for
+# products with four-bit weights.
+LEFT_OUT = {
+    (HEADS, "gpt2"),
+    (QUANTIZED, TARGETS["linux-aarch64"]),
+    ("bundled", TARGETS[kernels.WIDE]),
+    *((made, TARGETS[kernels.WIDE]) for made in ("whole", HEADS)),
+}
 
 # The artifacts, and what compiles their graphs, in this order; what is used most is read first.
 MODELS: dict[str, Callable[[Any], None]] = {
-    "cached": compile_cached,
-    "cached-q4_0": compile_quantized,
+    CACHED: compile_cached,
+    QUANTIZED: compile_quantized,
     "batch": compile_batch,
     "whole": compile_whole,
     HEADS: compile_heads,
 }
 
 
-def write_pack(folder: Path, compiled: dict[str, str], target: str, output: Path) -> int:
+def write_pack(
+    folder: Path, names: Iterable[str], compiled: dict[str, str], target: str, output: Path
+) -> int:
     """Write files and manifest; the same artifacts make the same bytes."""
     contents: dict[str, bytes] = {}
     artifacts: dict[str, kernels.Place] = {}
-    for name in (kernels.USUAL, *kernels.FAMILIES, *compiled.values()):
+    for name in names:
         file = name.partition("-")[0]  # a family has a file, and so have all graphs of a model
         before, content = contents.get(file, b""), (folder / f"{name}.mef").read_bytes()
         artifacts[name] = kernels.Place(file, len(before), len(content))

@@ -66,17 +66,19 @@ def expect_alike(
         raise MismatchError(what, words[alike], words[not alike], observed=observed)
 
 
-def expect_entries(what: str, got: dict[str, Any], expected: dict[str, Any]) -> None:
+def expect_entries(
+    what: str, got: dict[str, Any], expected: dict[str, Any], *, observed: object = None
+) -> None:
     """Expect these entries among others; names the first that is missing or different."""
+    recognized = got if observed is None else observed
     for name, wanted in expected.items():
         if name not in got:
-            says = misnamed([name], [each for each in got if each not in expected])
-            raise MismatchError(f"{what} {name}", show(wanted), "nothing", observed=got, says=says)
-        if got[name] != wanted or type(got[name]) is not type(wanted):
-            says = exchanged(name, got, expected)
-            raise MismatchError(
-                f"{what} {name}", show(wanted), show(got[name]), observed=got, says=says
-            )
+            came, says = "nothing", misnamed([name], [each for each in got if each not in expected])
+        elif got[name] != wanted or type(got[name]) is not type(wanted):
+            came, says = show(got[name]), exchanged(name, got, expected)
+        else:
+            continue
+        raise MismatchError(f"{what} {name}", show(wanted), came, observed=recognized, says=says)
 
 
 def exchanged(name: str, got: dict[str, Any], expected: dict[str, Any]) -> str:

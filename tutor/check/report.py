@@ -215,16 +215,16 @@ def what_next(result: Result) -> str:
                 return f"Next: {WRITE}."
             return f"Next: {written}{later.label}, {later.title}, in {later.file('steps')}."
         case Verdict.BROKEN:
-            return "Next: tutor doctor tells what is wrong with this machine."
+            return "Next: tutor doctor says what is wrong with this machine."
         case Verdict.NOT_STARTED if result.points:
-            return f"Next: go on with the TODOs of {file}{line_of(result.failures[0])}."
+            return f"Next: continue with the TODOs of {file}{line_of(result.failures[0])}."
         case Verdict.NOT_STARTED if not (ROOT / step.chapter).exists():
             return f"Next: fill in the first TODO of {file}."
         case Verdict.NOT_STARTED:
             return f"Next: read {step.chapter}, and fill in the first TODO of {file}."
     if result.culprits:
         return f"Next: tutor check {result.culprits[0].short}"
-    return f"Next: mend {file}, then tutor check {step.short}. For a hint: tutor hint {step.short}"
+    return f"Next: fix {file}, then tutor check {step.short}. For a hint: tutor hint {step.short}"
 
 
 def line_of(outcome: Outcome) -> str:

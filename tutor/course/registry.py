@@ -17,8 +17,20 @@ from tutor.course.tracks import Track
 EXERCISES = ROOT / "tutor" / "exercises"
 
 # What the engine asks a step for: sizes, a model of these, weights for it, and a loop, with more
-# ways to draw, many rows, and a cache.
-Role = Literal["sizes", "masks", "model", "loads", "generates", "samples", "batches", "caches"]
+# ways to draw, many rows, a cache, and guesses; and of a Llama, its sizes and its positions.
+Role = Literal[
+    "sizes",
+    "masks",
+    "model",
+    "loads",
+    "generates",
+    "samples",
+    "batches",
+    "caches",
+    "speculates",
+    "llama_sizes",
+    "rotates",
+]
 
 
 class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -92,7 +92,7 @@ def instructions(lines: list[str], indent: str) -> list[str]:
 def with_header(source: str, step: Step) -> str:
     """The stub with what belongs to it in its docstring."""
     task = (
-        f"Task:    fill in every TODO, and take out the line with NotImplementedError below it.\n"
+        f"Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.\n"
         f"Chapter: {step.chapter}\n"
         f"Check:   pixi run {step.task}   or   uv run tutor check {step.short}\n"
     )

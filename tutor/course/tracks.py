@@ -16,8 +16,9 @@ class Track:
 
 
 STEPS = Track("steps", "GPT-2 from scratch", 12, word="step", letter="s", short="")
-ENGINE = Track("engine", "Make it fast", 4, word="engine", letter="e", short="e")
-TRACKS = (STEPS, ENGINE)
+ENGINE = Track("engine", "Make it fast", 5, word="engine", letter="e", short="e")
+MODERN = Track("modern", "From GPT-2 to Llama", 4, word="modern", letter="m", short="m")
+TRACKS = (STEPS, ENGINE, MODERN)
 
 
 def find_track(name: str) -> Track:

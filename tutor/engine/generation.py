@@ -3,7 +3,7 @@
 >>> from tutor.engine.generation import load_engine
 >>> engine = load_engine()
 >>> engine.write("Once upon a time", seed=1, max_new_tokens=8)
-'Once upon a time there was a man who was seven years'
+'Once upon a time there reigned prince in a wild country'
 """
 
 import functools
@@ -16,6 +16,7 @@ import numpy as np
 
 from tutor import runtime
 from tutor.engine import checkpoint, settings, trees
+from tutor.engine.drafts import make_draft
 from tutor.engine.loops import NONE, Columns, Loop, Options, Tokens, make_loop
 from tutor.engine.tokenizer import UNFINISHED, Stream, Tokenizer, load_tokenizer
 from tutor.engine.trees import learners_code
@@ -171,11 +172,13 @@ def load_engine(
     device: str = "cpu",
     dtype: str = "float32",
     cache: bool = True,
+    speculation: bool = False,
 ) -> Engine:
     """The engine for a model: a folder, a name on the Hugging Face Hub, or the bundled one.
 
     With the tree "steps" the learner's own code runs: the loop with the cache, or while that is not
-    finished, the one of the batches or of step 12.
+    finished, the one of the batches or of step 12. With speculation a large model is given a draft,
+    which pays for a long text alone; the text is the same.
     """
     if dtype == "q4_0" and (tree != "solutions" or not cache or device != "cpu"):
         raise InputError("--dtype q4_0 is for the reference with its cache, on the CPU")
@@ -189,12 +192,15 @@ def load_engine(
         from tutor.engine.quantization import quantize
 
         quantize(loaded)
+    wants_draft = speculation and (dtype, device) == ("float32", "cpu")
     ends = settings.find_ends(folder, loaded.config.vocab_size)
     silent = np.setdiff1d(tokenizer.silent(loaded.config.vocab_size), ends)
     return Engine(
         loaded.config,
         tokenizer,
-        lambda: make_loop(tree, loaded, place, cache, silent),
+        lambda: make_loop(
+            tree, loaded, place, cache, silent, lambda: make_draft(loaded) if wants_draft else None
+        ),
         tree,
         loaded,
         ends,

@@ -1,7 +1,7 @@
 """The loops that generation can run, each on a compiled model; some with batches, or a cache."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -56,6 +56,11 @@ class Loop(Protocol):
 
     step: Step
 
+    @property
+    def remark(self) -> str:
+        """On what it has written, if there is anything to say."""
+        ...
+
     def logits(self, token_ids: list[int]) -> NDArray[np.float32]:
         """What the compiled model says after a prompt, [V]."""
         ...
@@ -87,16 +92,62 @@ class BatchLoop:
     def tokens(
         self, prompts: list[list[int]], seeds: list[int], options: Options, stop: int | None
     ) -> Columns:
-        sampling = self.sampling.Sampling(options.temperature, options.top_k, options.top_p)
-        model = quieted(self.model, self.silent)
+        model, sampling = quieted(self.model, self.silent), self.settings(options)
         columns: Columns = self.batches.stream_tokens(
             model, prompts, options.max_new_tokens, sampling, seeds=seeds, stop=stop
         )
         return columns
 
+    @property
+    def remark(self) -> str:
+        return ""
+
+    def settings(self, options: Options) -> Any:
+        """What engine 02 calls Sampling."""
+        return self.sampling.Sampling(options.temperature, options.top_k, options.top_p)
+
+
+class SpeculativeLoop(BatchLoop):
+    """The loop of the cache; for a row alone a draft guesses, and the model checks the guesses."""
+
+    def __init__(self, tree: str, model: Any, silent: Tokens, draft: Any) -> None:
+        super().__init__(tree, model, draft.device, step_that("caches"), silent)
+        self.code = trees.load_step(tree, step_that("speculates"))
+        self.draft = self.code.ModelDraft(quieted(draft, silent))
+        self.guesses: list[int] = []  # of this round, and not checked yet
+        self.guessed = self.stood = 0
+
+    @property
+    def remark(self) -> str:
+        return f"{self.stood} of {self.guessed} guesses stood" if self.guessed else ""
+
+    def tokens(
+        self, prompts: list[list[int]], seeds: list[int], options: Options, stop: int | None
+    ) -> Columns:
+        if len(prompts) == 1:
+            return self._speculate(prompts[0], seeds[0], options, stop)
+        return super().tokens(prompts, seeds, options, stop)
+
+    def _speculate(
+        self, prompt: list[int], seed: int, options: Options, stop: int | None
+    ) -> Columns:
+        model, sampling = quieted(self.model, self.silent), self.settings(options)
+        for token in self.code.stream_speculative(
+            model, self._guess, prompt, options.max_new_tokens, sampling, seed=seed, stop=stop
+        ):
+            self.stood += bool(self.guesses) and self.guesses.pop(0) == token
+            yield np.array([token])
+
+    def _guess(self, *given: Any) -> Tokens:
+        guesses: Tokens = self.draft(*given)
+        self.guesses, self.guessed = guesses.tolist(), self.guessed + len(guesses)
+        return guesses
+
 
 class StepLoop:
     """The loop of step 12, each row by itself: for who has not come to the engine track yet."""
+
+    remark = ""
 
     def __init__(self, tree: str, model: Any, device: "Device", silent: Tokens = NONE) -> None:
         self.tree, self.step, self.silent = tree, step_that("generates"), silent
@@ -166,9 +217,15 @@ class Quieted:
         self.config, self._model, self._silent = model.config, model, silent
 
     def __call__(self, *inputs: Any) -> Any:
+        return self._quiet(self._model(*inputs))
+
+    def score(self, *inputs: Any) -> Any:
+        """The same for what speculative decoding asks of a cached model."""
+        return self._quiet(self._model.score(*inputs))
+
+    def _quiet(self, made: Any) -> Any:
         from max.experimental.tensor import Tensor
 
-        made = self._model(*inputs)
         is_tensor = isinstance(made, Tensor)
         logits = np.array(made.to_numpy() if is_tensor else made)
         logits[..., self._silent] = -np.inf
@@ -180,15 +237,26 @@ def quieted(model: Any, silent: Tokens) -> Any:
     return Quieted(model, silent) if silent.size else model
 
 
-def make_loop(tree: str, model: Any, device: "Device", cache: bool, silent: Tokens = NONE) -> Loop:
+def make_loop(
+    tree: str,
+    model: Any,
+    device: "Device",
+    cache: bool,
+    silent: Tokens = NONE,
+    make_draft: Callable[[], Any] = lambda: None,
+) -> Loop:
     """The best loop of a tree that is finished, with its model compiled; the reference has all.
 
-    It draws none of the tokens that are silent, whatever the model says.
+    It draws none of the tokens that are silent, whatever the model says. A draft is made, if one
+    is to be had, where a step can use it.
     """
     fast = [step_that("caches")] * cache + [step_that("batches")]
     finished = (step for step in fast if not trees.find_unfinished(tree, step))
+    can_speculate = cache and not trees.find_unfinished(tree, step_that("speculates"))
     loop: Loop
-    if step := next(finished, None):
+    if draft := make_draft() if can_speculate else None:
+        loop = SpeculativeLoop(tree, model, silent, draft)
+    elif step := next(finished, None):
         loop = BatchLoop(tree, model, device, step, silent)
     else:
         loop = StepLoop(tree, model, device, silent)

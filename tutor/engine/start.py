@@ -2,6 +2,7 @@
 
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -9,15 +10,25 @@ from rich.status import Status
 from rich.text import Text
 
 from tutor import runtime
-from tutor.engine import compiling
+from tutor.engine import checkpoint, compiling
 from tutor.engine.generation import Engine, load_engine
 from tutor.terminal import interrupts
+
+# Bytes of weights below which the threads of MAX wait for each other longer than they compute.
+SMALL = 2**25
+
+
+def is_small(model: str | None) -> bool:
+    """Whether a model that is here already is computed sooner by one thread than by several."""
+    folder = checkpoint.BUNDLED_MODEL if model is None else Path(model)
+    return 0 < sum(file.stat().st_size for file in folder.glob("*.safetensors")) < SMALL
 
 
 @interrupts.held(patience=0)
 def start_engine(model: str | None, **options: Any) -> Engine:
     """An engine, with a status line until it is loaded."""
-    runtime.activate()  # before the status line, since it may say something
+    # Before the status line, since it may say something.
+    runtime.activate(one_thread=is_small(model))
     with Console(stderr=True).status(Text(f"Loading {model or 'the bundled model'}")):
         return load_engine(model, **options)
 
@@ -39,7 +50,8 @@ def compile_engine(engine: Engine, **options: Any) -> None:
     ):
         step = engine.loop.step
     if options["cache"] and "caches" not in step.roles:
-        console.print(f"The KV cache is not finished; using the loop of {step.label}.", style="dim")
+        used = "generate_next_token" if "generates" in step.roles else "the loop"
+        console.print(f"The KV cache is not finished; using {used} of {step.label}.", style="dim")
     if waiting:
         console.print(compiling.compile_later(waiting[0], options), style="dim", soft_wrap=True)
 

@@ -93,7 +93,7 @@ def load_model(folder: Path, tree: str = "solutions", device: "Device | None" = 
     step = load_step(tree, step_that("loads"))
     try:
         with learners_code(tree):
-            if checkpoint.is_plain(folder):
+            if tree == "steps" and checkpoint.is_plain(folder):
                 model = step.load_pretrained(folder, device=device)
             else:
                 model = convert_model(step, folder, tree, device)
@@ -109,14 +109,16 @@ def load_model(folder: Path, tree: str = "solutions", device: "Device | None" = 
 
 
 def convert_model(step: ModuleType, folder: Path, tree: str, device: "Device | None") -> Any:
-    """The model in a folder that step 11 cannot read by itself: it converts what is read here."""
+    """The model in a folder as step 11 converts it, from tensors that are read here one by one."""
     from max.driver import CPU
     from max.dtype import DType
     from max.experimental import functional as F
     from max.experimental.tensor import default_device, default_dtype
 
     config = make_config(folder, tree)
-    state = step.convert_state_dict(weights.read(folder), config)
+    state = weights.read(folder)
+    # A learner's code may want more of it than a Mapping can.
+    state = step.convert_state_dict(dict(state) if tree == "steps" else state, config)
     kind = load_step(tree, step_that("model")).MaxGPT2LMHeadModel
     with F.lazy(), default_device(device or CPU()), default_dtype(DType.float32):
         model = kind(config)

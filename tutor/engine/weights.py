@@ -6,7 +6,7 @@ Read leniently: bfloat16, the prefixes that wrappers leave, other heads, buffers
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tutor.engine import settings
 from tutor.errors import InputError, reason
 
-State = dict[str, NDArray[Any]]
+State = Mapping[str, NDArray[Any]]
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 MOST_FILES = 1000  # that an index may name
@@ -57,14 +57,25 @@ class Entry:
         return numbers.reshape(self.shape)
 
 
+class Tensors(State):
+    """Tensors by name, each read anew when it is asked for: only what is kept takes memory."""
+
+    def __init__(self, entries: dict[str, Entry]) -> None:
+        self._entries = entries
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self._entries[name].read()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
 def read(folder: Path) -> State:
     """The weights of a checked folder, under the names that step 11 converts."""
-    if is_plain(folder):
-        from safetensors.numpy import load_file
-
-        plain: State = load_file(folder / WEIGHTS)
-        return plain
-    return {name: entry.read() for name, entry in select(find(folder)).items()}
+    return Tensors(select(find(folder)))
 
 
 def is_plain(folder: Path) -> bool:

@@ -15,13 +15,13 @@ def find_prompts(sources: dict[str, str | None]) -> list[Prompt]:
     given = {name: value for name, value in sources.items() if value is not None}
     if len(given) > 1:
         raise InputError(
-            f"{' and '.join(given)} are given, but one is enough; see tutor generate --help"
+            f"{' and '.join(given)} are given, but only one can be; see tutor generate --help"
         )
     ((name, value),) = given.items() or [("PROMPT", "Once upon a time")]
     if name == "--batch-file":
         if not value or Path(value).is_dir():
             raise InputError(
-                f"--batch-file {value!r} is no file; write a prompt on each of its lines"
+                f"--batch-file {value!r} is not a file; give one with a prompt on each line"
             )
         content = read_standard_input() if value == "-" else Path(value).read_bytes()
         lines = content.removeprefix(codecs.BOM_UTF8).splitlines()
@@ -39,5 +39,5 @@ def parse_tokens(value: str) -> list[int]:
         return [int(number) for number in value.split(",")]
     except ValueError:
         raise InputError(
-            f"--prompt-tokens must be whole numbers with commas between, but is {value!r}"
+            f"--prompt-tokens must be whole numbers separated by commas, but is {value!r}"
         ) from None

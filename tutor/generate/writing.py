@@ -67,6 +67,8 @@ def write(engine: Engine, wanted: Sequence[Sample], options: Options, *, as_json
     said = f"{count} tokens in {seconds:.1f} s: {count / seconds:.0f} tokens/s"
     if len(wanted) == 1 and wanted[0].seed is not None:
         said += f", seed {wanted[0].seed}"
+    if engine.loop.remark:
+        said += f"; {engine.loop.remark}"
     Console(stderr=True, highlight=False).print(said, style="dim")
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,17 +23,21 @@ from tutor.course.registry import Check, Step, find_step
 from tutor.course.verdicts import Verdict
 from tutor.errors import InputError
 from tutor.grade import grades, imports
-from tutor.grade.formats.texts import file_name, printable, shortened
+from tutor.grade.formats.texts import file_name, fitted, printable, shortened
 from tutor.grade.grades import CheckGrade, Dependencies, Grade, StepGrade
 from tutor.grade.submissions.entries import UnreadableError
 from tutor.grade.submissions.read import Source, Submission, read
+from tutor.processes import limit_memory
 
 if TYPE_CHECKING:
     from tutor.check.results import Outcome, Result
     from tutor.check.sandbox.workbench import Workbench
 
 SEED_VARIABLE = "TUTOR_SEED"  # which the suites draw their inputs from
+MOST_MEMORY = 2**31  # bytes that this process may map, whatever the code under check sends
 MOST_TEXT = 8000  # characters of an explanation
+MOST_IN_ALL = 200_000  # bytes of the explanations of a submission, which come into seven files
+LEAST_TEXT = 200  # bytes that an explanation may have even so
 ON_OWN = "It passes on the learner's own other steps; on the reference's it crashes."
 
 # What decides a grade, beside the submission and the code that grades.
@@ -67,6 +72,7 @@ class Task(msgspec.Struct, frozen=True):
 def main() -> None:
     """Grade what standard input asks for, unless the grade is there already."""
     seal.close()
+    limit_memory(MOST_MEMORY)
     task = unpack(sys.stdin.buffer.read())
     os.environ[SEED_VARIABLE] = str(task.order.seed)
     try:
@@ -138,7 +144,7 @@ def grade(task: Task, submission: Submission, start: Grade) -> Grade:
     begin = time.monotonic()
     results = check(submission, task.order) if submission.files else []
     found = {result.step.name: step_grade(result) for result in results}
-    steps = [found.get(each.step, each) for each in start.steps]
+    steps = bounded(found.get(each.step, each) for each in start.steps)
     return msgspec.structs.replace(start, steps=steps, seconds=time.monotonic() - begin)
 
 
@@ -188,6 +194,19 @@ def try_on_own_steps(results: list["Result"], bench: "Workbench") -> list["Resul
     for again in passed.values():
         again.advice.append(ON_OWN)
     return [passed.get(result.step, result) for result in results]
+
+
+def bounded(steps: Iterable[StepGrade]) -> list[StepGrade]:
+    """The same, but where explanations are too long together, the later ones are cut short."""
+    left, kept = MOST_IN_ALL, []
+    for step in steps:
+        checks = []
+        for check in step.checks:
+            text = fitted(check.explanation, max(left, LEAST_TEXT))
+            left -= len(text.encode())
+            checks.append(msgspec.structs.replace(check, explanation=text))
+        kept.append(msgspec.structs.replace(step, checks=checks))
+    return kept
 
 
 def nowhere() -> Console:

@@ -39,6 +39,9 @@ from tutor.processes import command
 
 RESULTS = "results"  # the folder of the grades, in the one for the output
 MINUTES = 60  # that a submission may take at the very most, whatever it is waiting for
+KEPT_SEED = """\
+{} has results of seed {} already: whoever has seen them knows these inputs and numbers.
+  For new inputs give another --seed, or another --output."""
 
 
 def make_order(
@@ -60,7 +63,7 @@ def make_order(
     get_ready()
     results = folder.resolve() / RESULTS
     names = [step.name for step in steps]
-    seed = seed or choose_seed(results)
+    seed = seed or seed_of(results) or secrets.randbelow(2**31 - 1) + 1
     return Order(names, dependencies, seed, seconds, isolation, results, course_digest())
 
 
@@ -78,6 +81,8 @@ def grade_class(
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
+    if order.seed == seed_of(order.folder):
+        err.print(Text(KEPT_SEED.format(order.folder.parent, order.seed), style="yellow"))
     count = f"{len(sources)} submission{'s' * (len(sources) != 1)}"
     out.print(f"{count}, seed {order.seed}, {order.isolation.name}.")
     out.print(Text(table.LEGEND, style="dim"))
@@ -158,12 +163,12 @@ def conclude(
     return ordered
 
 
-def choose_seed(folder: Path) -> int:
-    """The seed of the grades that are in a folder already, or else a new one."""
+def seed_of(folder: Path) -> int | None:
+    """The seed of the grades that are in a folder already."""
     for file in sorted(folder.glob("*.json")):
         with contextlib.suppress(InputError):
             return grades.load(file).seed
-    return secrets.randbelow(2**31 - 1) + 1
+    return None
 
 
 class Class:
@@ -179,15 +184,19 @@ class Class:
         with temporary_folder() as temporary:
             pool = ThreadPoolExecutor(self.jobs)
             try:
-                waiting = [pool.submit(self._mark, each, temporary) for each in self.sources]
+                waiting = [
+                    pool.submit(self._mark, each, number, temporary)
+                    for number, each in enumerate(self.sources)
+                ]
                 for finished in as_completed(waiting):
                     yield finished.result()
             finally:
                 self._end()
                 pool.shutdown(cancel_futures=True)
 
-    def _mark(self, source: Source, temporary: str) -> Grade:
-        task = Task(self.order, source)
+    def _mark(self, source: Source, number: int, temporary: str) -> Grade:
+        isolation = self.order.isolation.of(number)
+        task = Task(msgspec.structs.replace(self.order, isolation=isolation), source)
         with self._lock:
             if self._is_over:
                 raise KeyboardInterrupt

@@ -27,29 +27,31 @@ def tell(step: Step | None) -> str:
     """The next hint for a step, or for the current one, in words, and what it is about."""
     known = standing(step) if step else find_current(standings())
     if not known:
-        return "All steps have passed their last checks; there is nothing to hint at."
+        return "All steps passed their last checks, so there is nothing to hint at."
     step, found = known.step, next_hint(known.step)
     name, check = step.label.capitalize(), f"tutor check {step.short}"
     if not found:
         if known.is_stale:
-            return f"{name} passed before the last edits; {check} tells whether it still does."
-        return f"{name} passed its last check; there is nothing to hint at."
+            return f"{name} passed before your last edits; {check} says whether it still does."
+        return f"{name} passed its last check, so there is nothing to hint at."
     most = len(found.check.hints)
     lines = [f"{name}: {found.check.title}"]
     if found.mistake:
         lines.append(f"Mistake: {found.mistake}")
     if found.culprits:
         lines.append(
-            f"It passes with the reference's {prose(found.culprits)} in place of yours: look for "
+            f"It passes with the reference's {prose(found.culprits)} instead of yours, so look for "
             f"the mistake there, with tutor hint {found.culprits[0].short}"
         )
     lines.append(f"Hint {found.rung} of {most}: {found.text}")
     if found.rung == most:
-        lines.append(f"That was the last one; tutor solution {step.short} shows the reference.")
+        lines.append(
+            f"That was the last one; to see the reference: tutor solution {step.short} --yes"
+        )
     if known.verdict == "not checked":
-        lines.append(f"It has not been checked since it was begun; {check} tells what is wrong.")
+        lines.append(f"You have not checked it yet; {check} says what is wrong.")
     elif known.is_stale:
-        lines.append(f"This is about the last check, before the last edits; next: {check}")
+        lines.append(f"This is about the last check, before your last edits; next: {check}")
     return "\n".join(lines)
 
 

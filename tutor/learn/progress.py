@@ -91,8 +91,11 @@ def find_current(known: Collection[Standing]) -> Standing | None:
 
 
 def overview(known: Collection[Standing], width: int) -> RenderableType:
-    """All steps in a table, and the points in all; without bars where there is no room for them."""
-    bars = width >= WIDTH_WITH_BARS
+    """All steps in a table, and the points in all; without bars where there is no room for them.
+
+    Of a track that lies ahead, only its title is shown.
+    """
+    bars, here = width >= WIDTH_WITH_BARS, find_current(known)
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("step", no_wrap=True)
     table.add_column("topic")
@@ -106,12 +109,19 @@ def overview(known: Collection[Standing], width: int) -> RenderableType:
             table.add_row()
         title, points = Text(track.title, style="bold"), "{}/{}".format(*count(members))
         table.add_row("", title, *[""] * bars, points)
+        if here and here not in members and all(map(is_ahead, members)):
+            continue
         for each in members:
             step, points = each.step, f"{each.points}/{each.step.points}"
             words = Text(each.words, style=each.style)
             drawn = [bar([each], 10)] * bars
             table.add_row(step.task.removeprefix("s"), step.title, *drawn, points, words)
     return Group(table, Text(), Text(f"In all: {total(known)}."), Text(what_next(known)))
+
+
+def is_ahead(standing: Standing) -> bool:
+    """Whether nothing has been done about a step yet."""
+    return standing.verdict == "not started" and not standing.was_checked
 
 
 def short_label(step: Name) -> str:
@@ -145,7 +155,7 @@ def total(known: Collection[Standing]) -> str:
         if track != STEPS and points:
             words += f", {points} of {most} in the {track.name} track"
     again = sum(each.is_stale for each in known)
-    return f"{words}; {again} to be checked again" if again else words
+    return f"{words}; {again} to check again" if again else words
 
 
 def what_next(known: Collection[Standing]) -> str:
@@ -157,24 +167,24 @@ def next_command(known: Collection[Standing]) -> tuple[str, str]:
     """Why, and which command comes next."""
     here = find_current(known)
     if here is None:
-        return "all steps have passed; your own GPT-2 writes:", WRITE
+        return "all steps have passed; let your own GPT-2 write:", WRITE
     step, file = here.step, here.step.file("steps")
     again = [each.step.short for each in known if each.verdict == Verdict.PASSED and each.is_stale]
     check = f"tutor check {step.short}"
     match here.verdict:
         case "not there":
-            return f"{file} is not there; this writes it anew:", f"tutor reset {step.short}"
+            return f"{file} is missing; this writes the exercise:", f"tutor reset {step.short}"
         case "not started" if not here.was_checked:
             return f"read {step.chapter}, fill in the TODOs of {file}, and check them:", check
         case "not started":
-            return f"go on with the TODOs of {file}, and check them:", check
+            return f"continue with the TODOs of {file}, and check them:", check
         case "not checked":
             return f"check {file}, which you have begun:", check
         case Verdict.PASSED:
             return "check again what passed before an edit:", f"tutor check {' '.join(again)}"
         case _ if here.is_stale:
             return f"check {file} again, after your last edit:", check
-    return f"mend {file} and check it again; for a hint:", f"tutor hint {step.short}"
+    return f"fix {file} and check it again; for a hint:", f"tutor hint {step.short}"
 
 
 def welcome(known: Collection[Standing]) -> RenderableType:
@@ -185,7 +195,7 @@ def welcome(known: Collection[Standing]) -> RenderableType:
     parts: list[RenderableType] = [Text(TITLE, style="bold"), line, Text(f"{total(known)}.\n")]
     if here:
         if here.step.track != STEPS:
-            parts.append(Text(f"Your own GPT-2 writes: {WRITE}"))
+            parts.append(Text(f"Let your own GPT-2 write: {WRITE}"))
         parts.append(Text(f"You are at {here.step.label}, {here.step.title}: {here.words}."))
     parts += [Text(f"{why[0].upper()}{why[1:]}"), Text(f"\n  {command}\n", style="bold")]
     return Group(*parts, Text("tutor --help lists all commands.", style="dim"))

@@ -15,12 +15,12 @@ def reset(step: Step) -> str:
     """Derive the stub anew; in words, what became of the file that was there."""
     name, file = step.file("steps"), ROOT / step.file("steps")
     if file.is_file() and stubs.is_untouched(file, step):
-        return f"{name} is the untouched exercise; there is nothing to reset."
+        return f"{name} is still the original exercise; there is nothing to reset."
     saved = put(step, stubs.derive(step).encode())
     if not saved:
-        return f"{name} was not there; now it is the exercise again."
+        return f"{name} was missing; the original exercise is there again."
     return (
-        f"{name} is the exercise again. Yours is saved:\n{shown(saved)}\n"
+        f"{name} has been reset. Your version was saved to:\n{shown(saved)}\n"
         f"To bring it back: tutor reset {step.short} --undo"
     )
 
@@ -30,13 +30,17 @@ def undo(step: Step) -> str:
     name, file = step.file("steps"), ROOT / step.file("steps")
     found = sorted(SAVED.glob(f"{step.name}_*.py"), key=lambda file: (file.stat().st_mtime, file))
     if not found:
-        raise InputError(f"nothing is saved of {step.label}; tutor reset {step.short} saves it")
+        raise InputError(
+            f"no version of {step.label} has been saved; tutor reset {step.short} saves one"
+        )
     last = found[-1]
     if file.is_file() and file.read_bytes() == last.read_bytes():
-        raise InputError(f"{name} is what was saved last already; see {shown(last.parent)}")
+        raise InputError(
+            f"{name} already is the version that was saved last; see {shown(last.parent)}"
+        )
     saved = put(step, last.read_bytes())
-    words = f"{name} is what was saved last:\n{shown(last)}"
-    return f"{words}\nWhat was there is saved, too:\n{shown(saved)}" if saved else words
+    words = f"{name} is again the version saved last:\n{shown(last)}"
+    return f"{words}\nThe version it replaced was saved to:\n{shown(saved)}" if saved else words
 
 
 def put(step: Step, text: bytes) -> Path | None:
@@ -52,8 +56,8 @@ def put(step: Step, text: bytes) -> Path | None:
         files.write(file, text)
     except OSError as error:
         raise InputError(
-            f"{step.file('steps')} is left as it was, since {shown(place)} cannot be written: "
-            f"{error.strerror}; check its rights and the disk"
+            f"{step.file('steps')} has not changed, since {shown(place)} cannot be written: "
+            f"{error.strerror}; check its permissions and the disk"
         ) from error
     return saved
 

@@ -115,7 +115,7 @@ def show(step: Step, console: Console) -> RenderableType:
     """Both files side by side where there is room, else one within the other."""
     names, changes = [step.file(tree) for tree in ("steps", "solutions")], compare(step)
     if all(change.is_equal for change in changes):
-        return Text("{} and {} are the same, but for comments.".format(*names))
+        return Text("{} and {} are the same, except for comments.".format(*names))
     changes = list(folded(changes))
     if console.is_terminal and console.width >= WIDE:
         return beside(changes, names)

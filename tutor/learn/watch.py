@@ -187,8 +187,8 @@ class Session:
             self.has_passed = await self.call("check", step.short) == 0
             self.show_time()
         else:
-            anew = f"tutor reset {step.short} writes it anew"
-            self.say(f"Waiting for {file}, which is not there: {anew}.\n")
+            how = f"tutor reset {step.short} writes the exercise"
+            self.say(f"Waiting for {file}, which is missing: {how}.\n")
         self.show_keys()
         for key in self.later:
             self.events.put_nowait(key)
@@ -203,7 +203,9 @@ class Session:
             await self.start_check()
             return
         else:
-            self.say("\nThat was the last step. Your own GPT-2 writes: tutor generate --tree steps")
+            self.say(
+                "\nThat was the last step. Let your own GPT-2 write: tutor generate --tree steps"
+            )
         self.show_keys()
 
     async def call(self, *arguments: str, takes_keys: bool = False) -> int:
@@ -234,7 +236,7 @@ class Session:
         now, following = datetime.now().astimezone().strftime("%H:%M:%S"), self.step.following
         if not self.has_passed:
             file = self.step.file("steps")
-            self.say(f"\nChecked at {now}, and again whenever {file} is saved.")
+            self.say(f"\nChecked at {now}, and again each time you save {file}.")
         elif following:
             how = "Press n" if self.keyboard.is_there else f"tutor watch {following.short}"
             self.say(f"\nPassed at {now}. {how} for {following.label}, {following.title}.")
@@ -248,7 +250,7 @@ class Session:
             self.console.print(Text.assemble(*keys))
         else:
             hint = f"tutor hint {self.step.short}"
-            self.say(f"Keys cannot be read here. Ctrl-C ends; {hint}, elsewhere, gives a hint.")
+            self.say(f"No keyboard here. Press Ctrl-C to stop; for a hint, run {hint} elsewhere.")
 
     def clear(self) -> None:
         """Begin a new screen, where there is one."""

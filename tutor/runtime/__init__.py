@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -24,11 +25,11 @@ Announce = Callable[[str, bool], None]
 _announce: Announce | None = None  # set once this is active
 
 
-def activate(announce: Announce | None = None) -> None:
+def activate(announce: Announce | None = None, *, one_thread: bool = False) -> None:
     """Make eager MAX answer in milliseconds; the second call does nothing.
 
     `announce` hears what computes, if that is not MAX, and of each compilation; without it,
-    standard error does.
+    standard error does. With `one_thread`, MAX computes with one thread where that can be had.
     """
     global _announce
     if _announce:
@@ -44,6 +45,8 @@ def activate(announce: Announce | None = None) -> None:
         # Else MAX has the python3 of the PATH look for a libpython, which this process has itself.
         os.environ.setdefault("MOJO_PYTHON_LIBRARY", "")
     keep_mojo_from_building()
+    if one_thread:
+        start_one_thread()
 
     from tutor.runtime import choice, eager, graphs, kernels, softmax
 
@@ -57,6 +60,26 @@ def activate(announce: Announce | None = None) -> None:
     eager.serve(means)
     graphs.serve(means)
     softmax.keep_softmax_apart()
+
+
+def start_one_thread() -> None:
+    """Have MAX start one thread to compute with, if it has not started any.
+
+    It starts one for each CPU that the thread may use that makes the first device. Linux can tell
+    which these are; on other systems nothing changes.
+    """
+    if sys.platform != "linux":
+        return
+    from max.driver import CPU
+
+    cpus = os.sched_getaffinity(0)
+    with contextlib.suppress(OSError):
+        os.sched_setaffinity(0, {min(cpus)})
+    CPU()
+    # What has started meanwhile may use one CPU only, which something else may be using, too.
+    for thread in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(int(thread.name), cpus)
 
 
 def keep_mojo_from_building() -> None:

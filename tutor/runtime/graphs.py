@@ -34,6 +34,11 @@ def postponed() -> Iterator[list[str]]:
         _postponed = before
 
 
+def is_postponing() -> bool:
+    """Whether NumPy runs what would have to be compiled."""
+    return _postponed is not None
+
+
 def fingerprint(graph: "Graph") -> str:
     """What a graph computes, in short: equal graphs have the same, on every machine."""
     return hashlib.sha256(PLACES.sub("", repr(graph)).encode()).hexdigest()
@@ -79,12 +84,13 @@ def is_for_cpu(graph: "Graph") -> bool:
 
 
 def find(means: kernels.Means, name: str) -> "CompiledModel | None":
-    """A compiled graph by its fingerprint, from the pack or from what was compiled here."""
-    if means.pack and (artifact := means.pack.manifest.graphs.get(name)):
-        try:
-            return kernels.read_artifact(means.pack.read(artifact))
-        except kernels.DamagedPackError as error:
-            means.warn(f"{error}. {kernels.RESTORE}")
+    """A compiled graph by its fingerprint, from a pack or from what was compiled here."""
+    try:
+        for pack in (kernels.find_pack(kernels.WIDE), means.pack) if means.pack else ():
+            if pack and (artifact := pack.manifest.graphs.get(name)):
+                return kernels.read_artifact(pack.read(artifact))
+    except kernels.DamagedPackError as error:
+        means.warn(f"{error}. {kernels.RESTORE}")
     content = own.read(name)
     return None if content is None else kernels.read_artifact(content)
 

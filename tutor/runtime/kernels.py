@@ -52,9 +52,15 @@ FAMILIES = (
 USUAL = "usual"
 
 # What a CPU must offer for a target that packs are built for, as Linux names it.
+AVX2 = {"abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe", "xsave"}
 CPU_FLAGS = {
-    "x86-64-v3": {"abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe", "xsave"},
+    "x86-64-v3": AVX2,
+    "x86-64-v4": AVX2 | {"avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"},
 }
+
+# A pack of graphs alone, beside that of its platform, for CPUs with AVX-512: there their products
+# take two thirds of the time.
+WIDE = "linux-x86_64-v4"
 
 VARIABLE = "TUTOR_KERNELS"  # of the environment: overrides what computes
 NUMPY = "numpy"  # NumPy, although a pack may fit

@@ -59,7 +59,7 @@ def show_attention(
     console.print(*attention_grid(tokens, weights.mean(axis=0), console), sep="\n")
     console.print(f"Layers are 0 to {layers - 1}, heads 0 to {heads - 1}: --layer, --head.")
     if np.abs(weights.sum(axis=-1) - 1).max() > SUM_TOLERANCE or np.triu(weights, 1).any():
-        console.print("Not all rows sum to 1 and end at their own token: see tutor check 7.")
+        console.print("Some rows do not sum to 1, or look ahead: see tutor check 7.")
 
 
 def choose(option: str, number: int, count: int) -> int:
@@ -83,7 +83,7 @@ def attention_grid(
         for column, weight in enumerate(row):
             line.append_text(cell(weight) if weight or column <= number else Text(" " * CELL))
         yield line
-    said = "Percent that the token of a row takes from that of a column; · is less than 0.5."
+    said = "Percent that each row's token takes from each column's; · is less than 0.5."
     yield Text(said, "dim")
     if console.color_system and not console.no_color:
         yield Text(" ").join(cell(weight) for weight in SCALE)

@@ -37,7 +37,8 @@ def show_next(
     """Show which tokens may come next, and how likely each is at several temperatures."""
     if wrong := [each for each in temperatures if not 0 < each < np.inf]:
         raise InputError(
-            f"--temperature must be above 0, but is {wrong[0]:g}; near 0 the likeliest has it all"
+            f"--temperature must be above 0, but is {wrong[0]:g}; "
+            "towards 0 the most likely token gets everything"
         )
     engine, prompt, ids = read(text, model, tree, output)
     with learners_code(tree):

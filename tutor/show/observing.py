@@ -119,6 +119,6 @@ def unseen(module: Any, name: str) -> InputError:
     """The error that a module does not call a part of it, so that nothing can be seen."""
     file = f"{type(module).__module__.replace('.', '/')}.py"
     return InputError(
-        f"{file} computes without a call of {name}, so its weights cannot be seen; "
+        f"{file} does not call {name}, so its weights cannot be shown; "
         f"call it, as in self.{name}(x)"
     )

@@ -42,10 +42,10 @@ TITLE_LETTERS = 11  # for each inch
 def check_output(path: Path) -> None:
     """Refuse a file that is no picture, before anything is computed for it."""
     if path.suffix.lower() not in SUFFIXES:
-        raise InputError(f"--output {path} is neither {' nor '.join(SUFFIXES)}; name it so")
+        raise InputError(f"--output must end in {' or '.join(SUFFIXES)}, but is {path}")
     if not find_spec("matplotlib"):
         raise EnvironmentBrokenError(
-            "matplotlib draws files, and is not installed; run `uv sync` or `pip install -e .`"
+            "drawing files takes matplotlib, which is missing; run `uv sync` or `pip install -e .`"
         )
 
 

@@ -9,15 +9,15 @@ import numpy as np
 
 from tutor import runtime
 from tutor.course.registry import Step, step_that
-from tutor.course.tracks import ENGINE
-from tutor.engine import checkpoint, trees, weights
+from tutor.course.tracks import ENGINE, MODERN
+from tutor.engine import checkpoint, settings, trees, weights
 from tutor.engine.generation import Engine
 from tutor.engine.loops import as_tensor, quieted
 from tutor.engine.start import start_engine
 from tutor.errors import InputError, reason
 from tutor.show.tracing import Letters, Line, shorten, trace
 
-# What the fields of a GPT2Config are called in shapes, or what else they are.
+# What the fields of a configuration are called in shapes, or what else they are.
 MEANINGS = {
     "vocab_size": "V",
     "n_positions": "the longest T",
@@ -26,9 +26,24 @@ MEANINGS = {
     "n_head": "H",
     "n_inner": "L",
     "layer_norm_epsilon": "in each norm",
+    "hidden_size": "C",
+    "intermediate_size": "L",
+    "num_hidden_layers": "blocks in a row",
+    "num_attention_heads": "H",
+    "num_key_value_heads": "G",
+    "head_dim": "D",
+    "max_position_embeddings": "the longest T",
+    "rms_norm_eps": "in each norm",
+    "rope_theta": "sets the speeds",
+    "rope_scaling": "slows them",
+    "tie_word_embeddings": "the head is a table",
+    "qkv_bias": "in attention",
+    "qk_norm": "in attention",
 }
 MASKS = ((4, 0), (2, 3))  # the lengths of those that are shown: of a prompt, and after a cache
 LOGITS = (2.0, 1.0, 0.5, 0.0, -1.0)  # of a row that tokens are drawn from
+TEXT = (0, 1, 2, 3, 4, 1, 2)  # for guesses: its last two tokens were there before
+CHOSEN = (3, 4, 0, 1, 2)  # what a model chooses after it, and after each of four guesses
 SAMPLINGS: tuple[dict[str, float], ...] = ({}, {"temperature": 0.5}, {"top_k": 3}, {"top_p": 0.7})
 WIDEST_NUMBER = 5  # of a mask, with the space before it
 # The modules of each step, and what they are given.
@@ -43,7 +58,9 @@ MODULES: dict[str, dict[str, list[str]]] = {
     "step_10": {"MaxGPT2LMHeadModel": ["ids"]},
     "engine_01": {"GPT2SamplingHead": ["ids", "temperature"], "GPT2GreedyHead": ["ids"]},
     "engine_03": {"GPT2BatchHead": ["ids", "ids", "mask"]},
-    "engine_04": {"GPT2CachedHead": ["new ids", "new ids", "mask of new", "caches"]},
+    "engine_04": {"GPT2CachedHead": ["new ids", "new ids", "mask of new", "scored", "caches"]},
+    "modern_02": {"RMSNorm": ["x"]},
+    "modern_03": {"LlamaMLP": ["x"]},
 }
 PROMPT, NEW_TOKENS = "Once upon a time", 3  # what goes through the loop of step 12
 
@@ -59,7 +76,7 @@ class Sheet:
 
 
 def of_step(step: Step, model: str | None, tree: str) -> Sheet:
-    """The shapes of a step, for GPT-2 small or another model.
+    """The shapes of a step, for GPT-2 small, the first Llama or another model.
 
     Weights are loaded for the steps that use them, and then those of the bundled model.
     """
@@ -73,14 +90,24 @@ def of_step(step: Step, model: str | None, tree: str) -> Sheet:
         state = weights.read(checkpoint.find_model(model))
         head = ("tensor in the file", "there → in the model", "")
         return Sheet(head, of_checkpoint(tree, engine, state), Letters.of(engine.config), whose)
-    config, whose = sizes_of(tree, model), f", as in {model or 'GPT-2 small'}"
-    letters = Letters.of(config)
-    if "sizes" in step.roles:
+    if step.track == MODERN:
+        config, letters, usual = *llama_sizes_of(tree, model), "Llama 7B"
+    else:
+        config, usual = sizes_of(tree, model), "GPT-2 small"
+        letters = Letters.of(config)
+    whose = f", as in {model or usual}"
+    if {"sizes", "llama_sizes"} & {*step.roles}:
         return Sheet(("field", "size", "letter"), of_config(config), letters, whose[2:])
     if "masks" in step.roles:
         return Sheet(("mask", "shape", "numbers"), of_mask(tree), letters, "")
+    if "rotates" in step.roles:
+        head = ("function", "in → out", "radians")
+        letters = Letters({**letters.sizes, "D/2": config.head_dim // 2})
+        return Sheet(head, of_rotation(tree, config, letters), letters, whose)
     if "samples" in step.roles:
         return Sheet(("sampling", "in → out", "probabilities"), of_sampling(tree), Letters({}), "")
+    if "speculates" in step.roles:
+        return Sheet(("call", "in → out", "tokens"), of_guesses(tree), Letters({}), "")
     head = ("module or operation", "in → out", "weights")
     return Sheet(head, of_modules(tree, step, config, letters), letters, whose)
 
@@ -100,10 +127,34 @@ def sizes_of(tree: str, model: str | None) -> Any:
         raise InputError(f"{folder} has sizes that cannot be: {reason(error)}") from None
 
 
+def llama_sizes_of(tree: str, model: str | None) -> tuple[Any, Letters]:
+    """The LlamaConfig of a tree, with the sizes of Llama 7B or of a model, and its letters."""
+    code = trees.load_step(tree, step_that("llama_sizes"))
+    if model:
+        file = checkpoint.find_model(model) / settings.CONFIG
+        if not file.is_file():
+            raise InputError(f"{file.parent} has no {file.name}")
+        try:
+            with trees.learners_code(tree):
+                config = code.read_config(settings.read_json(file))
+        except ValueError as error:
+            raise InputError(f"{file} is no Llama's: {reason(error)}") from None
+    else:
+        with trees.learners_code(tree):
+            config = code.LlamaConfig()
+    names = {name: letter for name, letter in MEANINGS.items() if len(letter) == 1}
+    sizes = {
+        letter: getattr(config, name) for name, letter in names.items() if hasattr(config, name)
+    }
+    return config, Letters(sizes)
+
+
 def of_config(config: Any) -> list[Line]:
-    """The sizes of step 01, which all shapes are made of."""
+    """The sizes of a configuration, which all shapes are made of."""
     entries = [(each.name, getattr(config, each.name)) for each in dataclasses.fields(config)]
     lines = [Line(name, shapes=str(size), weights=MEANINGS.get(name, "")) for name, size in entries]
+    if hasattr(config, "head_dim"):
+        return lines
     head_dim = config.n_embd // config.n_head
     return [*lines, Line("n_embd / n_head", shapes=str(head_dim), weights="D")]
 
@@ -149,6 +200,56 @@ def of_sampling(tree: str) -> list[Line]:
     return [*lines, Line("choose", "", f"{list(logits.shape)} → {list(drawn.shape)}")]
 
 
+def of_guesses(tree: str) -> list[Line]:
+    """What a draft of engine 05 guesses after a text, and what stands of that."""
+    code, rng = trees.load_step(tree, step_that("speculates")), np.random.default_rng(0)
+    ids, logits = np.array(TEXT), np.eye(len(CHOSEN), dtype=np.float32)[[*CHOSEN]]
+    with trees.learners_code(tree):
+        greedy = trees.load_step(tree, step_that("samples")).Sampling(temperature=0)
+        guesses = code.LookupDraft()(ids, len(CHOSEN) - 1, greedy, rng)
+        tokens = code.verify(logits, guesses, greedy, rng)
+    verified = f"{list(logits.shape)}, {list(guesses.shape)} → {list(tokens.shape)}"
+    return [
+        Line("the text", "", str(list(ids.shape)), " ".join(map(str, ids))),
+        Line(
+            "LookupDraft",
+            "",
+            f"{list(ids.shape)} → {list(guesses.shape)}",
+            " ".join(map(str, guesses)),
+        ),
+        Line("verify", "", verified, " ".join(map(str, tokens))),
+    ]
+
+
+def of_rotation(tree: str, config: Any, letters: Letters) -> list[Line]:
+    """The speeds, the table and the rotation of modern 04, for lengths that are known later."""
+    from max.driver import CPU
+    from max.dtype import DType
+    from max.experimental.compilation import stage
+    from max.experimental.tensor import Tensor, TensorType
+
+    code = trees.load_step(tree, step_that("rotates"))
+    heads = ["B", config.num_attention_heads, "T", config.head_dim]
+    with trees.learners_code(tree):
+        speeds = code.rotary_speeds(config)
+
+        def rotation(positions: Tensor, x: Tensor) -> tuple[Tensor, ...]:
+            table = code.rotary_table(positions, speeds)
+            return *table, code.rotate(x, *table)
+
+        given = [
+            TensorType(DType.int64, ["B", "T"], device=CPU()),
+            TensorType(DType.float32, heads, device=CPU()),
+        ]
+        *table, rotated = stage(rotation)(*given).out_layouts
+    shapes = letters.name(speeds.shape), letters.count(table), letters.name(rotated.shape)
+    return [
+        Line("rotary_speeds", "", f"→ {shapes[0]}", f"{speeds[0]:.2g} … {speeds[-1]:.2g}"),
+        Line("rotary_table", "", f"[B, T], {shapes[0]} → {shapes[1]}"),
+        Line("rotate", "", f"{letters.name(heads)}, {shapes[1]} → {shapes[2]}"),
+    ]
+
+
 def of_modules(tree: str, step: Step, config: Any, letters: Letters) -> list[Line]:
     """The modules of a step, traced with letters for the sizes of their inputs."""
     from max.experimental import functional as F
@@ -167,7 +268,11 @@ def arguments(tree: str, step: Step, config: Any) -> list[Any]:
     """What the modules of a step are made from."""
     if step.track == ENGINE:
         return [trees.load_step(tree, step_that("model")).MaxGPT2LMHeadModel(config)]
-    own = {"step_03": [config.n_embd], "step_04": [config.n_inner, config]}
+    if step.track == MODERN:
+        own = {"modern_02": [config.hidden_size]}
+        own["modern_03"] = [config.hidden_size, config.intermediate_size]
+    else:
+        own = {"step_03": [config.n_embd], "step_04": [config.n_inner, config]}
     return own.get(step.name, [config])
 
 
@@ -181,6 +286,8 @@ def input_types(config: Any) -> dict[str, list[Any]]:
     def of(dtype: DType, *shape: int | str) -> list[Any]:
         return [TensorType(dtype, shape, device=CPU())]
 
+    if hasattr(config, "hidden_size"):
+        return {"x": of(DType.float32, "B", "T", config.hidden_size)}
     cache = ["B", config.n_head, config.n_positions, config.n_embd // config.n_head]
     return {
         "ids": of(DType.int64, "B", "T"),
@@ -190,6 +297,7 @@ def input_types(config: Any) -> dict[str, list[Any]]:
         "mask": of(DType.float32, "B", "T", "T"),
         "new ids": of(DType.int64, "B", "N"),
         "mask of new": of(DType.float32, "B", "N", "T"),
+        "scored": of(DType.int64, "S"),
         "caches": [BufferType(DType.float32, cache, DeviceRef.CPU())] * 2 * config.n_layer,
     }
 

@@ -1,6 +1,10 @@
-"""Pictures of what makes generation fast: compiling, batches, and the KV cache."""
+"""Pictures of what makes generation fast: compiling, batches, the KV cache, and guesses."""
 
+import numpy as np
+
+from solutions.engine_02 import Sampling
 from solutions.engine_03 import left_pad, positions_and_mask
+from solutions.engine_05 import verify
 from tools.book.figures import bundled
 from tools.book.figures.drawing import Drawing
 
@@ -108,4 +112,36 @@ def cache() -> Drawing:
     drawing.sample(left + 96, y, "key", "from the cache")
     summary = f"{len(ids)} columns computed; {sum(lengths)} without a cache"
     drawing.text(left, y + 30, summary, align="start")
+    return drawing
+
+
+def speculation() -> Drawing:
+    prompt, count = "Once upon a time there was a king", 4
+    ids = bundled.go_on(prompt, count, of=bundled.four_bit_model())
+    logits = bundled.logits(ids)[-count - 1 :]
+    written = len(verify(logits, ids[-count:], Sampling(temperature=0), np.random.default_rng()))
+    last, *guesses = (bundled.word(token) for token in ids[-count - 1 :])
+    chosen = [bundled.word(token) for token in logits.argmax(axis=-1)]
+    right, dropped = written - 1, len(chosen) - written
+    drawing = Drawing(
+        "speculation",
+        "A round of guesses, checked in one pass of the model",
+        f"""The text is: {prompt}. The draft guesses {count} tokens: {", ".join(guesses)}. In one
+        pass over all of them, the model chooses a token for each place and for the one after:
+        {", ".join(chosen)}. The first {right} guesses are the same and stand. The next one is not,
+        so the model's own token takes its place, and all after it are dropped. The round has
+        written {written} tokens: {", ".join(chosen[:written])}.""",
+    )
+    width, height = 53, 26
+    drawing.text(0, 8, "The draft guesses, one token after the other:", align="start")
+    styles = ["stream"] + ["query"] * count
+    drawing.cells(0, 20, [[last, *guesses]], width, styles, height=height)
+    drawing.text(0, 74, "In one pass, the model chooses for each place:", align="start")
+    styles = ["key"] * written + ["absent"] * dropped
+    drawing.cells(width, 86, [chosen], width, styles, height=height)
+    marks = ["= guess"] * right + ["≠ guess"] + ["dropped"] * dropped
+    drawing.across(width, 122, marks, width, "muted")
+    drawing.text(0, 158, f"So one pass writes {written} tokens:", align="start")
+    styles = ["stream"] + ["key"] * written
+    drawing.cells(0, 170, [[last, *chosen[:written]]], width, styles, height=height)
     return drawing

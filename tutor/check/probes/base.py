@@ -43,6 +43,29 @@ def course_config(step: ModuleType, config: Config) -> Any:
     return public(other_step(step, "step_01"), "GPT2Config")(**dataclasses.asdict(config))
 
 
+def make_config(
+    step: ModuleType, name: str, arguments: tuple[Any, ...], options: dict[str, Any]
+) -> Any:
+    """An instance of one of the step's dataclasses."""
+    kind = public(step, name)
+    if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
+        raise ContractError(f"{name} is not a dataclass")
+    try:
+        return kind(*arguments, **options)
+    except TypeError:
+        kind()  # a stub, which has no fields yet, says so
+        raise
+
+
+def plain_fields(config: Any) -> dict[str, Any]:
+    """The fields of a dataclass and their values, in their order."""
+    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    for name, value in values.items():
+        if value is not None and not isinstance(value, (int, float, str, dict)):
+            raise ContractError(f"{name} is of type {type(value).__name__}, not a number")
+    return values
+
+
 def make(step: ModuleType, name: str, arguments: Any, options: dict[str, Any]) -> Any:
     """An instance of one of the step's classes; its weights are not computed yet."""
     settled = (

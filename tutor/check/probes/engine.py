@@ -1,7 +1,9 @@
 """The probes of the engine track."""
 
 import contextlib
+import copy
 import itertools
+import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -71,11 +73,14 @@ def layout(found: TensorLayout, names: dict[str, str] | None = None) -> list[Any
 
 
 def signature(
-    graph: StagedGraph[..., Any], sizes: Sequence[str] = ("batch", "length"), of: int = 0
+    graph: StagedGraph[..., Any],
+    sizes: Sequence[str] = ("batch", "length"),
+    of: Sequence[int] = (0,),
 ) -> dict[str, list[Any]]:
-    """What a graph takes and gives, where the sizes of one input are called so."""
+    """What a graph takes and gives, where the sizes of these inputs are called so."""
     names: dict[str, str] = {}
-    for size, name in zip(graph.in_layouts[of].shape, sizes, strict=False):
+    found = itertools.chain.from_iterable(graph.in_layouts[each].shape for each in of)
+    for size, name in zip(found, sizes, strict=False):
         names.setdefault(str(size), name)
     return {
         "takes": [layout(each, names) for each in graph.in_layouts],
@@ -126,9 +131,12 @@ class Refusal:
         raise ContractError(f"generate_text runs an eager operation, {name}, beside the heads")
 
 
-# Engine 02 and 03
+# Engine 02 to 04
 
 MOST_COLUMNS = 100  # of tokens that are taken from one stream
+HEAD_INPUTS = 4  # of the head of engine 04, before its caches: ids, positions, mask, what to score
+
+Call = tuple[int, bool]  # how many columns a head was shown, and whether by the graph for just one
 
 
 def numpy_array(value: object, what: str) -> Array:
@@ -206,41 +214,42 @@ def buffer(values: Array) -> Buffer:
 
 
 class TracedHead(CompiledCallable[..., Any]):
-    """In place of a compiled head: it takes the same, and notes how many columns are new.
+    """In place of a compiled head: it takes the same, and adds each call to a record.
 
     NumPy runs the graph; where it cannot, the head is traced and interpreted for each size.
     """
 
-    def __init__(self, head: Any, *types: TensorType | BufferType) -> None:
-        self.head, self.staged = head, head.trace(*types)
+    def __init__(self, head: Any, calls: list[Call], *types: TensorType | BufferType) -> None:
+        self.head, self.calls, self.staged = head, calls, head.trace(*types)
         self.in_layouts, self.in_tree = self.staged.in_layouts, self.staged.in_tree
         self.out_layouts, self.out_tree = self.staged.out_layouts, self.staged.out_tree
-        self.shown: list[int] = []
-        weights = {name: value.driver_tensor for name, value in head.parameters}
+        self.parameters = {name: value.driver_tensor for name, value in head.parameters}
         self.run: Callable[..., list[Buffer]] = self.interpret
         with contextlib.suppress(UnsupportedOpError):
-            self.run = translate(self.staged.graph).bind(weights)
+            self.run = translate(self.staged.graph).bind(self.parameters)
 
     def interpret(self, *buffers: Buffer) -> list[Buffer]:
-        inputs, caches = buffers[:3], buffers[3:]
+        inputs, caches = buffers[:HEAD_INPUTS], buffers[HEAD_INPUTS:]
         return [interpret(self.head, "GPT2CachedHead.forward", inputs, caches).driver_tensor]
 
     def execute_raw(self, *buffers: Buffer) -> list[Buffer]:
-        self.shown.append(buffers[0].shape[-1])
+        alone = all(size == 1 for size in self.in_layouts[0].shape)
+        self.calls.append((buffers[0].shape[-1], alone))
         return self.run(*buffers)
 
 
 class RecordedModel:
-    """A CachedModel with a traced head, and what came of its calls."""
+    """A CachedModel with traced heads, and what came of its calls."""
 
     def __init__(self, step: ModuleType, config: Config, weights: Mapping[str, Array]) -> None:
         self.heads: list[TracedHead] = []
+        self.calls: list[Call] = []
         self.logits: list[Array] = []
         model = gpt2(step, config)
         load(model, weights)
 
         def traced(head: Any, *types: Any, **_: object) -> TracedHead:
-            self.heads.append(TracedHead(head, *types))
+            self.heads.append(TracedHead(head, self.calls, *types))
             return self.heads[-1]
 
         with mock.patch.object(Module, "compile", traced):
@@ -263,14 +272,108 @@ class RecordedModel:
         return Watched
 
     def __call__(self, input_ids: Array, start: Array, /) -> Array:
-        logits = numpy_array(self.model(input_ids, start), "what a CachedModel returned")
+        return self.keep(self.model(input_ids, start), "what a CachedModel returned")
+
+    def score(self, input_ids: Array, start: Array, count: int) -> Array:
+        return self.keep(self.model.score(input_ids, start, count), "what score returned")
+
+    def keep(self, value: object, what: str) -> Array:
+        logits = numpy_array(value, what)
         self.logits.append(np.array(logits))
         return logits
 
     def record(self) -> dict[str, Any]:
-        """The logits of each call, and how many new columns the head was shown."""
-        shown = [count for head in self.heads for count in head.shown]
-        return {"logits": self.logits, "shown": shown}
+        """The logits of each call; how many columns a head was shown, and by which graph."""
+        return {
+            "logits": self.logits,
+            "shown": [count for count, _ in self.calls],
+            "alone": [alone for _, alone in self.calls],
+        }
+
+
+# Engine 05
+
+MOST_CALLS = 200  # of a model for one text; code that gets nowhere would ask on for ever
+
+
+class ScriptedScores(ScriptedBatch):
+    """A stand-in for CachedModel: one row, and logits of several columns, by the token in each."""
+
+    @property
+    def rows(self) -> list[list[int]]:
+        """What it has seen, call by call."""
+        return [row for (row,) in self.seen]
+
+    def __call__(self, input_ids: object, start: object, /) -> Array:
+        return self.score(input_ids, start, 1)[:, 0]
+
+    def score(self, input_ids: object, start: object, count: Any) -> Array:
+        super().__call__(input_ids, start)
+        if len(self.seen) > MOST_CALLS:
+            raise ContractError(f"the model is asked on and on, more than {MOST_CALLS} times")
+        (row, *others), limit = self.seen[-1], self.config.n_positions
+        if others or len(row) > limit:
+            given = f"{1 + len(others)} rows of {len(row)} tokens"
+            raise ContractError(f"the model was given {given}, not 1 row of at most {limit}")
+        if not 1 <= operator.index(count) <= len(row):
+            raise ContractError(f"the model had to score {count} of {len(row)} columns")
+        return read_only(self.logits[row[-count:]][None], np.float32)  # [count] -> [1, count, V]
+
+
+class ScriptedDraft:
+    """A draft that guesses right but for one token in each round: so many are right before it.
+
+    It has at most `most` guesses, and notes for how many it is asked.
+    """
+
+    def __init__(self, step: ModuleType, logits: Array, right: Sequence[int], most: int) -> None:
+        self.sampling = other_step(step, "engine_02")
+        self.logits, self.right, self.most = logits, itertools.cycle(right), most
+        self.asked: list[int] = []
+
+    def __call__(self, ids: object, count: Any, sampling: object, rng: object, /) -> Array:
+        text = numpy_array(ids, "what the draft was given")
+        if text.ndim != 1 or text.dtype != np.int64:
+            found = f"{text.dtype} {list(text.shape)}"
+            raise ContractError(f"the draft was given {found}, not int64 [T]")
+        if not isinstance(sampling, self.sampling.Sampling):
+            raise ContractError(f"the draft was given {type(sampling).__name__}, not a Sampling")
+        if not isinstance(rng, np.random.Generator):
+            raise ContractError(f"the draft was given {type(rng).__name__}, not a Generator")
+        self.asked.append(operator.index(count))
+        if count < 1:
+            return read_only(text[:0], np.int64)
+        last, right = int(text[-1]), next(self.right)
+        guesses = following(self.sampling, self.logits, last, count, sampling, copy.deepcopy(rng))
+        guesses[right : right + 1] = (guesses[right : right + 1] + 1) % len(self.logits)
+        return read_only(guesses[: self.most], np.int64)
+
+
+def following(
+    step: ModuleType, logits: Array, last: int, count: int, sampling: object, rng: object
+) -> Array:
+    """The tokens after one, as the plain loop chooses them, with what engine 02 has for that."""
+    tokens = [last]
+    for _ in range(count):
+        row = read_only(logits[tokens[-1:]], np.float32)  # [1, V]
+        tokens.append(int(public(step, "choose")(row, sampling, [rng])[0]))
+    return np.array(tokens[1:], np.int64)
+
+
+class WatchedGenerator(np.random.Generator):
+    """A generator that notes whether it is drawn from; a copy of it is a plain generator."""
+
+    drawn = False
+
+    def __getattribute__(self, name: str) -> Any:
+        if not name.startswith("_") and name not in ("bit_generator", "drawn"):
+            self.drawn = True
+        return super().__getattribute__(name)
+
+
+def noise_of(rng: np.random.Generator) -> int:
+    """What a generator would draw next, which is still to be drawn."""
+    return int(copy.deepcopy(rng).integers(2**40))
 
 
 class EngineProbes(StepProbes):
@@ -529,7 +632,7 @@ class EngineProbes(StepProbes):
         cache: Array,
         weights: Mapping[str, Array],
     ) -> list[Array]:
-        """What the head makes of ids, positions and mask of each call; all caches begin so."""
+        """What the head makes of the inputs of each call; all caches begin so."""
         model = gpt2(self.step, config)
         load(model, weights)
         head, name = public(self.step, "GPT2CachedHead")(model), "GPT2CachedHead.forward"
@@ -546,32 +649,44 @@ class EngineProbes(StepProbes):
                 head = public(self.step, "GPT2CachedHead")(model)
         tokens = TensorType(DType.int64, ["batch", "new"], device=CPU())
         mask = TensorType(DType.float32, ["batch", "new", "length"], device=CPU())
+        scored = TensorType(DType.int64, ["scored"], device=CPU())
         sizes = config.n_head, config.n_positions, config.n_embd // config.n_head
         cache = BufferType(DType[dtype], ["batch", *sizes], DeviceRef.CPU())
-        traced = head.trace(tokens, tokens, mask, *[cache] * 2 * config.n_layer)
+        traced = head.trace(tokens, tokens, mask, scored, *[cache] * 2 * config.n_layer)
         return [layout(each) for each in traced.out_layouts]
 
     def compile_cached_model(self, config: Config) -> dict[str, Any]:
-        """What the graphs that CachedModel compiles take and give, and which methods it asks."""
+        """What the graphs that CachedModel compiles take and give, and which methods it asks.
+
+        And how many weights they have, each of which counts once for all graphs that share it.
+        """
         weights = {name: np.zeros(shape) for name, shape in shapes(gpt2(self.step, config)).items()}
-        model, sizes = RecordedModel(self.step, config, weights), ("batch", "new", "length")
-        graphs = [signature(head.staged, sizes, of=2) for head in model.heads]
-        return {"graphs": graphs, "asked": sorted(model.asked)}
+        model = RecordedModel(self.step, config, weights)
+        sizes = "batch", "new", "length", "scored"  # of the mask, and of what is scored
+        return {
+            "graphs": [signature(head.staged, sizes, of=(2, 3)) for head in model.heads],
+            "asked": sorted(model.asked),
+            "weights": len({id(each) for head in model.heads for each in head.parameters.values()}),
+        }
 
     def ask_cached_model(
-        self, config: Config, calls: Sequence[Sequence[Array]], *, weights: Mapping[str, Array]
+        self, config: Config, calls: Sequence[Sequence[Any]], *, weights: Mapping[str, Array]
     ) -> dict[str, Any]:
         """What comes of ids and starts for one CachedModel, and these arrays after each call.
 
-        Those of the same shape come in the same array, which changes in between.
+        With a count behind them that many columns are scored. Arrays of the same shape come in the
+        same array, which changes in between.
         """
         model, after = RecordedModel(self.step, config, weights), []
         kept: dict[tuple[int, ...], Array] = {}
-        for arrays in calls:
-            given = [kept.setdefault(values.shape, values.copy()) for values in arrays]
-            for place, values in zip(given, arrays, strict=True):
+        for ids, start, *count in calls:
+            given = [kept.setdefault(values.shape, values.copy()) for values in (ids, start)]
+            for place, values in zip(given, (ids, start), strict=True):
                 place[...] = values
-            model(*given)
+            if count:
+                model.score(given[0], given[1], *count)
+            else:
+                model(*given)
             after.append([values.copy() for values in given])
         return {**model.record(), "after": after}
 
@@ -589,3 +704,72 @@ class EngineProbes(StepProbes):
         )
         ids = public(batches, "generate_batch")(model, *arguments, greedy, seeds=seeds)
         return {**model.record(), "ids": ids}
+
+    # Engine 05
+
+    def write_plainly(
+        self, last: int, count: int, *, logits: Array, seed: int, **sampling: Any
+    ) -> dict[str, Any]:
+        """The tokens of a plain loop after a token, and the noise to be drawn before and after."""
+        source = other_step(self.step, "engine_02")
+        how, rng = public(source, "Sampling")(**sampling), np.random.default_rng(seed)
+        tokens, noise = [last], [noise_of(rng)]
+        for _ in range(count):
+            tokens += following(source, logits, tokens[-1], 1, how, rng).tolist()
+            noise.append(noise_of(rng))
+        return {"tokens": tokens[1:], "noise": noise}
+
+    def model_draft(
+        self, ids: Array, count: int, *, logits: Array, seed: int, **sampling: Any
+    ) -> dict[str, Any]:
+        """What a ModelDraft guesses, what its model saw, and what that did to the generator."""
+        model = ScriptedScores(self.step, logits, n_positions=16)
+        how = public(other_step(self.step, "engine_02"), "Sampling")(**sampling)
+        rng = WatchedGenerator(np.random.PCG64(seed))  # as default_rng(seed)
+        draft = public(self.step, "ModelDraft")(model)
+        guesses = numpy_array(draft(read_only(ids, np.int64), count, how, rng), "the guesses")
+        drawn = rng.drawn
+        return {"guesses": guesses, "seen": model.rows, "drawn": drawn, "noise": noise_of(rng)}
+
+    def lookup_draft(self, ids: Array, count: int, *longest: int) -> Array:
+        """What a LookupDraft guesses."""
+        how, rng = public(other_step(self.step, "engine_02"), "Sampling")(), np.random.default_rng()
+        draft = public(self.step, "LookupDraft")(*longest)
+        return numpy_array(draft(read_only(ids, np.int64), count, how, rng), "the guesses")
+
+    def verify(
+        self, logits: Array, guesses: Array, *, seed: int, **sampling: Any
+    ) -> dict[str, Any]:
+        """The tokens that stand, and the noise to be drawn next."""
+        how = public(other_step(self.step, "engine_02"), "Sampling")(**sampling)
+        rng, given = np.random.default_rng(seed), read_only(logits, np.float32)
+        tokens = public(self.step, "verify")(given, read_only(guesses, np.int64), how, rng)
+        return {"tokens": numpy_array(tokens, "what verify returned"), "noise": noise_of(rng)}
+
+    def speculate(
+        self,
+        prompt: list[int],
+        *arguments: Any,
+        logits: Array,
+        right: list[int],
+        most: int = 16,
+        n_positions: int = 128,
+        sampling: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """What stream_speculative writes with a scripted model and draft, and what these saw.
+
+        `asked` says how often the model had been asked when each token came.
+        """
+        model = ScriptedScores(self.step, logits, n_positions)
+        draft = ScriptedDraft(self.step, model.logits, right, most)
+        if sampling is not None:
+            options["sampling"] = public(other_step(self.step, "engine_02"), "Sampling")(**sampling)
+        stream = public(self.step, "stream_speculative")
+        made, asked = [], []
+        for token in itertools.islice(
+            stream(model, draft, [*prompt], *arguments, **options), MOST_COLUMNS
+        ):
+            made.append(operator.index(token))
+            asked.append(len(model.seen))
+        return {"made": made, "asked": asked, "seen": model.rows, "guesses": draft.asked}

@@ -23,7 +23,9 @@ from tutor.check.probes.base import (
     course_config,
     load,
     make,
+    make_config,
     other_step,
+    plain_fields,
     public,
     shapes,
     size_name,
@@ -133,19 +135,7 @@ class StepProbes:
 
     def config(self, *arguments: Any, **options: Any) -> dict[str, Any]:
         """The fields of a GPT2Config and their values, in their order."""
-        course_class = public(self.step, "GPT2Config")
-        if not (isinstance(course_class, type) and dataclasses.is_dataclass(course_class)):
-            raise ContractError("GPT2Config is not a dataclass")
-        try:
-            made = course_class(*arguments, **options)
-        except TypeError:
-            course_class()  # a stub, which has no fields yet, says so
-            raise
-        values = {field.name: getattr(made, field.name) for field in dataclasses.fields(made)}
-        for name, value in values.items():
-            if value is not None and not isinstance(value, (int, float, str)):
-                raise ContractError(f"{name} is of type {type(value).__name__}, not a number")
-        return values
+        return plain_fields(make_config(self.step, "GPT2Config", arguments, options))
 
     # Step 02
 

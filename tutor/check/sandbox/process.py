@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import json
 import multiprocessing
 import os
 import re
@@ -13,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -39,6 +38,7 @@ MOST_OUTPUT = 4000  # characters that the code printed, kept for each check
 MOST_FAULTS = 2**16  # bytes that are read of where a signal hit the code
 MOST_TEXT = 4000  # characters of an error's message, and of a line
 MOST_PLACES = 100  # lines of the code that an error has passed
+FIRST_TO_GO = "1000"  # the most that there can be in /proc/…/oom_score_adj
 
 WORKER = "from tutor.check.sandbox.worker import main; main()"
 
@@ -96,12 +96,15 @@ class CodeProcess:
         self._output = tempfile.TemporaryFile("a+b")  # noqa: SIM115 (both live as long as the process)
         self._faults = tempfile.TemporaryFile()  # noqa: SIM115
         self._is_ready, self._read = False, 0
-        descriptors = [other.fileno(), self._output.fileno(), self._faults.fileno()]
-        limits = asdict(isolation.limits) if isolation else None
-        settings = json.dumps([str(root), tree, descriptors, limits])
-        worker = command(WORKER, settings)
-        self._child, self._pid = start(worker, descriptors, isolation, root)
+        descriptors = [self._output.fileno(), self._faults.fileno()]
+        # Command lines can be read by all; the rest comes by way of the connection.
+        worker = command(WORKER, str(other.fileno()))
+        self._child, self._pid = start(worker, [other.fileno(), *descriptors], isolation, root)
         other.close()
+        rules = isolation.rules(home_of(root), root, given()) if isolation else None
+        settings = {"root": root, "tree": tree, "descriptors": descriptors, "rules": rules}
+        with contextlib.suppress(OSError):  # it has ended already, which is told when it is asked
+            channel.send(self._connection, settings)
 
     def ask(self, request: dict[str, Any], clock: Clock) -> Any:
         """The result of a request. Compiling does not count on the clock.
@@ -114,7 +117,7 @@ class CodeProcess:
             if not self._is_ready:
                 self._await_start()
             if self._isolation and self._isolation.user is not None:
-                let_read(Path(tempfile.gettempdir()))
+                let_read(given())
             self._send(request | {"token": token}, clock)
             answer = self._answer(clock)
             if answer.get("token") != token:
@@ -262,24 +265,43 @@ def start(
     """Start a worker, which inherits these descriptors; the process, and which one to signal."""
     if not (isolation and isolation.bubblewrap):
         child = popen(worker, descriptors, *surroundings(isolation, root))
+        sacrifice(child.pid)
         return child, child.pid
-    given = Path(tempfile.gettempdir())  # what a suite writes there is for the code to read
     listen, tell = os.pipe()
-    outer = isolation.command(worker, tell, root, given)
-    child, told = popen(outer, [*descriptors, tell], isolation.environment(given)), b""
+    outer = isolation.command(worker, tell, root, given())
+    child, told = popen(outer, [*descriptors, tell], isolation.environment(given())), b""
     os.close(tell)
     with os.fdopen(listen, "rb", buffering=0) as pipe:
         while not told.endswith(b"}\n") and (more := pipe.read(4096)):
             told += more
-    inner = re.search(rb'"child-pid": (\d+)', told)
-    return child, int(inner[1]) if inner else child.pid
+    found = re.search(rb'"child-pid": (\d+)', told)
+    inner = int(found[1]) if found else child.pid
+    sacrifice(child.pid, inner)
+    return child, inner
+
+
+def given() -> Path:
+    """The folder of temporary files: what a suite writes there is for the code to read."""
+    return Path(tempfile.gettempdir())
+
+
+def home_of(root: Path) -> Path:
+    """The home of the code under check, without namespaces."""
+    return root.parent / "home"
+
+
+def sacrifice(*processes: int) -> None:
+    """Have Linux end these before others when memory is short."""
+    for number in processes:
+        with contextlib.suppress(OSError):  # it has ended, or there is no such file
+            Path(f"/proc/{number}/oom_score_adj").write_text(FIRST_TO_GO, encoding="ascii")
 
 
 def surroundings(isolation: Isolation | None, root: Path) -> tuple[dict[str, str], int | None]:
     """Environment and user of a worker without namespaces."""
     if isolation is None:
         return dict(os.environ), None  # MAX changes the environment behind it
-    home = root.parent / "home"
+    home = home_of(root)
     if not home.exists():  # later it is the code's, with whatever links it has put there
         isolation.make_home(home)
     return isolation.environment(home), isolation.user

@@ -15,7 +15,7 @@ from tutor.course.registry import Step, load_step
 from tutor.errors import EnvironmentBrokenError
 
 if TYPE_CHECKING:
-    from tutor.check.probes.engine import EngineProbes as Probes
+    from tutor.check.probes.modern import ModernProbes as Probes
 else:
     Probes = object  # they are in the other process, with MAX
 

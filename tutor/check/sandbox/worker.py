@@ -9,7 +9,6 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
-import json
 import linecache
 import os
 import resource
@@ -27,11 +26,12 @@ from typing import Any
 from tutor import ROOT, runtime
 from tutor.check.sandbox import channel, seal
 from tutor.check.sandbox.errors import ContractError
+from tutor.check.sandbox.places import bound, confine
 from tutor.course import names
+from tutor.processes import FOR_CORES, mapped, unlimit_memory
 
 # Bytes that the code under check may map beyond what MAX has mapped at its start. MAX goes on to
 # map 1.6 GB for the reference on two cores, of which it uses little, and more with more cores.
-FOR_CORES = (os.cpu_count() or 1) * 2**27
 MEMORY = 4 * 2**30 + FOR_CORES
 MOST_TEXT = 10_000  # characters of an error's message
 LARGEST_FILE = 2**28  # bytes that it may write into one file, its output among them
@@ -92,10 +92,10 @@ class Worker:
     """Loads steps and carries out probes, as it is asked."""
 
     def __init__(self, connection: Connection, root: Path, tree: str) -> None:
-        from tutor.check.probes.engine import EngineProbes  # and with it MAX, before a clock runs
+        from tutor.check.probes.modern import ModernProbes  # and with it MAX, before a clock runs
 
         self.connection = connection
-        self.probes = EngineProbes
+        self.probes = ModernProbes
         self.finder = TreeFinder(root, tree)
         self.step: ModuleType | None = None
         self.name = names.NAMES[0]
@@ -210,12 +210,21 @@ def limit_resources(limits: dict[str, int] | None) -> None:
         set_limit(resource.RLIMIT_CPU, limits["processor"])
         if os.getpid() == 1:  # else it counts all processes of this user
             set_limit(resource.RLIMIT_NPROC, limits["threads"])
-    statm = Path("/proc/self/statm")
-    if statm.exists():
-        mapped = int(statm.read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
-        set_limit(resource.RLIMIT_AS, mapped + memory)
+    if now := mapped():
+        set_limit(resource.RLIMIT_AS, now + memory)
     set_limit(resource.RLIMIT_FSIZE, file)
     set_limit(resource.RLIMIT_CORE, 0)
+
+
+def keep_in_place(limits: dict[str, int], places: dict[str, list[str]] | None) -> None:
+    """Bound what the code under check can do to files; the threads that are to come are bound, too.
+
+    Without places it is in namespaces, with a /tmp of its own.
+    """
+    if places is None:
+        bound("/tmp", limits["disk"], limits["entries"])  # noqa: S108
+    else:
+        confine(**places)
 
 
 def set_limit(kind: int, wanted: int) -> None:
@@ -234,17 +243,21 @@ def end_with_parent() -> None:
 def main() -> None:
     """Get ready, say so, and serve.
 
-    The argument after the first, in JSON: the root, the tree, the descriptors of the connection, of
-    the file for what the code prints, and of the one for where a signal hits it; and the limits, if
-    the code is not to be trusted.
+    The argument is the descriptor of the connection. There the root comes, and the tree; the
+    descriptors of the file for what the code prints, and of the one for where a signal hits it;
+    and the rules, if the code is not to be trusted.
     """
     end_with_parent()
-    root, tree, descriptors, limits = json.loads(sys.argv[1])
-    link, output, faults = descriptors
-    for descriptor in descriptors:  # what the code under check starts must not hold them open
+    connection = Connection(int(sys.argv[1]))
+    settings = channel.receive(connection)
+    root, tree, rules = settings["root"], settings["tree"], settings["rules"]
+    output, faults = settings["descriptors"]
+    for descriptor in (connection.fileno(), output, faults):  # not for what the code starts
         os.set_inheritable(descriptor, False)
     sys.dont_write_bytecode = True
-    connection = Connection(link)
+    if rules:
+        unlimit_memory()  # what grades has a limit of its own
+        keep_in_place(**rules)
 
     def announce(message: str, compiling: bool) -> None:
         channel.send(connection, {"event": message, "compiling": compiling})
@@ -259,11 +272,11 @@ def main() -> None:
     faulthandler.enable(faults, all_threads=True)
     # MAX takes SIGUSR1 and SIGUSR2 for itself at its first operation.
     faulthandler.register(signal.SIGQUIT, faults, all_threads=True)
-    limit_resources(limits)
-    if limits:
+    limit_resources(rules and rules["limits"])
+    if rules:
         seal.close()
-    if limits and seal.is_possible():
-        seal.seal()
+        if seal.is_possible():
+            seal.seal()
     channel.send(connection, {"ready": True})
     for stream in (1, 2):
         os.dup2(output, stream)

@@ -108,7 +108,8 @@ def in_zip(opened: BinaryIO, meter: Meter) -> Iterator[Entry]:
 
             if not member.filename.endswith(("/", "\\")):
                 is_plain = stat.S_IFMT(mode) in (0, stat.S_IFREG)
-                yield Entry(path, read, fault_of_member(path, is_plain))
+                secret = "is encrypted: ask for one without a password" * (member.flag_bits & 1)
+                yield Entry(path, read, fault_of_member(path, is_plain) or secret)
 
 
 def fault_of_member(path: PurePosixPath, is_plain: bool) -> str:

@@ -15,6 +15,7 @@ from tutor.grade.submissions.names import (
     OTHER,
     Spelling,
     age_of,
+    mentioned,
     owner_of,
     stem_of,
     step_of,
@@ -65,7 +66,10 @@ def choose_folders(found: Found, notes: list[str]) -> list[PurePosixPath]:
     best = sorted(place for place in folders if ranks[place] == first)
     if sum(len(folders[place]) for place in best) == len({s for p in best for s in folders[p]}):
         return best
-    archives = {place: [part for part in place.parts if ARCHIVE.search(part)] for place in best}
+    archives = {
+        place: [part for part in place.parts if ARCHIVE.search(part) or owner_of(part)]
+        for place in best
+    }
     ages = {place: [age_of(part) for part in archives[place]] for place in best}
     newest = max(best, key=lambda place: ages[place])
     names = {tuple(map(stem_of, archives[place])) for place in best}
@@ -81,12 +85,22 @@ def choose_folders(found: Found, notes: list[str]) -> list[PurePosixPath]:
 
 def without_steps(found: Found) -> str:
     """Why there is nothing to grade, and what there is instead."""
-    whys = {path: why or why_not(path.name) for path, why in found.others.items()}
-    whys |= {path: why_not(path.name) for path in found.python}
+    whys = {path: why or why_no_step(path.name) for path, why in found.others.items()}
+    whys |= {path: why_no_step(path.name) for path in found.python}
     known = [f"{shown(path)} {why}" for path, why in sorted(whys.items()) if why != OTHER]
     return "; ".join(
         ["it holds no file named like a step, such as steps/step_01.py", *known[:MOST_TOLD]]
     )
+
+
+def why_no_step(name: str) -> str:
+    """Why a file is none that can be graded, and what to do about it."""
+    if ARCHIVE.search(name):
+        return "is an archive in another, and was not opened; unpack it"
+    why, step = why_not(name), mentioned(name)
+    if step and name.endswith(".py"):
+        return f"was not taken for {step.label}; call it {step}.py"
+    return f"is no Python file; save it as {step}.py" if step and why == OTHER else why
 
 
 def choose_steps(
@@ -126,15 +140,16 @@ def tell_of_others(
     notes: list[str],
 ) -> None:
     """Note what is named like a step that is not graded, and what it would take."""
-    every = {path: step_of(path.name) for path in (*found.others, *found.python)}
-    for path, named in every.items():
-        if not named or named.step in steps.values() or path.parent.name in SOLUTIONS:
+    every = {path: mentioned(path.name) for path in (*found.others, *found.python)}
+    for path, step in every.items():
+        if not step or step in steps.values() or path.parent.name in SOLUTIONS:
             continue
         if path in found.others and path.parent in folders:
-            why = found.others[path] or why_not(path.name)
-            why = f"is no Python file; save it as {named.step}.py" if why == OTHER else why
-            notes.append(f"{shown(path)} {why}.")
-        elif path in found.python and not any(map(path.is_relative_to, folders)):
+            notes.append(f"{shown(path)} {found.others[path] or why_no_step(path.name)}.")
+        elif path.parent in folders and is_importable(PurePosixPath(path.name)):
+            if not step_of(path.name):
+                notes.append(f"{shown(path)} {why_no_step(path.name)}.")
+        elif step_of(path.name) and not any(map(path.is_relative_to, folders)):
             why = found.faults[path] or "lies apart from the other steps"
             notes.append(f"{shown(path)} {why}; it was left out.")
 

@@ -13,7 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
+from tutor.processes import mapped
+
 SKIPPED = {"node_modules", "site-packages", "__pycache__", "__MACOSX"}  # and what starts with a dot
+
+NO_RIGHTS = "cannot be read; check its rights"
 
 LARGEST_FILE = 2**20  # bytes of a Python file; the longest solution has 9,000
 MOST_MEMORY = 2**30  # bytes that reading a submission may map
@@ -58,10 +62,8 @@ def within_limits() -> Iterator[None]:
         raise UnreadableError(f"it takes more than {MOST_SECONDS} seconds to read")
 
     before, memory = signal.signal(signal.SIGALRM, give_up), resource.getrlimit(resource.RLIMIT_AS)
-    statm = Path("/proc/self/statm")
-    if statm.exists():
-        mapped = int(statm.read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
-        most = [mapped + MOST_MEMORY, *(each for each in memory if each != resource.RLIM_INFINITY)]
+    if now := mapped():
+        most = [now + MOST_MEMORY, *(each for each in memory if each != resource.RLIM_INFINITY)]
         resource.setrlimit(resource.RLIMIT_AS, (min(most), memory[1]))
     signal.setitimer(signal.ITIMER_REAL, MOST_SECONDS)
     try:
@@ -78,11 +80,15 @@ def in_folder(place: Path, members: Iterable[PurePosixPath] = ()) -> Iterator[En
         if not top.is_dir() or (top != place and top.is_symlink()):
             yield in_place(top, place)
             continue
-        for folder, inner, names in os.walk(top):
+        closed: list[OSError] = []  # folders that cannot be looked into
+        for folder, inner, names in os.walk(top, onerror=closed.append):
             seen = sorted(name for name in inner if not is_skipped(name))
             links = [name for name in seen if Path(folder, name).is_symlink()]
             inner[:] = [name for name in seen if name not in links]
             yield from (in_place(Path(folder, name), place) for name in sorted([*names, *links]))
+        for error in closed:
+            path = PurePosixPath(Path(error.filename).relative_to(place))
+            yield Entry(path, limited(Path(error.filename)), NO_RIGHTS)
 
 
 def in_place(file: Path, place: Path) -> Entry:

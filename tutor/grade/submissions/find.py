@@ -4,6 +4,8 @@ Whatever lies in the folder or archive of a class becomes a submission, also wha
 that says why. So nobody is left out without a word.
 """
 
+import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -22,6 +24,9 @@ from tutor.grade.submissions.names import ARCHIVE, OTHER, owner_of
 from tutor.grade.submissions.read import Source
 from tutor.grade.submissions.tops import Top, by_learner
 
+MOST_IN_NAME = 300  # characters of a learner's name; a folder's has 255, and some are escaped
+DIGEST = 32  # hexadecimal digits: 128 bits
+MOST_IN_CLASS = 2_000  # that an archive may hold, since some files are written for each
 KINDS = "a folder with steps, a zip or tar archive, a git repository, or a folder of these"
 
 
@@ -41,11 +46,19 @@ def find(names: Sequence[str], output: Path | None = None) -> list[Source]:
             joined[key] = replace(each, members=tuple(dict.fromkeys(members)))
     named = {place for each in joined.values() if each.kind != "none" for place in each.places}
     sources = [each for each in joined.values() if each.kind != "none" or each.path not in named]
-    learners = [each.learner for each in sources]
+    count = Counter(each.learner for each in sources)
     return [
-        replace(each, learner=told_apart(each)) if learners.count(each.learner) > 1 else each
+        replace(each, learner=short(told_apart(each) if count[each.learner] > 1 else each.learner))
         for each in sources
     ]
+
+
+def short(learner: str) -> str:
+    """A name that can stand in every line; a long one ends in a digest, so that no two are one."""
+    if len(learner) <= MOST_IN_NAME:
+        return learner
+    digest = hashlib.sha256(learner.encode()).hexdigest()[:DIGEST]
+    return f"{learner[: MOST_IN_NAME - DIGEST]}…{digest}"
 
 
 def told_apart(source: Source) -> str:
@@ -65,7 +78,12 @@ def expand(name: str, output: Path | None = None, *, is_alone: bool = True) -> l
             place = path if is_repository(path) else path / ".git"
             learner, number = learner_of(path)
             return [Source(spelled(learner), place, "repository", number)]
-        found = divide(path, output) if path.is_dir() or ARCHIVE.search(path.name) else [lone(path)]
+        if path.is_dir() or (ARCHIVE.search(path.name) and is_alone):
+            found = divide(path, output)
+        elif ARCHIVE.search(path.name):
+            found = [whole(path, "archive")]
+        else:
+            found = [lone(path)]
     except OSError as error:
         why = f"cannot be read: {error.strerror}"
         raise InputError(f"{spelled(name)} {why}; check its name and rights") from None
@@ -78,7 +96,7 @@ def expand(name: str, output: Path | None = None, *, is_alone: bool = True) -> l
 
 def learner_of(path: Path) -> tuple[str, str]:
     """Whose a submission is by its name, and the number that a service has for them."""
-    place = path.parent if path.name.lower() == "steps" and path.parent.name else path
+    place = path.parent if path.name.lower() in ("steps", ".git") and path.parent.name else path
     return Top(PurePosixPath(place.name), place.is_dir(), tuple).learner
 
 
@@ -92,6 +110,12 @@ def lone(path: Path) -> Source:
     return Source(spelled(learner), path.parent, "folder", number, (member,))
 
 
+def whole(path: Path, kind: Literal["folder", "archive"]) -> Source:
+    """A folder or archive that is one submission."""
+    learner, number = learner_of(path)
+    return Source(spelled(learner), path, kind, number)
+
+
 def divide(path: Path, output: Path | None) -> list[Source]:
     """The submissions in a folder or archive, or the one that it is."""
     kind: Literal["folder", "archive"] = "folder" if path.is_dir() else "archive"
@@ -99,8 +123,10 @@ def divide(path: Path, output: Path | None) -> list[Source]:
     if path.is_dir() and not any(seen(entry, output) for entry in path.iterdir()):
         raise InputError(f"{spelled(str(path))} holds no submission; name {KINDS}")
     if owner_of(path.name) or not tops:
-        learner, number = learner_of(path)
-        return [Source(spelled(learner), path, kind, number)]
+        return [whole(path, kind)]
+    if kind == "archive" and len(tops) > MOST_IN_CLASS:
+        most = f"{MOST_IN_CLASS:,} files and folders on top"
+        raise InputError(f"{spelled(str(path))} has more than {most}; unpack it, if it is a class")
     found = [
         Source(spelled(top.name), path / top.path, "none", problem=top.problem)
         for top in tops

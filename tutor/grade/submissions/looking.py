@@ -1,7 +1,7 @@
 """Looks at what lies on top of the folder or archive of a class, without reading any of it."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -90,9 +90,11 @@ def in_this_archive(path: Path) -> list[Top]:
     """What lies in the archive of a class, or in the one folder in it; or nothing."""
     paths, root = listing(path), PurePosixPath()
     for _ in range(DEPTH):
-        inside = [each.relative_to(root) for each in paths if each.is_relative_to(root)]
-        names = dict.fromkeys(each.parts[0] for each in inside)
-        named = [top_of(root, name, inside) for name in names if not is_litter(name)]
+        inside: dict[str, list[PurePosixPath]] = {}
+        for each in (each.relative_to(root) for each in paths if each.is_relative_to(root)):
+            inside.setdefault(each.parts[0], []).append(PurePosixPath(*each.parts[1:]))
+        names = list(inside)
+        named = [top_of(root / name, inside[name]) for name in names if not is_litter(name)]
         tops = [top for each in named if (top := without_hidden(each))]
         if is_class(tops, names, is_folder=False):
             return tops
@@ -102,8 +104,7 @@ def in_this_archive(path: Path) -> list[Top]:
     return []
 
 
-def top_of(root: PurePosixPath, name: str, inside: Iterable[PurePosixPath]) -> Top:
+def top_of(path: PurePosixPath, below: Sequence[PurePosixPath]) -> Top:
     """A file or folder on top of an archive, or of a folder in it."""
-    below = [PurePosixPath(*path.parts[1:]) for path in inside if path.parts[0] == name]
-    is_folder = any(path.parts for path in below)
-    return Top(root / name, is_folder, lambda: below if is_folder else [])
+    is_folder = any(each.parts for each in below)
+    return Top(path, is_folder, lambda: below if is_folder else [])

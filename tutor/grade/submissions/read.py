@@ -26,6 +26,7 @@ from tutor.grade.submissions.choosing import (
 from tutor.grade.submissions.encodings import as_utf8
 from tutor.grade.submissions.entries import (
     LARGEST_FILE,
+    NO_RIGHTS,
     Entry,
     UnreadableError,
     in_folder,
@@ -33,7 +34,7 @@ from tutor.grade.submissions.entries import (
     spelled,
     within_limits,
 )
-from tutor.grade.submissions.names import ARCHIVE, step_of
+from tutor.grade.submissions.names import ARCHIVE, owner_of, step_of
 from tutor.grade.submissions.repositories import in_repository
 
 MOST_ENTRIES = 50_000  # files and folders that a submission may hold
@@ -124,7 +125,7 @@ def read_at_length(source: Source) -> Submission:
         raise UnreadableError(f"it has more than {MOST_FILES} Python files beside its steps")
     steps = choose_steps(beside, notes)
     tell_of_others(found, folders, steps, notes)
-    unread = [path for path in source.members if path in found.others and not step_of(path.name)]
+    unread = [path for path in source.members if path in found.others and is_theirs(path.name)]
     notes += [f"{shown(path)} was not read, since there are steps beside it." for path in unread]
     files: dict[str, bytes] = {}
     for short, path in beside.items():
@@ -139,6 +140,12 @@ def read_at_length(source: Source) -> Submission:
             notes += [f"{shown(path)} {remark}."] * bool(remark and names)
             files |= dict.fromkeys(names, text)
     return Submission(files, bounded(notes))
+
+
+def is_theirs(name: str) -> bool:
+    """Whether a file that is no step is a learner's, and not what a service says of one."""
+    owner = owner_of(name)
+    return not step_of(name) and not (owner and owner.rest == name)
 
 
 def names_of(path: PurePosixPath, steps: Mapping[PurePosixPath, Name]) -> list[str]:
@@ -161,10 +168,14 @@ def collect(source: Source, notes: list[str], *, is_opened: bool = False) -> Fou
         if not (named.is_python if named else entry.path.suffix == ".py"):
             found.others[entry.path] = entry.fault
             continue
-        content = b"" if entry.fault else entry.read(LARGEST_FILE + 1)
+        content, fault = b"", entry.fault
+        try:
+            content = b"" if fault else entry.read(LARGEST_FILE + 1)
+        except PermissionError:
+            fault = NO_RIGHTS
         is_large = len(content) > LARGEST_FILE
         found.python[entry.path] = content
-        found.faults[entry.path] = entry.fault or is_large * f"has more than {LARGEST_FILE:,} bytes"
+        found.faults[entry.path] = fault or is_large * f"has more than {LARGEST_FILE:,} bytes"
         size += len(content)
         if size > MOST_PYTHON:
             raise UnreadableError(f"it has more than {MOST_PYTHON:,} bytes of Python")

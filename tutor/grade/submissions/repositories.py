@@ -30,6 +30,7 @@ MOST_NAMES = 2**24  # bytes of all the names of branches and commits
 MOST_BRANCHES = 50  # that are looked through for steps, where there is no HEAD
 SECONDS = 10  # that git may take for one thing
 BORROWED = "it takes objects from another repository; clone it anew, without --shared"
+SUBMODULE = "160000"  # the mode of one
 NO_COMMIT = "it has no commit yet; its owner has to commit, and to push"
 NAMES = ("HEAD", "packed-refs", "refs", "reftable")  # of all that git says of branches
 STORAGE = ("objectformat", "refstorage")  # that say how objects and names are stored
@@ -50,6 +51,8 @@ def in_repository(place: Path, notes: list[str]) -> Iterator[Entry]:
 def check_whole(place: Path) -> None:
     """Refuse a repository whose files are somewhere else, or are no files."""
     objects = place / "objects"
+    if place.is_file():
+        raise UnreadableError("it is a worktree of another repository; name its folder, as no URL")
     if not objects.exists():
         raise UnreadableError("it is no git repository")
     if not place.is_dir() or place.is_symlink() or (place / "commondir").exists():
@@ -125,6 +128,8 @@ def entry(where: Mapping[str, str], line: bytes) -> Entry:
     mode, _, digest, size = fields.decode().split()
     path = PurePosixPath(os.fsdecode(name))
     fault = fault_of_member(path, stat.S_ISREG(int(mode, 8)))
+    if mode == SUBMODULE:
+        fault = "is another repository, a submodule; ask for that"
     if not fault and not size.isdecimal():
         fault = "is missing in the repository"
     if not fault and int(size) > LARGEST_FILE:

@@ -11,7 +11,10 @@ from typing import Literal
 
 from tutor.grade.submissions.names import ARCHIVE, owner_of, stem_of, step_of, why_not
 
-LITTER = ("thumbs.db", "desktop.ini", "__macosx")  # what systems leave behind
+LITTER = (  # what systems leave behind, and services put beside what was handed in
+    *("thumbs.db", "desktop.ini", "__macosx"),
+    *("index.html", "submission_metadata.yml"),
+)
 CLONE = ("pixi.toml", "pyproject.toml", "solutions", ".git")  # beside the steps of one learner
 HANDED_IN = (".py", ".ipynb")
 LINK = "is a link, and none is followed; put there what it leads to"
@@ -114,7 +117,7 @@ def is_class(tops: Sequence[Top], names: Iterable[str], *, is_folder: bool) -> b
         if is_folder:
             return True
         working = [top for top in tops if top.has_work]
-        is_by_step = all(step_of(f"{top.name}.py") for top in working)
+        is_by_step = all(top.is_folder and step_of(f"{top.name}.py") for top in working)
         return len({top.learner for top in working}) > 1 and not is_by_step
     if {*CLONE} & {*names}:
         return False

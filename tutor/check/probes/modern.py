@@ -1,0 +1,100 @@
+"""The probes of the modern track."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from max.driver import CPU
+from max.dtype import DType
+from max.experimental import functional as F
+from max.experimental.compilation import stage
+from max.experimental.tensor import Tensor, TensorType
+
+from tutor.check.probes.base import (
+    Array,
+    array,
+    call,
+    make_config,
+    other_step,
+    plain_fields,
+    public,
+    size_name,
+    tensor,
+)
+from tutor.check.probes.engine import EngineProbes
+from tutor.check.sandbox.errors import ContractError
+
+
+def described(config: Any) -> dict[str, Any]:
+    """The fields of a LlamaConfig and their values, and its n_positions."""
+    positions = getattr(config, "n_positions", None)
+    if callable(positions):
+        raise ContractError("n_positions is a method; @property above it makes it a value")
+    return {**plain_fields(config), "n_positions": positions}
+
+
+class ModernProbes(EngineProbes):
+    """What a check of any step can ask of it, those of the modern track among them."""
+
+    # Modern 01
+
+    def llama_config(self, **options: Any) -> dict[str, Any]:
+        """The fields of a LlamaConfig and their values, and its n_positions."""
+        return described(make_config(self.step, "LlamaConfig", (), options))
+
+    def read_config(self, entries: dict[str, Any]) -> dict[str, Any]:
+        """The same of the LlamaConfig that read_config makes of the entries of a config.json."""
+        config = public(self.step, "read_config")(entries)
+        if not isinstance(config, public(self.step, "LlamaConfig")):
+            raise ContractError(f"read_config returned {type(config).__name__}, not a LlamaConfig")
+        return described(config)
+
+    # Modern 04
+
+    def rotary_speeds(self, **options: Any) -> Array:
+        """The speeds for a LlamaConfig of these options."""
+        config = public(other_step(self.step, "modern_01"), "LlamaConfig")(**options)
+        speeds = public(self.step, "rotary_speeds")(config)
+        if not isinstance(speeds, np.ndarray):
+            found = type(speeds).__name__
+            raise ContractError(f"rotary_speeds returned {found}, not a NumPy array")
+        return np.array(speeds)
+
+    def rotary_table(self, positions: Array, speeds: Array) -> list[Array]:
+        """The cosines and the sines for positions."""
+        with F.lazy():
+            made = self._table(tensor(positions), speeds)
+        return [array(each, "rotary_table") for each in made]
+
+    def rotate(self, x: Array, cos: Array, sin: Array) -> Array:
+        """What rotate makes of x with these tables."""
+        return array(call(public(self.step, "rotate"), *map(tensor, (x, cos, sin))), "rotate")
+
+    def rotated(self, x: Array, positions: Sequence[Array], speeds: Array) -> list[Array]:
+        """What rotate makes of x with the tables of rotary_table, for each of these positions."""
+
+        def rotation(x: Tensor, positions: Tensor) -> Any:
+            return public(self.step, "rotate")(x, *self._table(positions, speeds))
+
+        return [array(call(rotation, tensor(x), tensor(each)), "rotate") for each in positions]
+
+    def trace_rotation(self, heads: int, speeds: Array) -> list[list[str]]:
+        """The shapes of cosines, sines and what is rotated, where the lengths are symbols."""
+        given = [
+            TensorType(DType.int64, ["batch", "length"], device=CPU()),
+            TensorType(DType.float32, ["batch", heads, "length", 2 * len(speeds)], device=CPU()),
+        ]
+
+        def rotation(positions: Tensor, x: Tensor) -> Any:
+            table = self._table(positions, speeds)
+            return *table, public(self.step, "rotate")(x, *table)
+
+        layouts = stage(rotation)(*given).out_layouts
+        return [[size_name(size) for size in each.shape] for each in layouts]
+
+    def _table(self, positions: Tensor, speeds: Array) -> tuple[Tensor, Tensor]:
+        made = public(self.step, "rotary_table")(positions, speeds.astype(np.float32))
+        if not isinstance(made, tuple | list) or len(made) != 2:
+            raise ContractError("rotary_table has to return two tensors, cosines and sines")
+        cos, sin = made
+        return cos, sin
