@@ -60,6 +60,8 @@ def test_inner_width(step: Workbench) -> None:
     narrow = step.config(n_embd=width, n_head=heads)
     expected = {**DEFAULTS, "n_embd": width, "n_head": heads, "n_inner": 4 * width}
     expect_fields(f"GPT2Config(n_embd={width}, n_head={heads})", narrow, expected)
+    absent = step.config(n_embd=width, n_head=heads, n_inner=None)
+    expect_fields(f"GPT2Config(n_embd={width}, n_head={heads}, n_inner=None)", absent, expected)
     given = step.config(n_inner=inner)
     expect_fields(f"GPT2Config(n_inner={inner})", given, {**DEFAULTS, "n_inner": inner})
 
@@ -68,7 +70,7 @@ def test_sizes(step: Workbench) -> None:
     ones = dict.fromkeys(SIZES, 1)
     expected = {**ones, "layer_norm_epsilon": 1e-5}
     expect_fields("GPT2Config(1, 1, 1, 1, 1, 1)", step.config(*ones.values()), expected)
-    expect_refused(step, [{name: value} for value in (0, -7 * FACTOR) for name in SIZES])
+    expect_refused(step, [{name: value} for value in (0, -1, -7 * FACTOR) for name in SIZES])
 
 
 def test_heads(step: Workbench) -> None:

@@ -56,6 +56,7 @@ UNKNOWN = (
     f"h.0.attn.{''.join(shuffled('rotary', seed=15))}.bias",
     f"{''.join(shuffled('score', seed=15))}.weight",
 )
+TABLE = "transformer.wte.weight"
 EXACT = 0.0  # conversion moves and widens numbers, and computes none
 TOLERANCE = 1e-5  # of the largest value: noise 5e-7; the nearest mistake is off by 1e-1
 
@@ -118,19 +119,22 @@ def test_head(step: Workbench) -> None:
     head = {name: own.astype(np.float32)}
     bare, prefixed = (checkpoint(weights, prefix) for prefix in PREFIXES)
     cases = {
-        "where the checkpoint has none": (bare, weights[name]),
-        "that comes last in the checkpoint": ({**bare, **head}, own),
-        "that comes first in the checkpoint": ({**head, **prefixed}, own),
+        "where the checkpoint has no head": (bare, weights[name]),
+        "beside a head that comes last in the checkpoint": ({**bare, **head}, own),
+        "beside a head that comes first in the checkpoint": ({**head, **prefixed}, own),
     }
     for what, (state, expected) in cases.items():
         got = dict(step.convert_state_dict(state, SMALL))
-        expect_equal(f"whether there is {name}, {what}", name in got, True, observed=got)
-        expect_close(f"{name} {what}", got[name], expected, EXACT)
+        # A head of its own leaves the embeddings as they are.
+        for each, values in {name: expected, TABLE: weights[TABLE]}.items():
+            expect_equal(f"whether there is {each}, {what}", each in got, True, observed=got)
+            expect_close(f"{each} {what}", got[each], values, EXACT)
 
 
 def test_input_unchanged(step: Workbench) -> None:
     weights = tied_weights(SMALL)
     state = checkpoint(weights)
+    state["lm_head.weight"] = state["wte.weight"]
     after = dict(step.state_after_conversion(state, SMALL))
     expect_state("hf_state after the call", after, state)
     again = dict(step.convert_state_dict(state, SMALL, calls=2))

@@ -50,6 +50,7 @@ ORDER = shuffled(range(3), seed=7)  # of the tokens in the tables that follow
 LOGITS = np.array([[0.0, 1.0, 3.0], [2.5, 0.0, 2.0], [0.0, 0.0, 0.0]])[:, ORDER]
 LARGE = np.array([[0.0, 5000.0, 4900.0], [-4000.0, -9000.0, -4100.0], [0.0, 0.0, 0.0]])[:, ORDER]
 EVEN = np.zeros_like(NEAR_TIES)  # every token is as likely as any other
+PEAK = EVEN + np.log(len(EVEN) - 1) * (np.arange(len(EVEN)) == 0)  # the first, as all together
 DRAWS = 2000
 SHARE_TOLERANCE = 5 * np.sqrt(0.25 / DRAWS)  # five deviations, 0.06; the nearest mistake: 0.14
 TEMPERATURES = (0.25, 0.5, 1.0, 2.0, 4.0, np.inf)  # by the closest of which a mistake is known
@@ -151,6 +152,11 @@ def test_frequencies(step: Workbench) -> None:
     ids = np.unique(answer["ids"][0])
     what = f"how many of {SMALL.vocab_size} tokens of similar logits are ever drawn"
     expect_equal(what, len(ids), SMALL.vocab_size, observed=ids)
+    answer = step.generate(NEXT, prompt, logits=PEAK, seed=0)
+    share = float((answer["ids"][0] == 0).mean())
+    if abs(share - 0.5) > SHARE_TOLERANCE:
+        what = f"the share of draws by {NEXT} that take a token as likely as all others together"
+        raise MismatchError(what, "0.50", f"{share:.2f}", observed=round(share, 1))
 
 
 def test_temperature(step: Workbench) -> None:
@@ -195,6 +201,11 @@ def test_text(step: Workbench) -> None:
     first, again, other = (write(4, seed=seed) for seed in (1, 1, 2))
     expect_alike("what generate_text draws from the same seed", again, first)
     expect_alike("what generate_text draws from another seed", other, first, alike=False)
+    blank = str.maketrans({expected[0]: " ", expected[-1]: "\n"})
+    spaced = given.translate(blank), 5, 0.0
+    alphabet = ALPHABET.translate(blank)
+    text = step.generate_text(*spaced, alphabet=alphabet, logits=NEAR_TIES, seed=0)
+    expect_equal("a text that ends in a new line", text, expected.translate(blank))
 
 
 def test_own_model(step: Workbench) -> None:

@@ -18,7 +18,7 @@ SECONDS = 600.0  # that a step may take: no test here waits for a clock, and non
 for size in ("COLUMNS", "LINES"):  # as pytest-xdist leaves them; each terminal here has its own
     os.environ.pop(size, None)
 
-diagnosis.SECONDS = SECONDS
+diagnosis.SECONDS = diagnosis.MORE_SECONDS = SECONDS
 runtime.activate()  # before MAX is imported: it reads its environment then
 
 

@@ -64,7 +64,7 @@ def run_suite(
     """Check a text in place of a solution, and say which mistake it is."""
     tests, result = tests or tests_of(step), Result(step, "solutions", {})
     run_tests(result, bench, source, tests)
-    diagnose(result, bench, tests)
+    diagnose(result, bench, tests, bench)
     return result
 
 

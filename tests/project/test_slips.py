@@ -48,6 +48,42 @@ SLIPS = [
     ("10", "bias=False", "use_bias=False", "There is no use_bias; is it bias?"),
     ("10", "self.lm_head(", "self.lm_heads(", "There is no lm_heads; is it lm_head?"),
     ("12", "F.concat([", "F.cat([", "MAX calls it F.concat."),
+    ("1", "int = 50257", "int = (50257,)", "a comma after a value makes one"),
+    ("1", "@dataclass\n", "@dataclass(frozen=True)\n", "leave frozen out"),
+    ("1", "if self.n_embd %", "if self.n_embd //", "what it refuses here is right"),
+    ("1", "__post_init__(self)", "__init__(self)", "GPT2Config(vocab_size=50257, n_positions"),
+    ("2", "F.where(keys > queries, hidden, seen)", "F.tril(seen)", "MAX has no F.tril; F.where is"),
+    ("2", "F.where(keys > queries, hidden, seen)", "seen.masked_fill(keys)", "has no masked_fill"),
+    ("2", "keys > queries, hidden", "hidden, keys > queries", "takes the condition first"),
+    ("2", "F.where(keys > queries, hidden, seen)", "hidden if keys > queries else seen", "if, and"),
+    ("3", NORM, "F.layer_norm(x, self.weight)", "F.layer_norm(input, gamma, beta, epsilon)"),
+    ("3", "nn import Module", "nn import Module, Parameter", "has no Parameter"),
+    ("3", "*, eps: float = 1e-5", "*, epsilon: float = 1e-5, eps: float", "(dim, *, eps=1e-05)"),
+    (
+        "4",
+        "Linear(config.n_embd, intermediate_size)",
+        "Linear(in_features=1, out_features=2)",
+        "Linear(in_dim, out_dim",
+    ),
+    ("4", "intermediate_size: int, config: GPT2Config", "config, intermediate_size", "wrong way"),
+    ("4", 'approximate="tanh"', "approximate=True", '"none", "tanh" and "quick"'),
+    ("7", "[width] * 3, axis=-1", "[width] * 3", "F.split works on axis 0"),
+    ("7", "[batch, length, width])", "[batch, length, 8])", "keeps all numbers: [2, 1, 3, 8] has"),
+    ("7", "F.softmax(scores) @ value", "F.softmax(scores) * value", "counted from the end"),
+    (
+        "7",
+        "        return x.reshape",
+        "        x.reshape",
+        "a function without a return gives None",
+    ),
+    ("7", "_split_heads(self, x", "_split_heads(x", "does _split_heads have it?"),
+    (
+        "8",
+        "GPT2MLP(config.n_inner, config)",
+        "GPT2MLP(config)",
+        "GPT2MLP(intermediate_size, config)",
+    ),
+    ("8", "self.attn(self.ln_1(x))", "self.attn(x, x)", "GPT2MultiHeadAttention(x)"),
 ]
 
 
@@ -69,8 +105,9 @@ def test_what_to_write_is_said(name: str, old: str, new: str, said: str, bench: 
     error = result.failures[0].error
     assert isinstance(error, CodeError)
     # The line as it would be in a learner's file.
-    last = error.places[-1]
-    error.places[-1] = replace(last, text=changed.splitlines()[last.line - 1])
+    if error.places:
+        last = error.places[-1]
+        error.places[-1] = replace(last, text=changed.splitlines()[last.line - 1])
     assert said in slip(error, source)
 
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from tests.project.suites import run_suite, tests_of
 from tutor import ROOT
 from tutor.check import report
+from tutor.check.expectations import MismatchError
 from tutor.check.results import Result
 from tutor.check.sandbox.errors import CodeError
 from tutor.check.sandbox.workbench import Workbench
@@ -24,13 +25,15 @@ from tutor.course.registry import Step, load_step
 from tutor.course.verdicts import Verdict
 
 CORPUS = ROOT / "tests" / "corpus"
-KINDS = ("mistake", "likeness", "slip", "plain", "unnamed", "passed")
+KINDS = ("mistake", "edit", "likeness", "slip", "plain", "unnamed", "passed")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Try the corpus of wrong solutions.")
     parser.add_argument("steps", nargs="?", default="1-12")
-    parser.add_argument("--show", action="store_true", help="also what is said of each")
+    parser.add_argument(
+        "--show", action="store_true", help="what is wrong with each, and what is said"
+    )
     options = parser.parse_args()
 
     console, total = Console(width=120), Counter[str]()
@@ -38,10 +41,11 @@ def main() -> None:
     bench = Workbench("solutions", announce=lambda _: None)
     for step in map(load_step, find_names(options.steps)):
         counts = Counter[str]()
-        for name, kind, said in tried(step, bench):
+        for name, means, kind, said in tried(step, bench):
             counts[kind] += 1
             if options.show:
-                console.print(f"{step.short:>3} {kind:9} {name}: {said}", markup=False)
+                console.print(f"{step.short:>3} {kind:9} {name}: {means}", markup=False)
+                console.print(f"{'':13} {said}", style="yellow", markup=False)
         table.add_row(step.name, *(str(counts[kind]) for kind in KINDS))
         total += counts
     bench.close()
@@ -49,8 +53,8 @@ def main() -> None:
     console.print(table)
 
 
-def tried(step: Step, bench: Workbench) -> Iterator[tuple[str, str, str]]:
-    """Each wrong solution of a step: its name, how it was explained, and in which words."""
+def tried(step: Step, bench: Workbench) -> Iterator[tuple[str, str, str, str]]:
+    """Each wrong solution of a step: name, what is wrong, how it was explained, in which words."""
     file = CORPUS / f"{step.name}.toml"
     entries = tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     tests = tests_of(step)
@@ -60,7 +64,7 @@ def tried(step: Step, bench: Workbench) -> Iterator[tuple[str, str, str]]:
             if source.count(old) != 1:
                 raise ValueError(f"{step.name}, {name}: {old!r} is there {source.count(old)}×")
             source = source.replace(old, new)
-        yield name, *explained(run_suite(step, bench, source, tests))
+        yield name, entry["means"], *explained(run_suite(step, bench, source, tests))
 
 
 def explained(result: Result) -> tuple[str, str]:
@@ -69,10 +73,12 @@ def explained(result: Result) -> tuple[str, str]:
         return "passed", ""
     if result.mistake:
         return "mistake", result.mistake.says
+    if result.said:
+        return "edit", result.said
     first = result.failures[0]
-    if like := report.looks_like(first):
-        return "likeness", like
     error = first.error
+    if like := report.looks_like(first):
+        return ("plain" if isinstance(error, MismatchError) and error.says else "likeness"), like
     if isinstance(error, CodeError):
         if said := slip(error, sources.reference(result.step)):
             return "slip", said

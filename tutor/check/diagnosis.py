@@ -1,11 +1,21 @@
-"""Which mistake a failure comes from: of the known ones, that which fails in the same way."""
+"""Which mistake a failure comes from: that which fails in the same way, in every check.
+
+Mistakes are looked for among the known ones, then among edits of the reference made by rule, then
+among pairs of these. They are tried in a process that never ran the learner's code.
+"""
 
 import contextlib
 import functools
+import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
+import numpy as np
+
+from tutor.check import lookalikes
 from tutor.check.expectations import MismatchError, same
+from tutor.check.lookalikes import Lookalike
 from tutor.check.results import Outcome, Result, symptom
 from tutor.check.sandbox.errors import CodeError, DiedError, TimedOutError
 from tutor.check.sandbox.process import Clock
@@ -17,27 +27,36 @@ from tutor.course.verdicts import Verdict
 from tutor.errors import EnvironmentBrokenError
 
 Test = Callable[[Workbench], None]
+Wrong = Mistake | Lookalike
 
-SECONDS = 10.0  # that looking for the mistake may take at most
-MOST_GUESSES = 8  # mistakes that are tried although they fail other checks than the learner's code
+SECONDS = 10.0  # that looking for a known mistake may take at most
+MORE_SECONDS = 2.0  # for edits and pairs, where no known mistake fits
+ROUNDING = 1e-5  # of the largest number: how far apart two answers may be that are the same
+MOST_SAID = 2  # explanations that fit equally well: of more, none is given
 
 
-def diagnose(result: Result, bench: Workbench, tests: Mapping[str, Test]) -> None:
-    """Say in the result which other step, or else which mistake, its failures come from."""
-    telling = [
-        outcome
-        for outcome in result.failures
-        if outcome.verdict in (Verdict.WRONG, Verdict.CRASHED)
-        and isinstance(outcome.error, MismatchError | CodeError)
-        and not isinstance(outcome.error, DiedError)
-    ]
+def diagnose(result: Result, bench: Workbench, tests: Mapping[str, Test], fresh: Workbench) -> None:
+    """Say in the result which other step, or else which mistake, its failures come from.
+
+    The fresh bench is for solutions, and has not run the code under check.
+    """
+    telling = [outcome for outcome in result.failures if is_telling(outcome)]
     if not telling:
         return
     clock = Clock(min(SECONDS, bench.seconds))
     with contextlib.suppress(Exception):  # whatever it is, it must not cost the verdicts
         result.culprits = find_culprits(result, bench, tests[telling[0].check.name], clock)
         if not result.culprits:
-            result.mistake = find_mistake(result, telling[0], bench, tests, clock)
+            Search(result, telling[0], fresh, tests).explain()
+
+
+def is_telling(outcome: Outcome) -> bool:
+    """Whether a failure tells of a mistake."""
+    return (
+        outcome.verdict in (Verdict.WRONG, Verdict.CRASHED)
+        and isinstance(outcome.error, MismatchError | CodeError)
+        and not isinstance(outcome.error, DiedError)
+    )
 
 
 def find_culprits(result: Result, bench: Workbench, test: Test, clock: Clock) -> list[Step]:
@@ -58,49 +77,124 @@ def find_culprits(result: Result, bench: Workbench, test: Test, clock: Clock) ->
     return in_order(needed)
 
 
-def find_mistake(
-    result: Result,
-    first: Outcome,
-    bench: Workbench,
-    tests: Mapping[str, Test],
-    clock: Clock,
-) -> Mistake | None:
-    """The known mistake that fails as the learner's code does, in the first check that fails."""
-    reference = sources.reference(result.step, result.tree)
+@dataclass
+class Search:
+    """Looks for wrong solutions that fail as the learner's code does, and pass what it passes."""
 
-    def failure_of(source: str, outcome: Outcome) -> Exception | None:
-        bench.select(result.step, reference=result.replaced, source=source, clock=clock)
-        return attempt(tests[outcome.check.name], bench)
+    result: Result
+    first: Outcome  # of those that failed
+    bench: Workbench
+    tests: Mapping[str, Test]
 
-    def fails_alike(mistake: Mistake, outcome: Outcome) -> bool:
-        return is_alike(outcome.error, failure_of(mistake.apply(reference), outcome))
+    def __post_init__(self) -> None:
+        self.reference = sources.reference(self.result.step)
+        others = [each for each in self.result.outcomes.values() if each is not self.first]
+        # What is not written yet, or never ended, tells nothing.
+        self.seen = [each for each in others if each.error is None or is_telling(each)]
+        self.clock = Clock(SECONDS)
 
-    # Where the reference fails, too, the learner's code has changed what it runs on.
-    if failure_of(reference, first):
-        return None
-    for group in likely_mistakes(result):
-        alike = [mistake for mistake in group if fails_alike(mistake, first)]
-        # Several fail alike in this check: the others, failed or not, tell them apart.
-        for other in result.outcomes.values():
-            if len(alike) > 1 and other is not first:
-                alike = [mistake for mistake in alike if fails_alike(mistake, other)]
-        if alike:
-            return alike[0]
-    return None
+    def explain(self) -> None:
+        """Put into the result what explains all that was seen, if nothing else does."""
+        # Where the reference fails, too, the learner's code has changed what it runs on.
+        if self.failure_of(self.reference, self.first):
+            return
+        known = [mistake for mistake in self.likely_mistakes() if self.fits(mistake)]
+        if known and is_distinct(self.first.error):
+            self.result.mistake = known[0]
+            return
+        self.clock = Clock(MORE_SECONDS)
+        edits = [edit for edit in self.edits_alike(self.first) if self.fits(edit)]
+        edits.sort(key=lambda edit: edit.size)
+        if known and edits:
+            self.result.said = f"It may be this: {known[0].says} Or this: {edits[0].says}"
+        elif known:
+            self.result.mistake = known[0]
+        elif edits and is_distinct(self.first.error):
+            self.result.said = edits[0].says  # the others are the same in other words
+        elif edits:
+            says = list(dict.fromkeys(edit.says for edit in edits))
+            self.result.said = " Or: ".join(says) if len(says) <= MOST_SAID else ""
+        else:
+            self.result.said = next(self.pairs_that_fit(), "")
+
+    def likely_mistakes(self) -> list[Mistake]:
+        """The known mistakes that fail the same checks."""
+        recorded = failing_checks().get(self.result.step.name, {})
+        seen = [outcome.check.name for outcome in (self.first, *self.seen)]
+        failing = {outcome.check.name for outcome in self.result.failures} & {*seen}
+        return [
+            mistake
+            for mistake in self.result.step.mistakes
+            if failing == {*recorded.get(mistake.name, [])} & {*seen}
+        ]
+
+    def edits_alike(self, outcome: Outcome) -> list[Lookalike]:
+        """The edits that fail a check first, and as the learner's code does; of numbers only."""
+        error = outcome.error
+        if not isinstance(error, MismatchError) or is_plain(error):
+            return []
+        return lookalikes.find(self.result.step, outcome.check.name, outcome.error)
+
+    def pairs_that_fit(self) -> Iterator[str]:
+        """Two mistakes, the first of which explains the first failure."""
+        failing = {outcome.check.name for outcome in self.result.failures}
+        recorded = failing_checks().get(self.result.step.name, {})
+        known = [m for m in self.result.step.mistakes if failing.issuperset(recorded[m.name])]
+        others = [o for o in self.seen if o.error]
+        firsts = [m for m in known if recorded[m.name][0] == self.first.check.name]
+        ones: list[Wrong] = [*firsts, *self.edits_alike(self.first)]
+        seconds: list[Wrong] = [*known, *itertools.chain(*map(self.edits_alike, others))]
+        for one in ones:
+            if not self.is_alike(one, outcome=self.first):
+                continue
+            for other in seconds:
+                if other is not one and self.fits(one, other):
+                    yield f"Two at once: {one.says} And: {other.says}"
+
+    def fits(self, *wrong: Wrong) -> bool:
+        """Whether the reference with these mistakes does in all checks what the code does."""
+        return all(self.is_alike(*wrong, outcome=each) for each in (self.first, *self.seen))
+
+    def is_alike(self, *wrong: Wrong, outcome: Outcome) -> bool:
+        """Whether with these mistakes a check ends as it did."""
+        try:
+            source = apply(self.reference, wrong)
+        except ValueError:  # both change the same lines
+            return False
+        return is_alike(outcome.error, self.failure_of(source, outcome))
+
+    def failure_of(self, source: str, outcome: Outcome) -> Exception | None:
+        """How a text in place of the step fails a check, if it does."""
+        self.bench.select(self.result.step, source=source, clock=self.clock)
+        return attempt(self.tests[outcome.check.name], self.bench)
 
 
-def likely_mistakes(result: Result) -> Iterator[list[Mistake]]:
-    """The mistakes that fail the same checks; then some of those that fail the same one first."""
-    failing = [outcome.check.name for outcome in result.failures]
-    recorded = failing_checks().get(result.step.name, {})
-    mistakes = [mistake for mistake in result.step.mistakes if mistake.name in recorded]
-    likely = [mistake for mistake in mistakes if recorded[mistake.name] == failing]
-    yield likely
-    yield [
-        mistake
-        for mistake in mistakes
-        if recorded[mistake.name][0] == failing[0] and mistake not in likely
-    ][:MOST_GUESSES]
+def is_plain(error: MismatchError) -> bool:
+    """Whether other mistakes may well fail in this way: with few values, or a plain sentence."""
+    if isinstance(error.observed, dict):
+        return bool(error.says)
+    return not isinstance(error.observed, np.ndarray)
+
+
+def is_distinct(error: BaseException | None) -> bool:
+    """Whether hardly anything else can fail in this way, as much can that ends in NaN."""
+    observed = error.observed if isinstance(error, MismatchError) else None
+    if isinstance(observed, np.ndarray) and observed.dtype.kind == "f":
+        return not np.isnan(observed).any()
+    return True
+
+
+def apply(source: str, wrong: Iterable[Wrong]) -> str:
+    """A source with several mistakes. Raises ValueError if they change the same lines."""
+    # Lines are counted in the reference, so the last ones come first; known mistakes find theirs.
+    end = source.count("\n") + 1
+    for each in sorted(wrong, key=lambda each: -each.first if isinstance(each, Lookalike) else 1):
+        if isinstance(each, Lookalike):
+            if each.first + each.count > end:
+                raise ValueError("two edits of the same lines")
+            end = each.first
+        source = each.apply(source)
+    return source
 
 
 @functools.cache
@@ -115,7 +209,10 @@ def failing_checks() -> dict[str, dict[str, list[str]]]:
 def is_alike(error: BaseException | None, other: BaseException | None) -> bool:
     """Whether two checks ended in the same way, but for rounding."""
     (what, observed), (other_what, other_observed) = symptom(error), symptom(other)
-    return what == other_what and same(observed, other_observed)
+    # A check whose right answers may be further apart says so.
+    numbers = error.numbers if isinstance(error, MismatchError) else None
+    tolerance = max(numbers[2], ROUNDING) if numbers else ROUNDING
+    return what == other_what and same(observed, other_observed, tolerance)
 
 
 def attempt(test: Test, bench: Workbench) -> Exception | None:

@@ -29,6 +29,7 @@ class MismatchError(AssertionError):
 
     `observed` is what a mistake is recognized by; it is `got` unless given. `numbers` are those
     that came, the expected ones, and how far they may be off; `stages` are how these were computed.
+    `says` is what is wrong in a sentence, where that is plain.
     """
 
     def __init__(
@@ -40,8 +41,9 @@ class MismatchError(AssertionError):
         observed: object = None,
         place: str = "",
         numbers: tuple[Array, Array, float] | None = None,
+        says: str = "",
     ) -> None:
-        self.what, self.place, self.numbers = what, place, numbers
+        self.what, self.place, self.numbers, self.says = what, place, numbers, says
         self.stages = stages.recent() if numbers else []
         self.expected, self.got = str(expected)[:MOST_TEXT], str(got)[:MOST_TEXT]
         self.observed = got if observed is None else observed
@@ -69,14 +71,26 @@ def expect_entries(
 ) -> None:
     """Expect these entries among others; names the first that is missing or different."""
     recognized = got if observed is None else observed
-    for name in expected:
+    for name, wanted in expected.items():
         if name not in got:
-            said = show(expected[name]), "nothing"
-        elif got[name] != expected[name] or type(got[name]) is not type(expected[name]):
-            said = show(expected[name]), show(got[name])
+            came, says = "nothing", misnamed([name], [each for each in got if each not in expected])
+        elif got[name] != wanted or type(got[name]) is not type(wanted):
+            came, says = show(got[name]), exchanged(name, got, expected)
         else:
             continue
-        raise MismatchError(f"{what} {name}", *said, observed=recognized)
+        raise MismatchError(f"{what} {name}", show(wanted), came, observed=recognized, says=says)
+
+
+def exchanged(name: str, got: dict[str, Any], expected: dict[str, Any]) -> str:
+    """Which entry has the value that belongs to another, or what else is wrong with the value."""
+    value, wanted = got[name], expected[name]
+    if type(value) is not type(wanted) and value == wanted:
+        return f"{name} is a {type(value).__name__}; it has to be of type {type(wanted).__name__}."
+    others = [each for each, right in expected.items() if right == value and each != name]
+    counts = list(expected.values())
+    if len(others) == 1 and counts.count(value) == 1:
+        return f"{name} has the value that belongs to {others[0]}."
+    return f"{name} is {show(value)} here; it has to be {show(wanted)}."
 
 
 def expect_parameters(
@@ -89,7 +103,71 @@ def expect_parameters(
                 name, "no such parameter; any Tensor kept in a module becomes one"
             )
             found = got.get(name, f"no such parameter; there are {', '.join(got) or 'none'}")
-            raise MismatchError(f"the shape of {name}{where}", wanted, found, observed=got)
+            says = what_of_parameters(name, got, expected)
+            what = f"the shape of {name}{where}"
+            raise MismatchError(what, wanted, found, observed=got, says=says)
+
+
+def what_of_parameters(name: str, got: dict[str, list[int]], expected: dict[str, list[int]]) -> str:
+    """What is wrong with the names of parameters, or with a shape."""
+    missing, extra = ([each for each in a if each not in b] for a, b in both_ways(expected, got))
+    if name in missing:
+        if [expected[each] for each in missing] == [got[each] for each in extra]:
+            return misnamed(missing, extra)
+        owner = name.rpartition(".")[0] or name
+        own = f"{owner}." in "".join(f"{each}." for each in got)
+        if not own:
+            return (
+                f"Nothing here is called {owner}. What __init__ keeps in self under that name "
+                "becomes part of the module."
+            )
+        return f"{owner} has no {name.rpartition('.')[2]}."
+    if name in extra:
+        return f"{name} is kept in self, so it is a parameter, and the checkpoint has none like it."
+    return resized(got[name], expected[name])
+
+
+def both_ways(one: Any, other: Any) -> list[tuple[Any, Any]]:
+    """Both orders of a pair."""
+    return [(one, other), (other, one)]
+
+
+def misnamed(missing: list[str], extra: list[str]) -> str:
+    """What is called otherwise than it has to be, if there is one for each that is missing."""
+    if len(missing) != len(extra):
+        return ""
+    pairs: dict[str, str] = {}
+    for name, other in zip(missing, extra, strict=True):
+        parts = name.split("."), other.split(".")
+        if len(parts[1]) == len(parts[0]) + 1:
+            return f"{other} here has to be called {name}: a list of modules is one level too many."
+        if len(parts[0]) != len(parts[1]):
+            return ""
+        pairs |= {b: a for a, b in zip(*parts, strict=True) if a != b}
+    said = [f"{other} here has to be called {name}" for other, name in pairs.items()]
+    return f"{', and '.join(said[:4])}." if said else ""
+
+
+def resized(got: list[int], wanted: list[int]) -> str:
+    """What is wrong with a shape, if that has a simple name."""
+    if got == wanted[::-1]:
+        return "The two sizes are the wrong way round." if len(got) == 2 else ""
+    if len(got) != len(wanted):
+        count = abs(len(got) - len(wanted))
+        several = f"{count} axes" if count > 1 else "an axis"
+        return f"It has {several} too {'many' if len(got) > len(wanted) else 'few'}."
+    wrong = [axis for axis in range(len(got)) if got[axis] != wanted[axis]]
+    if len(wrong) != 1:
+        return ""
+    axis = wrong[0]
+    size, right = got[axis], wanted[axis]
+    where = f"Along axis {axis}"
+    if abs(size - right) == 1:
+        return f"{where}, it is one too {'large' if size > right else 'small'}."
+    for large, small, word in ((size, right, "large"), (right, size, "small")):
+        if small > 1 and large % small == 0:
+            return f"{where}, it is {large // small} times too {word}."
+    return f"{where}, the size is {size} where {right} belongs."
 
 
 def expect_close(
@@ -134,7 +212,22 @@ def expect_moved(what: str, both: Array, first: int) -> None:
         apart = np.abs(both[0].astype(np.float64) - both[1])
         moved = apart.max(axis=tuple(range(1, apart.ndim))) / np.abs(both).max()
     got = [token for token, by in enumerate(moved) if by > (1e-5 if token < first else 1e-3)]
-    expect_equal(what, got, list(range(first, len(moved))), observed=both)
+    expected = list(range(first, len(moved)))
+    if got != expected:
+        raise MismatchError(
+            what, show(expected), show(got), observed=both, says=seeing(got, expected)
+        )
+
+
+def seeing(got: list[int], expected: list[int]) -> str:
+    """Which tokens see one that they must not see, or do not see one that they have to see."""
+    early = [token for token in got if token < expected[0]]
+    blind = [token for token in expected if token not in got]
+    if early:
+        return f"What comes before token {expected[0]} changes with it: a token sees later ones."
+    if expected[0] in blind:
+        return f"Token {expected[0]} itself does not change: it does not see itself."
+    return f"Token {blind[0]} does not change: it does not see one that comes before it."
 
 
 def expect_refusal(what: str, observe: Callable[[], object], *words: object) -> None:
@@ -147,13 +240,16 @@ def expect_refusal(what: str, observe: Callable[[], object], *words: object) -> 
         raise
     except CodeError as error:
         if "ValueError" not in error.bases:
-            raise MismatchError(what, expected, error, observed=error.kind) from error
+            says = f"It raises {error.kind}; it has to raise ValueError."
+            raise MismatchError(what, expected, error, observed=error.kind, says=says) from error
         missing = [str(word) for word in words if not mentions(error.message, str(word))]
         if missing:
             said = f"ValueError: {error.message}"
-            raise MismatchError(what, expected, said, observed=missing) from error
+            says = f"Its message does not say {' and '.join(missing)}."
+            raise MismatchError(what, expected, said, observed=missing, says=says) from error
     else:
-        raise MismatchError(what, expected, "no error")
+        says = "It is let through; raise ValueError."
+        raise MismatchError(what, expected, "no error", says=says)
 
 
 def expect_refusals(cases: dict[str, tuple[Callable[[], object], list[object]]]) -> None:
@@ -186,17 +282,22 @@ def number(value: Any, digits: int) -> str:
     return f"{value:.{digits}g}" if np.issubdtype(type(value), np.floating) else str(value)
 
 
-def same(observed: object, other: object) -> bool:
-    """Whether two observations are the same, but for rounding."""
+def same(observed: object, other: object, tolerance: float = 1e-5) -> bool:
+    """Whether two observations are the same, but for a part of the largest number."""
     if isinstance(observed, np.ndarray) and isinstance(other, np.ndarray):
         if observed.shape != other.shape or observed.dtype != other.dtype:
             return False
         if not np.issubdtype(observed.dtype, np.floating):
             return bool(np.array_equal(observed, other))
         scale = np.abs(other[np.isfinite(other)]).max(initial=0.0)
-        return bool(np.allclose(observed, other, rtol=0, atol=1e-5 * scale, equal_nan=True))
+        off = tolerance * scale
+        return bool(np.allclose(observed, other, rtol=0, atol=off, equal_nan=True))
     if isinstance(observed, dict) and isinstance(other, dict):
-        return observed.keys() == other.keys() and all(same(observed[k], other[k]) for k in other)
+        return observed.keys() == other.keys() and all(
+            same(observed[key], other[key], tolerance) for key in other
+        )
     if isinstance(observed, list) and isinstance(other, list):
-        return len(observed) == len(other) and all(map(same, observed, other))
+        return len(observed) == len(other) and all(
+            same(*pair, tolerance) for pair in zip(observed, other, strict=True)
+        )
     return type(observed) is type(other) and observed == other

@@ -1,5 +1,6 @@
 """What a learner reads about a check."""
 
+import contextlib
 import io
 import re
 from collections.abc import Iterator
@@ -37,6 +38,12 @@ class Display:
 
     def checked(self, outcome: Outcome) -> None:
         self._print(check_line(outcome.check, outcome))
+
+    def searching(self) -> contextlib.AbstractContextManager[object]:
+        """Say that the mistake is being looked for, on a terminal, as long as it is."""
+        if not self.console.is_terminal:
+            return contextlib.nullcontext()
+        return self.console.status("Looking for the mistake …")
 
     def end(self, result: Result) -> None:
         reached = result.outcomes
@@ -185,15 +192,15 @@ def cause(result: Result) -> Iterator[RenderableType]:
         text = Text.assemble(("Mistake: ", "bold"), (mistake.says, "bold yellow"))
         place = Text(f"{result.step.chapter}, “{mistake.name}”", style="dim")
         yield Padding(Group(text, place), (0, 0, 0, 2), expand=False)
-    elif not result.culprits and (like := looks_like(result.failures[0])):
+    elif not result.culprits and (like := result.said or looks_like(result.failures[0])):
         yield Padding(Text(like, style="bold yellow"), (0, 0, 0, 2), expand=False)
 
 
 def looks_like(outcome: Outcome) -> str:
-    """What the numbers that failed a check have to do with the right ones, if that is plain."""
+    """What came instead of what was expected, in a sentence, if that is plain."""
     error = outcome.error
-    if isinstance(error, MismatchError) and error.numbers:
-        return likeness(*error.numbers, error.stages)
+    if isinstance(error, MismatchError):
+        return error.says or (likeness(*error.numbers, error.stages) if error.numbers else "")
     return ""
 
 

@@ -1,5 +1,6 @@
 """What came of checking a step."""
 
+import re
 from dataclasses import dataclass, field
 
 from tutor.check.expectations import MismatchError
@@ -59,9 +60,15 @@ class Result:
     replaced: dict[Step, str]  # other steps for which the reference stood in, and why
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     mistake: Mistake | None = None
+    said: str = ""  # what explains the failures, where no known mistake does
     culprits: list[Step] = field(default_factory=list)  # other steps that it comes from
     advice: list[str] = field(default_factory=list)  # on what is right, and could be better
     files: dict[str, str] = field(default_factory=dict)  # digests of them, when the check began
+
+    @property
+    def explanation(self) -> str:
+        """What explains the failures, if anything does."""
+        return self.mistake.says if self.mistake else self.said
 
     @property
     def points(self) -> int:
@@ -92,4 +99,7 @@ def symptom(error: BaseException | None) -> tuple[str, object]:
     """By what a failure is recognized when another implementation fails likewise."""
     if isinstance(error, MismatchError):
         return error.what, error.observed
-    return type(error).__name__, str(error)
+    # Which tree it is and where in memory something lies is no part of it.
+    return type(error).__name__, re.sub(
+        r"\b(solutions\.solution|steps\.step)_|0x\w+", "", str(error)
+    )

@@ -49,7 +49,7 @@ def kept(result: Result) -> dict[str, Any]:
     """What is kept of a check of the learner's own step."""
     return {
         "checks": {name: outcome.verdict for name, outcome in result.outcomes.items()},
-        "mistake": result.mistake.says if result.mistake else None,
+        "mistake": result.explanation or None,
         "culprits": [step.name for step in result.culprits],
         "verdict": result.verdict,
         "files": result.files,

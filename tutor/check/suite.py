@@ -1,5 +1,6 @@
 """The suites of the steps under pytest: which code they check, and what came of it."""
 
+import contextlib
 import warnings
 from collections.abc import Generator
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, Protocol
 import pytest
 
 from tutor.check import report
-from tutor.check.diagnosis import Test, diagnose
+from tutor.check.diagnosis import Test, diagnose, is_telling
 from tutor.check.expectations import AdviceWarning
 from tutor.check.results import Outcome, Result
 from tutor.check.sandbox.workbench import Workbench
@@ -23,6 +24,7 @@ class Listener(Protocol):
 
     def begin(self, result: Result) -> None: ...
     def checked(self, outcome: Outcome) -> None: ...
+    def searching(self) -> contextlib.AbstractContextManager[object]: ...
     def end(self, result: Result) -> None: ...
 
 
@@ -31,6 +33,8 @@ class Suites:
 
     def __init__(self, bench: Workbench, *listeners: Listener) -> None:
         self.bench, self.listeners = bench, listeners
+        # Mistakes are looked for in a process that never ran the code under check.
+        self.fresh = Workbench("solutions", seconds=bench.seconds, announce=bench.announce)
         self.results: list[Result] = []
         self._tests: dict[str, Test] = {}  # of the step that is being checked, by check
 
@@ -86,6 +90,8 @@ class Suites:
             outcome = Outcome(check, error, call.duration, self.bench.output())
             self._tests[name] = item.function
             result.outcomes[name] = outcome
+            if is_telling(outcome):
+                self.fresh.start()  # it gets ready during the checks that follow
             for listener in self.listeners:
                 listener.checked(outcome)
             if error:
@@ -100,7 +106,10 @@ class Suites:
 
     def _end(self) -> None:
         result = self.results[-1]
-        diagnose(result, self.bench, self._tests)
+        with contextlib.ExitStack() as shown:
+            for listener in self.listeners if result.failures else ():
+                shown.enter_context(listener.searching())
+            diagnose(result, self.bench, self._tests, self.fresh)
         self._tests = {}
         for listener in self.listeners:
             listener.end(result)
@@ -114,6 +123,7 @@ class Suites:
 
     def pytest_sessionfinish(self) -> None:
         self.bench.close()
+        self.fresh.close()
 
 
 def step_of(node: pytest.Item | pytest.Module) -> Step | None:

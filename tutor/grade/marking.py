@@ -222,7 +222,7 @@ def step_grade(result: "Result") -> StepGrade:
     return msgspec.structs.replace(
         blank_step(result.step, Verdict.NOT_STARTED),
         verdict=result.verdict,
-        mistake=result.mistake.says if result.mistake else "",
+        mistake=result.explanation,
         references=[step.name for step in result.replaced],
         culprits=[step.name for step in result.culprits],
         advice=list(map(printable, result.advice)),
@@ -237,7 +237,7 @@ def check_grade(result: "Result", check: Check, outcome: "Outcome | None") -> Ch
     if outcome is None:
         return blank_check(check, Verdict.NOT_REACHED)
     parts = [report.explain(result, outcome)] if outcome.error else []
-    if outcome in result.failures[:1] and not result.mistake:
+    if outcome in result.failures[:1] and not result.explanation:
         parts += report.cause(result)
     text = report.plain(*parts)
     return msgspec.structs.replace(

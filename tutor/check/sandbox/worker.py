@@ -9,6 +9,7 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import linecache
 import os
 import resource
 import signal
@@ -79,6 +80,11 @@ class TextLoader(importlib.abc.InspectLoader):
 
     def exec_module(self, module: ModuleType) -> None:
         module.__file__ = str(self.file)
+        # The lines that an error shows are those of the text.
+        linecache.cache[str(self.file)] = (
+            *(len(self.text), None),
+            *(self.text.splitlines(keepends=True), str(self.file)),
+        )
         exec(compile(self.text, self.file, "exec"), module.__dict__)  # noqa: S102
 
 
@@ -141,6 +147,7 @@ class Worker:
         }
         if source is not None:
             self.finder.sources[module] = self.finder.root / self.name.file(tree), source
+        linecache.clearcache()
         for loaded in list(sys.modules):
             if loaded.partition(".")[0] == tree:
                 del sys.modules[loaded]

@@ -1,0 +1,114 @@
+"""Wrong solutions made by rule: what they are, and that a check finds those on record."""
+
+import ast
+
+import numpy as np
+import pytest
+
+from tests.project import suites
+from tools.course.edits import edits
+from tutor.check import lookalikes, report
+from tutor.check.expectations import MismatchError
+from tutor.check.lookalikes import imprint
+from tutor.check.sandbox.workbench import Workbench
+from tutor.course import sources
+from tutor.course.registry import Step, all_steps, find_step
+from tutor.course.tracks import STEPS
+
+EXAMPLE = """
+class Part(Module):
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.wide(x)
+        y = F.gelu(y, approximate="tanh")
+        return x - self.narrow(y)
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "`y` in place of `F.gelu(y, approximate='tanh')`",  # a call left out
+        "`F.gelu(y)` in place of `F.gelu(y, approximate='tanh')`",
+        "`F.sigmoid(y)` in place of `F.gelu(y, approximate='tanh')`",
+        "`self.narrow(self.narrow(y))` in place of `self.narrow(y)`",  # twice
+        "`self.wide(y)` in place of `self.narrow(y)`",
+        "`x + self.narrow(y)` in place of `x - self.narrow(y)`",
+        "`self.narrow(y) - x` in place of `x - self.narrow(y)`",  # swapped
+        "`self.narrow(y)` in place of `x - self.narrow(y)`",
+        "the line `y = self.wide(x)` left out",
+        "`return y` in place of `return x - self.narrow(y)`",
+        "`self.wide(x[:, -1:])` in place of `self.wide(x)`",
+    ],
+)
+def test_an_edit_says_what_stands_in_place_of_what(words: str) -> None:
+    assert words in {edit.words for edit in edits(EXAMPLE)}
+
+
+def test_edits_are_python_and_differ() -> None:
+    sources_ = [edit.source for edit in edits(EXAMPLE)]
+    assert len({ast.dump(ast.parse(source)) for source in sources_}) == len(sources_) > 50
+
+
+def test_beside_a_right_text_only_other_lines_are_edited() -> None:
+    changed = EXAMPLE.replace("self.wide(x)", "x @ self.weight")
+    lines = EXAMPLE.splitlines()
+    for edit in edits(changed, EXAMPLE):
+        kept = [line for line in lines if line in edit.source.splitlines()]
+        assert len(kept) >= len(lines) - 2, edit.words
+
+
+def test_a_print_tells_failures_apart_but_for_rounding() -> None:
+    numbers = np.random.default_rng(0).normal(size=(2, 5)).astype(np.float32)
+    seen = imprint(MismatchError("it", 1, numbers))
+    assert seen.is_near(imprint(MismatchError("it", 2, numbers * np.float32(1 + 1e-6))))
+    for other in (2 * numbers, numbers.T, numbers[::-1], numbers.astype(np.float64), "text"):
+        assert not seen.is_near(imprint(MismatchError("it", 1, other)))
+    assert not seen.is_near(imprint(MismatchError("something else", 1, numbers)))
+
+
+@pytest.mark.parametrize("step", all_steps(STEPS), ids=lambda step: step.name)
+def test_what_is_recorded_is_of_the_reference_as_it_is(step: Step) -> None:
+    found = lookalikes.recorded(step)
+    assert found, "please run: uv run python -m tools.course.record_edits"
+    assert found.keys() <= {check.name for check in step.checks}
+    for edit in next(iter(found.values())):
+        ast.parse(edit.apply(sources.reference(step)))
+
+
+# A step, what of its reference is replaced by what, and what is said, or a part of it.
+SAID = [
+    ("4", [("return self.c_proj(x)", "return -self.c_proj(x)")], "Every number has the wrong"),
+    ("4", [("x = F.gelu(x, ", "x = x * F.gelu(x, ")], "`x * F.gelu(x, approximate='tanh')`"),
+    (
+        "3",
+        [
+            (
+                "return F.layer_norm(x, gamma=self.weight, beta=self.bias, epsilon=self.eps)",
+                "mean = F.mean(x)\n        spread = F.mean((x - mean) * (x - mean))\n"
+                "        return self.weight * (x - mean * F.rsqrt(spread + self.eps)) + self.bias",
+            )
+        ],
+        "`x - mean / F.sqrt(variance + self.eps)` in place of",  # though written in another way
+    ),
+    (
+        "8",
+        [
+            ("x = x + self.attn(self.ln_1(x))", "x = self.attn(self.ln_1(x))"),
+            ("self.mlp(self.ln_2(x))", "self.mlp(x)"),
+        ],
+        "Two at once: x is replaced by what attn makes of it",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "pairs", "said"), SAID)
+def test_what_explains_all_that_was_seen_is_said(
+    name: str, pairs: list[tuple[str, str]], said: str, bench: Workbench
+) -> None:
+    step = find_step(name)
+    source = sources.reference(step)
+    for old, new in pairs:
+        assert source.count(old) == 1
+        source = source.replace(old, new)
+    result = suites.run_suite(step, bench, source)
+    assert said in (result.explanation or report.looks_like(result.failures[0]))
