@@ -75,6 +75,14 @@ def test_what_is_recorded_is_of_the_reference_as_it_is(step: Step) -> None:
         ast.parse(edit.apply(sources.reference(step)))
 
 
+def test_a_record_holds_while_the_code_stands_where_it_did() -> None:
+    code = "x = 1  # one\ny = 2\n"
+    same, moved = code.replace("one", "the first"), "# one\n" + code
+    assert lookalikes.code_digest(code) == lookalikes.code_digest(same)
+    assert lookalikes.code_digest(code) != lookalikes.code_digest(moved)
+    assert lookalikes.code_digest(code) != lookalikes.code_digest(code.replace("2", "3"))
+
+
 # A step, what of its reference is replaced by what, and what is said, or a part of it.
 SAID = [
     ("4", [("return self.c_proj(x)", "return -self.c_proj(x)")], "Every number has the wrong"),

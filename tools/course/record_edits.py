@@ -27,7 +27,7 @@ from tools.course import numpy_max
 from tools.course.edits import edits
 from tutor.check.diagnosis import Test, failure, is_plain
 from tutor.check.expectations import MismatchError
-from tutor.check.lookalikes import RECORDS, Lookalike, Print, Record, digest, imprint
+from tutor.check.lookalikes import RECORDS, Lookalike, Print, Record, code_digest, imprint
 from tutor.check.sandbox import channel
 from tutor.check.sandbox.process import as_exception
 from tutor.check.sandbox.workbench import Workbench
@@ -112,7 +112,7 @@ def copied(message: Any) -> Any:
 def recorded(step: Step, bench: Workbench) -> tuple[Record, int]:
     """Those that fail, by the check that they fail first; and how many pass."""
     reference, tests = sources.reference(step), tests_of(step)
-    found, passed = Record(digest(reference), {}), 0
+    found, passed = Record(code_digest(reference), {}), 0
     for says, source in itertools.islice(wrong_solutions(step), MOST):
         name, error = first_failure(step, source, tests, bench)
         passed += error is None

@@ -4,6 +4,7 @@ Each is the reference, or another right solution, with one edit. That a learner'
 one of them is said only after that one has failed every check in the same way, in a fresh process.
 """
 
+import ast
 import difflib
 import functools
 import hashlib
@@ -65,7 +66,7 @@ class Lookalike(msgspec.Struct, frozen=True, array_like=True):
 class Record(msgspec.Struct, frozen=True):
     """Those of a step, by the check that they fail first."""
 
-    reference: str  # digest of the text that they are edits of
+    reference: str  # what tells the code that they are edits of
     edits: dict[str, list[Lookalike]]
 
 
@@ -82,7 +83,12 @@ def recorded(step: Name) -> dict[str, list[Lookalike]]:
     if not file.exists():
         return {}
     record = msgspec.json.decode(file.read_bytes(), type=Record)
-    return record.edits if record.reference == digest(sources.reference(step)) else {}
+    return record.edits if record.reference == code_digest(sources.reference(step)) else {}
+
+
+def code_digest(source: str) -> str:
+    """A digest of code and where it stands, but not of its comments."""
+    return digest(ast.dump(ast.parse(source), include_attributes=True))
 
 
 def digest(text: str) -> str:
