@@ -129,7 +129,7 @@ def speculation() -> Drawing:
         f"""The text is: {prompt}. The draft guesses {count} tokens: {", ".join(guesses)}. In one
         pass over all of them, the model chooses a token for each place and for the one after:
         {", ".join(chosen)}. The first {right} guesses are the same and stand. The next one is not,
-        so the model's own token takes its place, and all after it are dropped. The round has
+        so the model's own token takes its place, and all after it are unused. The round has
         written {written} tokens: {", ".join(chosen[:written])}.""",
     )
     width, height = 53, 26
@@ -139,7 +139,7 @@ def speculation() -> Drawing:
     drawing.text(0, 74, "In one pass, the model chooses for each place:", align="start")
     styles = ["key"] * written + ["absent"] * dropped
     drawing.cells(width, 86, [chosen], width, styles, height=height)
-    marks = ["= guess"] * right + ["≠ guess"] + ["dropped"] * dropped
+    marks = ["= guess"] * right + ["≠ guess"] + ["unused"] * dropped
     drawing.across(width, 122, marks, width, "muted")
     drawing.text(0, 158, f"So one pass writes {written} tokens:", align="start")
     styles = ["stream"] + ["key"] * written
