@@ -1,4 +1,4 @@
-"""Errors that are the user's to mend: one line that names the thing and what to do."""
+"""Errors that the user can fix: one line that names the thing and what to do."""
 
 import textwrap
 

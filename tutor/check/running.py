@@ -31,7 +31,7 @@ def run_suites(steps: Collection[Step], bench: Workbench, console: Console) -> l
     display = Display(console)
     suites = Suites(bench, display)
     files = [str(ROOT / step.suite) for step in steps]
-    # Other plugins, and options that somebody has set for pytest, could change what is checked.
+    # Other plugins, and pytest's options in this environment, could change what is checked.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     alone = {**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     with mock.patch.dict(os.environ, alone, clear=True):

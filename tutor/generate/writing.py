@@ -20,7 +20,7 @@ ROWS = 8  # stories that are written side by side, each with a cache of its own
 
 @dataclass(frozen=True)
 class Sample:
-    """A story to write: the which of its prompt, with which seed, and from which line of a file."""
+    """A story to write: its number for that prompt, its seed, and from which line of a file."""
 
     story: Story
     number: int

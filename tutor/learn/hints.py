@@ -58,7 +58,7 @@ def tell(step: Step | None) -> str:
 def next_hint(step: Step) -> Hint | None:
     """The next hint, or the last one again; None if the step passed its last check."""
     kept = records.load(step)
-    # What was found in a file that is gone, or a stub again, is of no use any more.
+    # What was found in a file that is gone, or a stub again, no longer helps.
     last = kept if standing(step).was_checked else records.Record()
     failed = [check for check in step.checks if last.checks.get(check.name) != Verdict.PASSED]
     if not failed:

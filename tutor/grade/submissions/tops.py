@@ -125,7 +125,7 @@ def is_class(tops: Sequence[Top], names: Iterable[str], *, is_folder: bool) -> b
 
 
 def is_somebodys(top: Top) -> bool:
-    """Whether a file or folder beside steps is the submission of somebody else."""
+    """Whether a file or folder beside steps is another learner's submission."""
     is_packed_steps = top.is_archive and stem_of(top.name).lower() == "steps"
     return (top.is_folder or top.is_archive) and not is_packed_steps and top.has_steps
 
