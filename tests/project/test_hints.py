@@ -49,7 +49,9 @@ def test_each_check_has_its_own_ladder_and_keeps_it(course: Path) -> None:
     step_file(course, "7").write_text(text.replace(change, f"{change}        x = x + 1\n"))
     assert run_child("check", "7", course=course).code == 1
     first = find("7", "one_token")
-    assert f"{first.title} Hint 1 of 3: {first.hints[0]}" in hint(course, "7")
+    said = hint(course, "7")
+    assert f"{first.title} Mistake: " in said
+    assert f"Hint 1 of 3: {first.hints[0]}" in said
     solve(course, "7")
     assert run_child("check", "7", course=course).code == 0
     assert hint(course, "7") == "Step 07 passed its last check, so there is nothing to hint at."
@@ -58,7 +60,7 @@ def test_each_check_has_its_own_ladder_and_keeps_it(course: Path) -> None:
     assert "Hint 1 of 3" in hint(course, "7")
     step_file(course, "7").write_text(text.replace(change, f"{change}        x = x + 1\n"))
     assert run_child("check", "7", course=course).code == 1
-    assert f"{first.title} Hint 2 of 3: {first.hints[1]}" in hint(course, "7")
+    assert f"Hint 2 of 3: {first.hints[1]}" in hint(course, "7")
 
 
 @pytest.mark.full("commands in odd situations")

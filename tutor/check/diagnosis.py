@@ -38,7 +38,7 @@ MOST_SAID = 2  # explanations that fit equally well: of more, none is given
 def diagnose(result: Result, bench: Workbench, tests: Mapping[str, Test], fresh: Workbench) -> None:
     """Say in the result which other step, or else which mistake, its failures come from.
 
-    The fresh bench is for solutions, and has not run the code under check.
+    The fresh bench has not run the code under check.
     """
     telling = [outcome for outcome in result.failures if is_telling(outcome)]
     if not telling:
@@ -87,7 +87,7 @@ class Search:
     tests: Mapping[str, Test]
 
     def __post_init__(self) -> None:
-        self.reference = sources.reference(self.result.step)
+        self.reference = sources.reference(self.result.step, self.result.tree)
         others = [each for each in self.result.outcomes.values() if each is not self.first]
         # What is not written yet, or never ended, tells nothing.
         self.seen = [each for each in others if each.error is None or is_telling(each)]
@@ -99,17 +99,13 @@ class Search:
         if self.failure_of(self.reference, self.first):
             return
         known = [mistake for mistake in self.likely_mistakes() if self.fits(mistake)]
-        if known and is_distinct(self.first.error):
+        if known:
             self.result.mistake = known[0]
             return
         self.clock = Clock(MORE_SECONDS)
         edits = [edit for edit in self.edits_alike(self.first) if self.fits(edit)]
         edits.sort(key=lambda edit: edit.size)
-        if known and edits:
-            self.result.said = f"It may be this: {known[0].says} Or this: {edits[0].says}"
-        elif known:
-            self.result.mistake = known[0]
-        elif edits and is_distinct(self.first.error):
+        if edits and is_distinct(self.first.error):
             self.result.said = edits[0].says  # the others are the same in other words
         elif edits:
             says = list(dict.fromkeys(edit.says for edit in edits))
@@ -165,7 +161,8 @@ class Search:
 
     def failure_of(self, source: str, outcome: Outcome) -> Exception | None:
         """How a text in place of the step fails a check, if it does."""
-        self.bench.select(self.result.step, source=source, clock=self.clock)
+        step = self.result.step
+        self.bench.select(step, reference=step.needs, source=source, clock=self.clock)
         return attempt(self.tests[outcome.check.name], self.bench)
 
 

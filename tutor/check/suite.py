@@ -34,7 +34,7 @@ class Suites:
     def __init__(self, bench: Workbench, *listeners: Listener) -> None:
         self.bench, self.listeners = bench, listeners
         # Mistakes are looked for in a process that never ran the code under check.
-        self.fresh = Workbench("solutions", seconds=bench.seconds, announce=bench.announce)
+        self.fresh = bench.another()
         self.results: list[Result] = []
         self._tests: dict[str, Test] = {}  # of the step that is being checked, by check
 

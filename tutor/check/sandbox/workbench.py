@@ -48,6 +48,17 @@ class Workbench(Probes):
         self._step: dict[str, Any] = {}
         self._is_loaded, self._clock = False, Clock(seconds)
 
+    def another(self) -> "Workbench":
+        """One like this, with a process of its own, in which each step is by itself."""
+        return Workbench(
+            self.tree,
+            root=self.root,
+            seconds=self.seconds,
+            announce=self.announce,
+            isolation=self.isolation,
+            by_itself=True,
+        )
+
     def start(self) -> CodeProcess:
         """Have a process, which need not be ready yet."""
         if self._process is None or self._process.has_ended():
