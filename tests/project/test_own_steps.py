@@ -87,7 +87,7 @@ def test_top_p_needs_the_batches(course: Path) -> None:
         (course / step.file("steps")).write_text(derive(step))
     finished = run_child(*GENERATE, "--top-p", "0.5", course=course)
     assert (finished.code, finished.out) == (2, "")
-    assert "--top-p needs engine 03, but steps/engine_01.py is not finished" in finished.err
+    assert "--top-p needs engine 03, but steps/engine_02.py is not finished" in finished.err
     finished = run_child(*GENERATE, course=course)
     assert finished.code == 0
     assert "The KV cache is not finished; using generate_next_token of step 12" in finished.err
