@@ -239,3 +239,19 @@ def test_what_one_cpu_compiles_is_not_for_another(monkeypatch: pytest.MonkeyPatc
         names.add(own.cpu())
     own.cpu.cache_clear()
     assert len(names) == 2
+
+
+@pytest.mark.parametrize(
+    ("system", "flags", "has_pack"),
+    [
+        ("linux-x86_64", kernels.CPU_FLAGS["x86-64-v4"], True),
+        ("linux-x86_64", kernels.CPU_FLAGS["x86-64-v3"], False),
+        ("linux-aarch64", kernels.CPU_FLAGS["x86-64-v4"], False),  # emulated, with flags beneath
+    ],
+)
+def test_graphs_for_avx_512_are_for_these_cpus_alone(
+    system: str, flags: set[str], has_pack: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels, "this_platform", lambda: system)
+    monkeypatch.setattr(kernels, "cpu_flags", lambda: frozenset(flags))
+    assert (kernels.find_wide_pack() is not None) == has_pack

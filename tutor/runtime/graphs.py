@@ -86,7 +86,7 @@ def is_for_cpu(graph: "Graph") -> bool:
 def find(means: kernels.Means, name: str) -> "CompiledModel | None":
     """A compiled graph by its fingerprint, from a pack or from what was compiled here."""
     try:
-        for pack in (kernels.find_pack(kernels.WIDE), means.pack) if means.pack else ():
+        for pack in (kernels.find_wide_pack(), means.pack) if means.pack else ():
             if pack and (artifact := pack.manifest.graphs.get(name)):
                 return kernels.read_artifact(pack.read(artifact))
     except kernels.DamagedPackError as error:

@@ -154,6 +154,14 @@ def find_pack(name: str = "") -> Pack | None:
     return Pack(folder, manifest)
 
 
+def find_wide_pack() -> Pack | None:
+    """The pack of graphs for AVX-512, where the system and the CPU are its own.
+
+    An emulated CPU of another architecture can have the flags of the one beneath it.
+    """
+    return find_pack(WIDE) if WIDE.startswith(this_platform()) else None
+
+
 def this_platform() -> str:
     """How the packs call this system and architecture."""
     return f"{platform.system()}-{platform.machine()}".lower()
