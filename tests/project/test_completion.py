@@ -20,7 +20,7 @@ from tutor import ROOT
 
 FOLDER = Path(sys.executable).parent  # where the command is installed
 ENGINE = ["e1", "e2", "e3", "e4", "e5"]
-MODERN = ["m1", "m2", "m3", "m4"]
+MODERN = [f"m{number}" for number in range(1, 10)]
 STARTS = {
     "bash": ["bash", "--norc", "--noprofile", "-i"],
     "zsh": ["zsh", "--no-rcs", "-i"],

@@ -31,6 +31,7 @@ RIGHT = {
     "engine_04": {
         "1 → 0 in: if not batch == new == 1:": "only slower",
         "→ width in: if not batch == new == 1:": "only slower",
+        "in: batch, new, width = x.shape": "only slower",
         "0 → -1 in: return self.score(input_ids, start, 1)[:, 0]": "one column is scored",
         "0 → 1 in: self.seen, self.start = np.zeros": "there are no rows in it",
     },

@@ -126,6 +126,7 @@ def test_the_order_of_the_course_goes_by_tracks_and_numbers() -> None:
         "step_11",
         "engine_04",
         "modern_04",
+        "modern_09",
     ]
     mixed = [find_step("e1"), find_step("10"), find_step("9")]
     assert shorts(in_order(mixed)) == ["9", "10", "e1"]
@@ -161,5 +162,10 @@ def test_each_role_is_that_of_one_step() -> None:
         "speculates": "e5",
         "llama_sizes": "m1",
         "rotates": "m4",
+        "groups": "m5",
+        "llama_model": "m6",
+        "llama_loads": "m7",
+        "llama_caches": "m8",
+        "mixes": "m9",
     }
     assert roles.keys() == set(registry.Role.__args__)  # type: ignore[attr-defined]

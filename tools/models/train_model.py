@@ -1,6 +1,7 @@
-"""Train the bundled model: a small GPT-2 and its tokenizer, on a file of tales.
+"""Train a bundled model: a small GPT-2 or Llama and its tokenizer, on a file of tales.
 
     python -m tools.models.train_model --text fairy_tales.txt
+    python -m tools.models.train_model --text fairy_tales.txt --architecture llama
 
 Needs the `train` extra. The text holds tales between lines of `<|endoftext|>`.
 Ctrl-C loses nothing: the same command goes on from the last checkpoint, and,
@@ -25,10 +26,17 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import nn
 from torch.nn import functional as F
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
 from tutor import ROOT
-from tutor.engine.checkpoint import BUNDLED_MODEL, FILES
+from tutor.engine.checkpoint import FILES
 
 END_OF_TEXT = "<|endoftext|>"
 
@@ -51,14 +59,14 @@ def main() -> None:
         )
 
     torch.manual_seed(options.seed)
-    model = GPT2LMHeadModel(model_config(options)).to(options.device)
+    model = MODELS[options.architecture](options).to(options.device)
     trainer = Trainer(model, train_ids, heldout_ids, options)
     try:
         best_state, history = trainer.run()
     except KeyboardInterrupt:
         raise SystemExit("interrupted; the same command goes on from the last checkpoint") from None
 
-    model.load_state_dict(best_state)
+    model.load_state_dict(best_state, strict=False)
     loss = min(entry["heldout_loss"] for entry in history)
     report = {
         "heldout_nats_per_token": round(loss, 4),
@@ -84,15 +92,18 @@ def main() -> None:
 
 
 def parse_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Train the bundled model.")
+    parser = argparse.ArgumentParser(description="Train a bundled model.")
     parser.add_argument("--text", type=Path, required=True, help="tales between end-of-text lines")
-    parser.add_argument("--output", type=Path, default=BUNDLED_MODEL)
-    parser.add_argument("--work", type=Path, default=ROOT / "build" / "training")
+    parser.add_argument("--architecture", choices=sorted(MODELS), default="gpt2")
+    parser.add_argument("--output", type=Path, help="default: the bundled model's folder")
+    parser.add_argument("--work", type=Path, help="default: a folder in build/training")
     parser.add_argument("--vocab-size", type=int, default=4096)
     parser.add_argument("--n-positions", type=int, default=256)
     parser.add_argument("--n-embd", type=int, default=192)
     parser.add_argument("--n-layer", type=int, default=6)
     parser.add_argument("--n-head", type=int, default=6)
+    parser.add_argument("--groups", type=int, default=2, help="of keys and values, in a Llama")
+    parser.add_argument("--n-inner", type=int, default=608, help="width of a Llama's MLP")
     parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--batch-size", type=int, default=32, help="sequences a step")
@@ -105,7 +116,10 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.output = options.output or ROOT / "models" / BUNDLED[options.architecture]
+    options.work = options.work or ROOT / "build" / "training" / options.architecture
+    return options
 
 
 def split_tales(path: Path, heldout: float, seed: int) -> tuple[list[str], list[str]]:
@@ -138,20 +152,53 @@ def encode(tokenizer: Tokenizer, tales: list[str]) -> np.ndarray:
     )
 
 
-def model_config(options: argparse.Namespace) -> GPT2Config:
-    return GPT2Config(
-        vocab_size=options.vocab_size,
-        n_positions=options.n_positions,
-        n_embd=options.n_embd,
-        n_layer=options.n_layer,
-        n_head=options.n_head,
-        activation_function="gelu_pytorch_tanh",  # gelu_new, fused; exported under that name
-        resid_pdrop=options.dropout,
-        embd_pdrop=options.dropout,
-        attn_pdrop=0.0,  # PyTorch has no fused CPU attention with dropout
-        bos_token_id=0,
-        eos_token_id=0,
+def make_gpt2(options: argparse.Namespace) -> PreTrainedModel:
+    return GPT2LMHeadModel(
+        GPT2Config(
+            vocab_size=options.vocab_size,
+            n_positions=options.n_positions,
+            n_embd=options.n_embd,
+            n_layer=options.n_layer,
+            n_head=options.n_head,
+            activation_function="gelu_pytorch_tanh",  # gelu_new, fused; exported under that name
+            resid_pdrop=options.dropout,
+            embd_pdrop=options.dropout,
+            attn_pdrop=0.0,  # PyTorch has no fused CPU attention with dropout
+            bos_token_id=0,
+            eos_token_id=0,
+        )
     )
+
+
+def make_llama(options: argparse.Namespace) -> PreTrainedModel:
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=options.vocab_size,
+            max_position_embeddings=options.n_positions,
+            hidden_size=options.n_embd,
+            num_hidden_layers=options.n_layer,
+            num_attention_heads=options.n_head,
+            num_key_value_heads=options.groups,
+            intermediate_size=options.n_inner,
+            rms_norm_eps=1e-5,
+            tie_word_embeddings=True,
+            bos_token_id=0,
+            eos_token_id=0,
+        )
+    )
+    # Dropout where GPT-2 has it, and its smaller start for what is added to the residual stream.
+    for name, module in model.named_modules():
+        if name.endswith(("embed_tokens", "o_proj", "down_proj")):
+            module.register_forward_hook(
+                lambda module, _, output: F.dropout(output, options.dropout, module.training)
+            )
+        if name.endswith(("o_proj", "down_proj")):
+            nn.init.normal_(module.weight, std=0.02 / math.sqrt(2 * options.n_layer))
+    return model
+
+
+MODELS = {"gpt2": make_gpt2, "llama": make_llama}
+BUNDLED = {"gpt2": "fairy-tales", "llama": "llama-tales"}
 
 
 class Trainer:
@@ -159,7 +206,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: GPT2LMHeadModel,
+        model: PreTrainedModel,
         train_ids: np.ndarray,
         heldout_ids: np.ndarray,
         options: argparse.Namespace,
@@ -169,8 +216,8 @@ class Trainer:
         matrices: list[nn.Parameter] = []
         others: list[nn.Parameter] = []
         for name, parameter in model.named_parameters():
-            in_block = ".h." in name and parameter.ndim == 2
-            (matrices if in_block else others).append(parameter)
+            in_block = ".h." in name or ".layers." in name
+            (matrices if in_block and parameter.ndim == 2 else others).append(parameter)
         self.optimizers: dict[str, torch.optim.Optimizer] = {
             "muon": torch.optim.Muon(
                 matrices, weight_decay=options.weight_decay, adjust_lr_fn="match_rms_adamw"
@@ -273,7 +320,7 @@ class Trainer:
         for name, optimizer in self.optimizers.items():
             for index, state in optimizer.state_dict()["state"].items():
                 tensors |= prefixed(f"{name}.{index}", state)
-        # The head shares the storage of wte, which safetensors refuses to write twice.
+        # The head shares the storage of the embedding, which safetensors refuses to write twice.
         tensors = {k: v.clone() for k, v in tensors.items() if not k.endswith("lm_head.weight")}
         progress = json.dumps({"step": self.step, "history": self.history})
         partial = self.options.work / "checkpoint.partial"
@@ -287,8 +334,9 @@ class Trainer:
         tensors = load_file(path)
         progress = json.loads(read_metadata(path)["progress"])
         self.step, self.history = progress["step"], progress["history"]
-        self.model.load_state_dict(self._with_head(unprefixed("model", tensors)))
-        self.best = self._with_head(unprefixed("best", tensors))
+        # What the head shares is not in the file, and comes with the embedding.
+        self.model.load_state_dict(unprefixed("model", tensors), strict=False)
+        self.best = unprefixed("best", tensors)
         for name, optimizer in self.optimizers.items():
             state: dict[int, dict[str, torch.Tensor]] = {}
             for key, tensor in unprefixed(name, tensors).items():
@@ -296,10 +344,6 @@ class Trainer:
                 state.setdefault(int(index), {})[field] = tensor
             optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
         print(f"going on from step {self.step}")
-
-    @staticmethod
-    def _with_head(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        return state | {"lm_head.weight": state["transformer.wte.weight"]}
 
 
 def windows(ids: np.ndarray, length: int) -> np.ndarray:
@@ -323,17 +367,18 @@ def read_metadata(path: Path) -> dict[str, Any]:
         return dict(file.metadata())
 
 
-def export(model: GPT2LMHeadModel, tokenizer: Tokenizer, folder: Path) -> None:
+def export(model: PreTrainedModel, tokenizer: Tokenizer, folder: Path) -> None:
     """Write a Hugging Face folder, the weights as float16."""
     folder.mkdir(parents=True, exist_ok=True)
-    model.config.activation_function = "gelu_new"
+    if model.config.model_type == "gpt2":
+        model.config.activation_function = "gelu_new"
     model.half().save_pretrained(folder)
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token=END_OF_TEXT,
         eos_token=END_OF_TEXT,
         unk_token=END_OF_TEXT,
-        model_max_length=model.config.n_positions,
+        model_max_length=model.config.max_position_embeddings,
         clean_up_tokenization_spaces=False,
     ).save_pretrained(folder)
     # transformers 5 names a class that transformers 4 does not know; both know this one.

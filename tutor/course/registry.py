@@ -17,7 +17,8 @@ from tutor.course.tracks import Track
 EXERCISES = ROOT / "tutor" / "exercises"
 
 # What the engine asks a step for: sizes, a model of these, weights for it, and a loop, with more
-# ways to draw, many rows, a cache, and guesses; and of a Llama, its sizes and its positions.
+# ways to draw, many rows, a cache, and guesses; and of a Llama, its sizes, its positions, its
+# attention, the model, weights for it, a cache, and experts.
 Role = Literal[
     "sizes",
     "masks",
@@ -30,6 +31,11 @@ Role = Literal[
     "speculates",
     "llama_sizes",
     "rotates",
+    "groups",
+    "llama_model",
+    "llama_loads",
+    "llama_caches",
+    "mixes",
 ]
 
 
