@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.oracle import Array, Tokens, Weights
+from tests.oracle import Array, Tokens, Weights, softmax, under
 from tutor.check.stages import stage
 
 
@@ -29,7 +29,7 @@ def silu(x: Array) -> Array:
 
 @stage("a linear layer")
 def project(weights: Weights, name: str, x: Array) -> Array:
-    return x @ weights[f"{name}_proj.weight"].T
+    return x @ weights[f"{name}_proj.weight"].T + weights.get(f"{name}_proj.bias", 0.0)
 
 
 @stage("the MLP")
@@ -70,3 +70,47 @@ def rotate(x: Array, turn: NDArray[np.complex128]) -> Array:
     points = x[..., :half] + 1j * x[..., half:]
     turned = np.stack([points[:, head] * turn for head in range(x.shape[1])], axis=1)
     return np.concatenate([turned.real, turned.imag], axis=-1)
+
+
+@stage("the projection to heads")
+def heads(weights: Weights, name: str, x: Array, count: int, epsilon: float) -> Array:
+    """Queries, keys or values, with a norm if it has weights. Shape: [B, T, C] -> [B, n, T, D]."""
+    split = np.stack(np.split(project(weights, name, x), count, axis=-1), axis=1)
+    norm = under(weights, f"{name}_norm")
+    return rms_norm(norm, split, epsilon) if norm else split
+
+
+def keys_and_values(
+    weights: Weights, x: Array, turn: NDArray[np.complex128], groups: int, epsilon: float
+) -> tuple[Array, Array]:
+    """What a cache is given for the tokens of x. Shape: [B, T, C] -> 2 [B, G, T, D]."""
+    keys, values = (heads(weights, name, x, groups, epsilon) for name in "kv")
+    return rotate(keys, turn), values
+
+
+@stage("attention")
+def attention(
+    weights: Weights,
+    x: Array,
+    turn: NDArray[np.complex128],
+    mask: Array,
+    num_heads: int,
+    groups: int,
+    epsilon: float,
+    past: tuple[Array, Array] | None = None,
+) -> Array:
+    """Each head by itself; `past` are keys and values of earlier tokens, as they are kept.
+
+    Shape: [B, T, C], turn [B, T, D / 2], mask [B, T, S], past 2 [B, G, S - T, D] -> [B, T, C].
+    """
+    queries = rotate(heads(weights, "q", x, num_heads, epsilon), turn)
+    keys, values = keys_and_values(weights, x, turn, groups, epsilon)
+    if past:
+        keys, values = (np.append(*each, axis=2) for each in zip(past, (keys, values), strict=True))
+    mixed = []
+    for head in range(num_heads):
+        group = head * groups // num_heads
+        scores = np.einsum("btd,bsd->bts", queries[:, head], keys[:, group])
+        weight = softmax(scores / math.sqrt(queries.shape[-1]) + mask)  # [B, T, S]
+        mixed.append(np.einsum("bts,bsd->btd", weight, values[:, group]))
+    return project(weights, "o", np.concatenate(mixed, axis=-1))
