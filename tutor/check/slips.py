@@ -97,6 +97,12 @@ SAID = {
     r"must be a TensorValueLike, not '(list|tuple)'": (
         "A {0} is no Tensor; make it of operations on Tensors, as Tensor.arange."
     ),
+    r"gather index (-?\d+) is out of bounds for axis \d+ with size (\d+)": (
+        "Number {0} is looked up where there are {1}. The ids of a table number its rows: axis 0."
+    ),
+    r"indices = TensorValue\(dtype=(float\d+|bfloat16)": (
+        "A table is looked up by whole numbers, and {0} are not: have int64 here."
+    ),
     r"Slice index value must be a scalar": (
         "A Tensor cannot be indexed by a Tensor; an Embedding, or F.gather, looks rows up."
     ),
