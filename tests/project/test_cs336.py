@@ -119,9 +119,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"lacks layers\.1\.ffn\.w3\.weight"):
         load(tmp_path, state)
     state["layers.1.ffn.w3.weight"] = state["layers.1.ffn.w2.weight"]
-    with pytest.raises(
-        InputError, match=r"ffn\.w3\.weight is \[24, 40\], and has to be \[40, 24\]"
-    ):
+    with pytest.raises(InputError, match=r"ffn\.w3\.weight is \[24, 40\], and has to be"):
         load(tmp_path, state)
     with pytest.raises(InputError, match="is not there"):
         cs336.load_model_from_checkpoint(tmp_path / "no.safetensors", 61, 32, 24, 2, 4, 40)

@@ -176,18 +176,16 @@ def llama_state(state: Mapping[str, NDArray[Any]], num_heads: int) -> State:
 def expected_shapes(state: Mapping[str, NDArray[Any]]) -> dict[str, tuple[int, ...]]:
     """The shapes of all weights of a TransformerLM of these sizes."""
     vocab_size, d_model, num_layers, d_ff = sizes(state).values()
-    shapes: dict[str, tuple[int, ...]] = {"ffn.w2": (d_model, d_ff)}
-    for name in (*NAMES, *LAYER_NAMES):
-        if name.startswith("attn"):
-            shapes[name] = (d_model, d_model)
-        elif name.startswith("ln"):
-            shapes[name] = (d_model,)
-        else:
-            rows = vocab_size if name in NAMES else d_ff
-            shapes.setdefault(name, (rows, d_model))
-    layers = [f"layers.{i}." for i in range(num_layers)]
-    names = [*NAMES, *(f"{layer}{name}" for layer in layers for name in LAYER_NAMES)]
-    return {f"{name}.weight": shapes[re.sub(r"layers\.\d+\.", "", name)] for name in names}
+    shapes: dict[str, tuple[int, ...]] = {name: (d_model, d_model) for name in LAYER_NAMES}
+    shapes |= dict.fromkeys(("token_embeddings", "lm_head"), (vocab_size, d_model))
+    shapes |= dict.fromkeys(("ln1", "ln2", "ln_final"), (d_model,))
+    shapes |= dict.fromkeys(("ffn.w1", "ffn.w3"), (d_ff, d_model)) | {"ffn.w2": (d_model, d_ff)}
+    in_layers = {
+        f"layers.{layer}.{name}.weight": shapes[name]
+        for layer in range(num_layers)
+        for name in LAYER_NAMES
+    }
+    return {f"{name}.weight": shapes[name] for name in NAMES} | in_layers
 
 
 def halves(weight: NDArray[Any], num_heads: int) -> NDArray[Any]:
