@@ -176,7 +176,7 @@ def llama_state(state: Mapping[str, NDArray[Any]], num_heads: int) -> State:
 def expected_shapes(state: Mapping[str, NDArray[Any]]) -> dict[str, tuple[int, ...]]:
     """The shapes of all weights of a TransformerLM of these sizes."""
     vocab_size, d_model, num_layers, d_ff = sizes(state).values()
-    shapes: dict[str, tuple[int, ...]] = {name: (d_model, d_model) for name in LAYER_NAMES}
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(LAYER_NAMES, (d_model, d_model))
     shapes |= dict.fromkeys(("token_embeddings", "lm_head"), (vocab_size, d_model))
     shapes |= dict.fromkeys(("ln1", "ln2", "ln_final"), (d_model,))
     shapes |= dict.fromkeys(("ffn.w1", "ffn.w3"), (d_ff, d_model)) | {"ffn.w2": (d_model, d_ff)}
