@@ -51,7 +51,10 @@ def pasts_of(options: Options, seed: int = 29) -> list[tuple[Array, Array]]:
     shape = BATCH, options["num_key_value_heads"], EARLIER, options["head_dim"]
     layers = range(options["num_hidden_layers"])
     return [
-        (random_array(*shape, seed=seed + 2 * layer), random_array(*shape, seed=seed + 2 * layer + 1))
+        (
+            random_array(*shape, seed=seed + 2 * layer),
+            random_array(*shape, seed=seed + 2 * layer + 1),
+        )
         for layer in layers
     ]
 
