@@ -193,3 +193,51 @@ def rotary() -> Drawing:
             drawing.text(*label, str(position), "mono")
         drawing.text(x_centre, y + radius + 32, f"pair {pair}\n{speeds[pair]:g} radian a position")
     return drawing
+
+
+# The parts of GPT-2 and of a Llama in their order, and what has changed from the one to the other.
+PARTS = (
+    ("wte", "embed_tokens", ""),
+    ("wpe", "", "no table"),
+    ("ln_1", "input_layernorm", "RMSNorm"),
+    ("attn", "self_attn", "RoPE, groups"),
+    ("ln_2", "post_attention_\nlayernorm", "RMSNorm"),
+    ("mlp", "mlp", "SwiGLU"),
+    ("ln_f", "norm", "RMSNorm"),
+    ("lm_head", "lm_head", ""),
+)
+FIRST, LAST = 2, 5  # of those in a block
+
+
+def from_gpt2() -> Drawing:
+    def told(part: tuple[str, str, str]) -> str:
+        old, new, change = part
+        new = new.replace("\n", "")
+        return f"{old} {'is ' + new if new else 'is gone'}: {change or 'as it was'}"
+
+    drawing = Drawing(
+        "from_gpt2",
+        "GPT-2 and Llama, part by part",
+        f"""Two columns of boxes from top to bottom, GPT-2 on the left, a Llama on the right, and
+        between them what has changed. {"; ".join(map(told, PARTS))}. The four in the middle are a
+        block, and in both models attn and mlp add to the stream.""",
+    )
+    left, right, height, row = 88, 128, 36, 50
+    middle, start = (left + WIDTH - right) / 2, 26
+    drawing.text(left / 2, 8, "GPT-2")
+    drawing.text(WIDTH - right / 2, 8, "Llama")
+    top, bottom = (start + place * row for place in (FIRST, LAST + 1))
+    drawing.line((0, top - 7), (WIDTH, top - 7), style="muted dashed")
+    drawing.line((0, bottom - 7), (WIDTH, bottom - 7), style="muted dashed")
+    for place, (old, new, change) in enumerate(PARTS):
+        y, style = start + place * row, "stream" if change else "soft"
+        words = [f"`{name}`" for name in new.split("\n")]
+        before = drawing.box(1, y, left - 2, height, f"`{old}`")
+        after = drawing.box(
+            *(WIDTH - right + 1, y, right - 2, height),
+            "\n".join(words) if new else "",
+            style if new else "absent",
+        )
+        drawing.arrow(before.right, after.left, style="stream" if change else "muted")
+        drawing.text(middle, y + 8, change or "the same", "" if change else "muted")
+    return drawing
