@@ -37,6 +37,7 @@ PICTURES = (
     modern.swiglu,
     modern.rotary,
     modern.from_gpt2,
+    modern.group_cache,
 )
 
 

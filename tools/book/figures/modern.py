@@ -11,6 +11,7 @@ from solutions.modern_01 import LlamaConfig, read_config
 from solutions.modern_02 import RMSNorm
 from solutions.modern_03 import LlamaMLP
 from solutions.modern_04 import rotary_speeds, rotary_table, rotate
+from solutions.solution_01 import GPT2Config
 from solutions.solution_03 import LayerNorm
 from tests import test_modern_01 as files
 from tools.book.figures.drawing import WIDTH, Box, Drawing, Point, number
@@ -240,4 +241,36 @@ def from_gpt2() -> Drawing:
         )
         drawing.arrow(before.right, after.left, style="stream" if change else "muted")
         drawing.text(middle, y + 8, change or "the same", "" if change else "muted")
+    return drawing
+
+
+def cache_costs() -> dict[str, int]:
+    """The numbers that a cache keeps for each token, of a GPT-2, a Llama, and one without groups."""
+    gpt2, llama = GPT2Config(), read_config(files.FILES[LLAMA])
+    layers, head_dim = 2 * llama.num_hidden_layers, llama.head_dim
+    assert head_dim and llama.num_key_value_heads
+    return {
+        "GPT-2 small": 2 * gpt2.n_layer * gpt2.n_embd,
+        LLAMA: layers * llama.num_key_value_heads * head_dim,
+        "without groups": layers * llama.num_attention_heads * head_dim,
+    }
+
+
+def group_cache() -> Drawing:
+    costs = cache_costs()
+    kilobytes = {name: 4 * count / 1000 for name, count in costs.items()}
+    drawing = Drawing(
+        "group_cache",
+        "What a cache keeps for each token, in float32",
+        f"""Three bars. {"; ".join(f"{name}: {size:.0f} kB" for name, size in kilobytes.items())}.
+        The last is the same Llama, with keys and values for each head.""",
+    )
+    left, height = 6, 20
+    longest = max(costs.values())
+    for place, (name, size) in enumerate(kilobytes.items()):
+        y, length = place * 52, costs[name] / longest * (WIDTH - left - 70)
+        drawing.text(left, y + 9, name, align="start")
+        style = "stream full" if name == LLAMA else "soft"
+        box = drawing.box(left, y + 20, length, height, style=style)
+        drawing.text(box.x + length + 8, y + 30, f"{size:.0f} kB", "mono", align="start")
     return drawing
