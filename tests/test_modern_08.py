@@ -16,8 +16,8 @@ from tutor.check.sandbox.workbench import Workbench
 TOLERANCE = 1e-5  # of the largest value: noise 1e-6; the nearest mistake is off by 1e-2
 HIDDEN = -1e9  # as in engine 03
 # Two layers tell whose cache is whose. The contexts are short, so that windows soon move.
-GROUPED: Options = {**LLAMA, "num_hidden_layers": 2, "max_position_embeddings": 7}
-SHORT: Options = {**OTHER_LLAMA, "max_position_embeddings": 5}
+GROUPED: Options = {**LLAMA, "max_position_embeddings": 7}
+SHORT: Options = {**OTHER_LLAMA, "num_hidden_layers": 2, "max_position_embeddings": 5}
 
 
 def cache_shape(options: Options, batch: Any) -> list[Any]:
@@ -45,7 +45,10 @@ def last_logits(
 def greedy_logits(
     weights: Weights, prompt: list[int], count: int, options: Options
 ) -> Iterator[Array]:
-    """The logits of which each likeliest token is one, [V]; of a long text the last half is seen."""
+    """The logits of which each likeliest token is one, [V].
+
+    Once there are more tokens than the context has, the last half of it is seen.
+    """
     ids, first, limit = list(prompt), 0, options["max_position_embeddings"]
     for _ in range(count):
         if len(ids) - first > limit:

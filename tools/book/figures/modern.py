@@ -245,10 +245,11 @@ def from_gpt2() -> Drawing:
 
 
 def cache_costs() -> dict[str, int]:
-    """The numbers that a cache keeps for each token, of a GPT-2, a Llama, and one without groups."""
+    """How many numbers the caches of three models keep for each token."""
     gpt2, llama = GPT2Config(), read_config(files.FILES[LLAMA])
     layers, head_dim = 2 * llama.num_hidden_layers, llama.head_dim
-    assert head_dim and llama.num_key_value_heads
+    assert head_dim
+    assert llama.num_key_value_heads
     return {
         "GPT-2 small": 2 * gpt2.n_layer * gpt2.n_embd,
         LLAMA: layers * llama.num_key_value_heads * head_dim,
