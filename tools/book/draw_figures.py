@@ -36,6 +36,7 @@ PICTURES = (
     modern.silu,
     modern.swiglu,
     modern.rotary,
+    modern.groups,
     modern.from_gpt2,
     modern.group_cache,
 )

@@ -61,6 +61,7 @@ MODULES: dict[str, dict[str, list[str]]] = {
     "engine_04": {"GPT2CachedHead": ["new ids", "new ids", "mask of new", "scored", "caches"]},
     "modern_02": {"RMSNorm": ["x"]},
     "modern_03": {"LlamaMLP": ["x"]},
+    "modern_05": {"LlamaAttention": ["x", "table", "table", "mask"]},
 }
 PROMPT, NEW_TOKENS = "Once upon a time", 3  # what goes through the loop of step 12
 
@@ -100,9 +101,10 @@ def of_step(step: Step, model: str | None, tree: str) -> Sheet:
         return Sheet(("field", "size", "letter"), of_config(config), letters, whose[2:])
     if "masks" in step.roles:
         return Sheet(("mask", "shape", "numbers"), of_mask(tree), letters, "")
+    if {"rotates", "groups"} & {*step.roles}:
+        letters = Letters({**letters.sizes, "D/2": config.head_dim // 2})
     if "rotates" in step.roles:
         head = ("function", "in → out", "radians")
-        letters = Letters({**letters.sizes, "D/2": config.head_dim // 2})
         return Sheet(head, of_rotation(tree, config, letters), letters, whose)
     if "samples" in step.roles:
         return Sheet(("sampling", "in → out", "probabilities"), of_sampling(tree), Letters({}), "")
@@ -287,7 +289,11 @@ def input_types(config: Any) -> dict[str, list[Any]]:
         return [TensorType(dtype, shape, device=CPU())]
 
     if hasattr(config, "hidden_size"):
-        return {"x": of(DType.float32, "B", "T", config.hidden_size)}
+        return {
+            "x": of(DType.float32, "B", "T", config.hidden_size),
+            "table": of(DType.float32, "B", "T", config.head_dim // 2),
+            "mask": of(DType.float32, "B", "T", "T"),
+        }
     cache = ["B", config.n_head, config.n_positions, config.n_embd // config.n_head]
     return {
         "ids": of(DType.int64, "B", "T"),

@@ -196,6 +196,37 @@ def rotary() -> Drawing:
     return drawing
 
 
+def groups() -> Drawing:
+    heads = 4
+    drawing = Drawing(
+        "groups",
+        "Four heads with a group each, in two groups, and in one",
+        """Three rows, each with four queries, one for each head, and below them keys and values.
+        With four groups, each head has its own. With two groups, heads 0 and 1 share group 0, heads
+        2 and 3 share group 1. With one group, all heads share it.""",
+    )
+    width, height, between = 58, 24, 16
+    left = WIDTH - heads * (width + between) + between - 1
+
+    def centre(head: float) -> float:
+        return left + head * (width + between) + width / 2
+
+    for row, count in enumerate((4, 2, 1)):
+        y, shared = row * 128, heads // count
+        label = f"{count} group{'s' * (count > 1)}, as many as heads" if count == heads else ""
+        label = label or f"{count} group{'s' * (count > 1)}: {shared} heads share one"
+        drawing.text(0, y + 8, label, align="start")
+        below = []
+        for group in range(count):
+            place = centre(group * shared + (shared - 1) / 2)
+            words = f"`k {group}`, `v {group}`"
+            below.append(drawing.box(place - width / 2, y + 78, width, height, words, "stream"))
+        for head in range(heads):
+            asks = drawing.box(centre(head) - width / 2, y + 22, width, height, f"`q {head}`")
+            drawing.arrow(below[head // shared].top, asks.bottom, style="stream")
+    return drawing
+
+
 # The parts of GPT-2 and of a Llama in their order, and what has changed from the one to the other.
 PARTS = (
     ("wte", "embed_tokens", ""),

@@ -141,6 +141,60 @@ class ModernProbes(EngineProbes):
         cos, sin = made
         return cos, sin
 
+    # Modern 05
+
+    def attention_parameters(self, options: Options) -> dict[str, list[int]]:
+        """The shapes of the parameters of LlamaAttention."""
+        return shapes(make_llama(self.step, "LlamaAttention", options))
+
+    def llama_attention(
+        self, options: Options, *inputs: Array, weights: Mapping[str, Array], past: Past = ()
+    ) -> Array:
+        """What LlamaAttention makes of x, cosines, sines and a mask, after earlier columns."""
+        module = make_llama(self.step, "LlamaAttention", options)
+        load(module, weights)
+        memory = [memory_of(past)] if past else []
+        return array(call(module, *map(tensor, inputs), *memory), "LlamaAttention.forward")
+
+    def handed_to_remember(
+        self, options: Options, *inputs: Array, weights: Mapping[str, Array]
+    ) -> list[Array]:
+        """The keys and the values that LlamaAttention hands to a cache."""
+        module = make_llama(self.step, "LlamaAttention", options)
+        load(module, weights)
+        handed: list[Tensor] = []
+
+        def remember(key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+            handed[:] = key, value
+            return key, value
+
+        call(module, *map(tensor, inputs), remember)
+        if not handed:
+            raise ContractError("LlamaAttention.forward was given remember, but did not call it")
+        return [array(each, "the code") for each in handed]
+
+    def trace_attention(self, options: Options, columns: int = 0) -> list[str]:
+        """The shape of what LlamaAttention makes, where batch and lengths are symbols.
+
+        With caches of so many columns, each row has a mask of its own for those that are seen.
+        """
+        module = make_llama(self.step, "LlamaAttention", options)
+        sizes = public(other_step(self.step, "modern_01"), "LlamaConfig")(**options)
+        rows, seen = ("batch", "seen") if columns else (1, "length")
+        x, table = ["batch", "length", sizes.hidden_size], [rows, "length", sizes.head_dim // 2]
+        cache = ["batch", sizes.num_key_value_heads, columns, sizes.head_dim]
+        given = [x, table, table, [rows, "length", seen], *([cache] * 2 if columns else [])]
+
+        def attention(x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor, *caches: Tensor) -> Any:
+            def remember(*_: Tensor) -> list[Tensor]:
+                return [cache[:, :, : mask.shape[-1]] for cache in caches]
+
+            return module(x, cos, sin, mask, remember if caches else None)
+
+        types = [TensorType(DType.float32, shape, device=CPU()) for shape in given]
+        (result,) = stage(attention)(*types).out_layouts
+        return [size_name(size) for size in result.shape]
+
     # Modern 06
 
     def llama_parameters(self, name: str, options: Options) -> dict[str, list[int]]:
