@@ -117,9 +117,9 @@ def test_positions_and_mask(step: Workbench) -> None:
 
 
 def test_shift(step: Workbench) -> None:
-    tokens, mask, weights = tokens_of(SHALLOW), random_mask(LENGTH), weights_of(SHALLOW)
+    tokens, weights = tokens_of(SHALLOW), weights_of(SHALLOW)
     near, later, apart = (
-        step.llama_model(SHALLOW, tokens, positions, mask, weights=weights)
+        step.llama_model(SHALLOW, tokens, positions, weights=weights)
         for positions in (POSITIONS, POSITIONS + 1000, 2 * POSITIONS)
     )
     what = "the vectors for positions that are all 1000 later"
