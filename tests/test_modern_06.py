@@ -109,10 +109,9 @@ def test_model(step: Workbench) -> None:
 
 
 def test_positions_and_mask(step: Workbench) -> None:
-    given = tokens_of(SHALLOW), POSITIONS, random_mask(LENGTH)
-    got = step.llama_model(SHALLOW, *given, weights=weights_of(SHALLOW))
-    tokens, *rest = given
-    expected = oracle_modern.model(weights_of(SHALLOW), tokens, SHALLOW, *rest)
+    tokens, mask, weights = tokens_of(SHALLOW), random_mask(LENGTH), weights_of(SHALLOW)
+    got = step.llama_model(SHALLOW, tokens, POSITIONS, mask, weights=weights)
+    expected = oracle_modern.model(weights, tokens, SHALLOW, POSITIONS, mask)
     expect_close("the vectors for given positions and masks", got, expected, TOLERANCE)
 
 

@@ -243,7 +243,7 @@ class RecordedModel:
     """A CachedModel with traced heads, and what came of its calls."""
 
     name = "CachedModel"
-    make = staticmethod(gpt2)
+    make: Callable[[ModuleType, Any], Any] = staticmethod(gpt2)
 
     def __init__(self, step: ModuleType, config: Any, weights: Mapping[str, Array]) -> None:
         self.heads: list[TracedHead] = []
