@@ -4,13 +4,13 @@ A weight is named by its path within the module, as in tests/oracle.py; linear o
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.oracle import Array, Tokens, Weights, softmax, under
+from tests.oracle import Array, Tokens, Weights, causal_mask, softmax, under
 from tutor.check.stages import stage
 
 
@@ -114,3 +114,47 @@ def attention(
         weight = softmax(scores / math.sqrt(queries.shape[-1]) + mask)  # [B, T, S]
         mixed.append(np.einsum("bts,bsd->btd", weight, values[:, group]))
     return project(weights, "o", np.concatenate(mixed, axis=-1))
+
+
+@stage("a block")
+def block(
+    weights: Weights,
+    x: Array,
+    turn: NDArray[np.complex128],
+    mask: Array,
+    sizes: Mapping[str, Any],
+    past: tuple[Array, Array] | None = None,
+) -> Array:
+    epsilon = sizes["rms_norm_eps"]
+    counts = sizes["num_attention_heads"], sizes["num_key_value_heads"]
+    normalized = rms_norm(under(weights, "input_layernorm"), x, epsilon)
+    inner = under(weights, "self_attn")
+    x = x + attention(inner, normalized, turn, mask, *counts, epsilon, past)
+    normalized = rms_norm(under(weights, "post_attention_layernorm"), x, epsilon)
+    return x + mlp(under(weights, "mlp"), normalized)
+
+
+@stage("the stacked model")
+def model(
+    weights: Weights,
+    tokens: Tokens,
+    sizes: Mapping[str, Any],
+    positions: Tokens | None = None,
+    mask: Array | None = None,
+    pasts: Sequence[tuple[Array, Array]] = (),
+) -> Array:
+    if positions is None:
+        positions = np.arange(tokens.shape[1])[None]
+    if mask is None:
+        mask = causal_mask(tokens.shape[1])[None]
+    theta, scaling = sizes["rope_theta"], sizes.get("rope_scaling")
+    turn = turns(positions, speeds(sizes["head_dim"], theta, scaling))
+    x = weights["embed_tokens.weight"][tokens]
+    for layer in range(sizes["num_hidden_layers"]):
+        past = pasts[layer] if pasts else None
+        x = block(under(weights, f"layers.{layer}"), x, turn, mask, sizes, past)
+    return rms_norm(under(weights, "norm"), x, sizes["rms_norm_eps"])
+
+
+def lm_head_model(weights: Weights, tokens: Tokens, sizes: Mapping[str, Any]) -> Array:
+    return model(under(weights, "model"), tokens, sizes) @ weights["lm_head.weight"].T

@@ -51,6 +51,8 @@ NEAR = {
     "modern_03": ["quick GELU", "one gate for all positions"],
     "modern_04": ["positions end with a table", "no way between"],
     "modern_05": ["norms swapped", "scaled by the width of a head of C"],
+    "modern_06": ["epsilon of the last norm left to its default", "scaling of the speeds lost"],
+    "modern_08": ["values not remembered", "positions not handed on"],
 }
 
 

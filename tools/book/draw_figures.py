@@ -37,6 +37,8 @@ PICTURES = (
     modern.swiglu,
     modern.rotary,
     modern.groups,
+    modern.from_gpt2,
+    modern.group_cache,
 )
 
 
