@@ -81,10 +81,16 @@ class MaxMoELMHeadModel(MaxLlamaLMHeadModel):
 
 
 def load_moe(path: str | Path, *, device: Device | None = None) -> MaxMoELMHeadModel:
-    """The model in a Hugging Face folder of the family mixtral or qwen3_moe, in float32."""
-    # Read config.json: with the family that it would be without experts, read_config knows it.
+    """The model in a Hugging Face folder of the family mixtral or qwen3_moe, in float32.
+
+    Raises ValueError, naming it, for another model_type.
+    """
+    # Read config.json, and refuse a model_type that is neither of the two.
     entries = json.loads((Path(path) / "config.json").read_text())
-    family = entries["model_type"]
+    family = entries.get("model_type")
+    if family not in WITHOUT_EXPERTS:
+        raise ValueError(f"model_type must be mixtral or qwen3_moe, but is {family!r}")
+    # Under the name of the family that it would be without experts, read_config knows it.
     config = read_config(entries | {"model_type": WITHOUT_EXPERTS[family]})
     # Mixtral has num_local_experts, and always makes the shares sum to 1; Qwen3-MoE has
     # num_experts, in newer files num_local_experts, moe_intermediate_size and norm_topk_prob.

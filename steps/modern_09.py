@@ -66,9 +66,12 @@ class MaxMoELMHeadModel(MaxLlamaLMHeadModel):
 
 
 def load_moe(path: str | Path, *, device: Device | None = None) -> MaxMoELMHeadModel:
-    """The model in a Hugging Face folder of the family mixtral or qwen3_moe, in float32."""
-    # TODO: Read config.json: with the family that it would be without experts, read_config knows
-    #   it.
+    """The model in a Hugging Face folder of the family mixtral or qwen3_moe, in float32.
+
+    Raises ValueError, naming it, for another model_type.
+    """
+    # TODO: Read config.json, and refuse a model_type that is neither of the two.
+    # TODO: Under the name of the family that it would be without experts, read_config knows it.
     # TODO: Mixtral has num_local_experts, and always makes the shares sum to 1; Qwen3-MoE has
     #   num_experts, in newer files num_local_experts, moe_intermediate_size and norm_topk_prob.
     # TODO: Read the weights, and give each part of each name the name that it has here.

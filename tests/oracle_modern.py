@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.oracle import Array, Tokens, Weights
+from tests.oracle import Array, Tokens, Weights, softmax, under
 from tutor.check.stages import stage
 
 
@@ -70,3 +70,25 @@ def rotate(x: Array, turn: NDArray[np.complex128]) -> Array:
     points = x[..., :half] + 1j * x[..., half:]
     turned = np.stack([points[:, head] * turn for head in range(x.shape[1])], axis=1)
     return np.concatenate([turned.real, turned.imag], axis=-1)
+
+
+@stage("the router")
+def shares(weights: Weights, x: Array, chosen: int, normalize: bool) -> Array:
+    """Of each expert in the output, found token by token. Shape: [B, T, C] -> [B, T, E]."""
+    odds = softmax(x @ weights["gate.weight"].T)
+    found = np.zeros_like(odds)
+    for token in np.ndindex(*odds.shape[:-1]):
+        best = sorted(range(odds.shape[-1]), key=lambda expert: odds[token][expert])[-chosen:]
+        found[token][best] = odds[token][best] / (odds[token][best].sum() if normalize else 1)
+    return found
+
+
+@stage("the mixture of experts")
+def mixture(weights: Weights, x: Array, chosen: int, normalize: bool) -> Array:
+    """Each expert computes the tokens that chose it, and no others. Shape: [B, T, C] -> same."""
+    share, mixed = shares(weights, x, chosen, normalize), np.zeros_like(x)
+    for expert in range(share.shape[-1]):
+        its = share[..., expert] > 0  # [B, T]
+        output = mlp(under(weights, f"experts.{expert}"), x[its])
+        mixed[its] += share[its][:, expert, None] * output
+    return mixed

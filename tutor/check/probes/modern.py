@@ -1,6 +1,6 @@
 """The probes of the modern track."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,20 @@ from tutor.check.probes.base import (
     Array,
     array,
     call,
+    load,
+    make,
     make_config,
     other_step,
     plain_fields,
     public,
+    shapes,
     size_name,
     tensor,
 )
 from tutor.check.probes.engine import EngineProbes
 from tutor.check.sandbox.errors import ContractError
+
+Weights = Mapping[str, Array]
 
 
 def described(config: Any) -> dict[str, Any]:
@@ -98,3 +103,40 @@ class ModernProbes(EngineProbes):
             raise ContractError("rotary_table has to return two tensors, cosines and sines")
         cos, sin = made
         return cos, sin
+
+    # Modern 09
+
+    def mixture_parameters(self, width: int, experts: dict[str, Any]) -> dict[str, list[int]]:
+        """The shapes of the parameters of a MixtureOfExperts; `experts` are MoEConfig's fields."""
+        return shapes(self._mixture(width, experts))
+
+    def route(self, width: int, experts: dict[str, Any], weights: Weights, x: Array) -> Array:
+        """The share of each expert for each vector of x."""
+        module = self._mixture(width, experts)
+        load(module, weights)
+        return array(call(module.route, tensor(x)), "MixtureOfExperts.route")
+
+    def mixture(self, width: int, experts: dict[str, Any], weights: Weights, x: Array) -> Array:
+        """What a MixtureOfExperts with these weights makes of x."""
+        module = self._mixture(width, experts)
+        load(module, weights)
+        return array(call(module, tensor(x)), "MixtureOfExperts.forward")
+
+    def trace_mixture(self, width: int, experts: dict[str, Any]) -> list[str]:
+        """The shape of what it makes in a graph, where the lengths are symbols."""
+        given = TensorType(DType.float32, ["batch", "length", width], device=CPU())
+        (result,) = self._mixture(width, experts).trace(given).out_layouts
+        return [size_name(size) for size in result.shape]
+
+    def load_moe(self, folder: str, tokens: Array) -> dict[str, Any]:
+        """The shapes of the parameters of the model in a folder, and its logits."""
+        model = public(self.step, "load_moe")(folder)
+        if not isinstance(model, public(self.step, "MaxMoELMHeadModel")):
+            found = type(model).__name__
+            raise ContractError(f"load_moe returned {found}, not a MaxMoELMHeadModel")
+        logits = array(call(model, tensor(tokens)), "the loaded model")
+        return {"parameters": shapes(model), "logits": logits}
+
+    def _mixture(self, width: int, experts: dict[str, Any]) -> Any:
+        config = make_config(self.step, "MoEConfig", (), experts)
+        return make(self.step, "MixtureOfExperts", (width, config), {})
