@@ -4,13 +4,13 @@ A weight is named by its path within the module, as in tests/oracle.py; linear o
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.oracle import Array, Tokens, Weights, softmax, under
+from tests.oracle import Array, Tokens, Weights, causal_mask, softmax, under
 from tutor.check.stages import stage
 
 
@@ -72,23 +72,99 @@ def rotate(x: Array, turn: NDArray[np.complex128]) -> Array:
     return np.concatenate([turned.real, turned.imag], axis=-1)
 
 
+@stage("attention")
+def attention(
+    weights: Weights,
+    x: Array,
+    turn: NDArray[np.complex128],
+    mask: Array,
+    sizes: Mapping[str, Any],
+    past: tuple[Array, Array] | None = None,
+) -> Array:
+    """Head by head; `past` has keys and values of earlier columns. Shape: [B, T, C] -> the same."""
+    found = {}
+    for part in "qkv":
+        wide = x @ weights[f"{part}_proj.weight"].T + weights.get(f"{part}_proj.bias", 0.0)
+        heads = np.stack(np.split(wide, wide.shape[-1] // (2 * turn.shape[-1]), axis=-1), axis=1)
+        if part != "v":
+            if f"{part}_norm.weight" in weights:
+                norm = {"weight": weights[f"{part}_norm.weight"]}
+                heads = rms_norm(norm, heads, sizes["rms_norm_eps"])
+            heads = rotate(heads, turn)
+        found[part] = heads  # [B, n, T, D]
+    for part, before in zip("kv", past or (), strict=False):
+        found[part] = np.concatenate([before, found[part]], axis=2)  # [B, G, S, D]
+    shared = found["q"].shape[1] // found["k"].shape[1]
+    mixed = []
+    for head in range(found["q"].shape[1]):
+        query, key, value = found["q"][:, head], *(found[part][:, head // shared] for part in "kv")
+        scores = np.einsum("btd,bsd->bts", query, key) / math.sqrt(query.shape[-1]) + mask
+        mixed.append(softmax(scores) @ value)
+    return project(weights, "o", np.concatenate(mixed, axis=-1))
+
+
 @stage("the router")
-def shares(weights: Weights, x: Array, chosen: int, normalize: bool) -> Array:
+def shares(weights: Weights, x: Array, sizes: Mapping[str, Any]) -> Array:
     """Of each expert in the output, found token by token. Shape: [B, T, C] -> [B, T, E]."""
     odds = softmax(x @ weights["gate.weight"].T)
     found = np.zeros_like(odds)
     for token in np.ndindex(*odds.shape[:-1]):
-        best = sorted(range(odds.shape[-1]), key=lambda expert: odds[token][expert])[-chosen:]
-        found[token][best] = odds[token][best] / (odds[token][best].sum() if normalize else 1)
+        ranked = sorted(range(odds.shape[-1]), key=lambda expert: odds[token][expert])
+        best = ranked[-sizes["num_experts_per_tok"] :]
+        total = odds[token][best].sum() if sizes["norm_topk_prob"] else 1.0
+        found[token][best] = odds[token][best] / total
     return found
 
 
 @stage("the mixture of experts")
-def mixture(weights: Weights, x: Array, chosen: int, normalize: bool) -> Array:
+def mixture(weights: Weights, x: Array, sizes: Mapping[str, Any]) -> Array:
     """Each expert computes the tokens that chose it, and no others. Shape: [B, T, C] -> same."""
-    share, mixed = shares(weights, x, chosen, normalize), np.zeros_like(x)
+    share, mixed = shares(weights, x, sizes), np.zeros_like(x)
     for expert in range(share.shape[-1]):
         its = share[..., expert] > 0  # [B, T]
-        output = mlp(under(weights, f"experts.{expert}"), x[its])
-        mixed[its] += share[its][:, expert, None] * output
+        mixed[its] += share[its][:, expert, None] * mlp(under(weights, f"experts.{expert}"), x[its])
     return mixed
+
+
+@stage("a block")
+def block(
+    weights: Weights,
+    x: Array,
+    turn: NDArray[np.complex128],
+    mask: Array,
+    sizes: Mapping[str, Any],
+    past: tuple[Array, Array] | None = None,
+) -> Array:
+    epsilon = sizes["rms_norm_eps"]
+    normalized = rms_norm(under(weights, "input_layernorm"), x, epsilon)
+    x = x + attention(under(weights, "self_attn"), normalized, turn, mask, sizes, past)
+    normalized = rms_norm(under(weights, "post_attention_layernorm"), x, epsilon)
+    inner = under(weights, "mlp")
+    mixed = "num_experts_per_tok" in sizes
+    return x + (mixture(inner, normalized, sizes) if mixed else mlp(inner, normalized))
+
+
+@stage("the stacked model")
+def model(
+    weights: Weights,
+    tokens: Tokens,
+    sizes: Mapping[str, Any],
+    positions: Tokens | None = None,
+    mask: Array | None = None,
+    pasts: Sequence[tuple[Array, Array]] = (),
+) -> Array:
+    if positions is None:
+        positions = np.arange(tokens.shape[1])[None]
+    if mask is None:
+        mask = causal_mask(tokens.shape[1])[None]
+    theta, scaling = sizes["rope_theta"], sizes.get("rope_scaling")
+    turn = turns(positions, speeds(sizes["head_dim"], theta, scaling))
+    x = weights["embed_tokens.weight"][tokens]
+    for layer in range(sizes["num_hidden_layers"]):
+        past = pasts[layer] if pasts else None
+        x = block(under(weights, f"layers.{layer}"), x, turn, mask, sizes, past)
+    return rms_norm(under(weights, "norm"), x, sizes["rms_norm_eps"])
+
+
+def lm_head_model(weights: Weights, tokens: Tokens, sizes: Mapping[str, Any]) -> Array:
+    return model(under(weights, "model"), tokens, sizes) @ weights["lm_head.weight"].T
