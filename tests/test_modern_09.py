@@ -12,7 +12,8 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from tests import oracle_modern
-from tests.oracle import Array, Tokens
+from tests.llamas import parameter_shapes
+from tests.oracle import Array, under
 from tests.samples import (
     BATCH,
     GAP,
@@ -20,8 +21,8 @@ from tests.samples import (
     OTHER,
     SMALL,
     first_that,
-    generator,
     random_array,
+    random_tokens,
     random_weights,
     varied,
 )
@@ -33,13 +34,14 @@ from tutor.check.expectations import (
 )
 from tutor.check.sandbox.workbench import Workbench
 
-Experts = dict[str, Any]  # the fields of a MoEConfig
+Entries = dict[str, Any]
 Weights = dict[str, Array]
 
 TOLERANCE = 1e-5  # of the largest value
 
 
-def experts(count: int, chosen: int, inner: int, normalize: bool) -> Experts:
+def experts(count: int, chosen: int, inner: int, normalize: bool) -> Entries:
+    """The fields of a MoEConfig."""
     return {
         "num_experts": count,
         "num_experts_per_tok": chosen,
@@ -58,114 +60,76 @@ CASES = {
     "1 of 4 experts": ONE,
 }
 
-# What the config.json of both families says; C / H is not D, and H / G is not G.
-COMMON = {
-    "vocab_size": 43,
+# Sizes of a model of each family; C / H is not D, and H / G is not G.
+SIZES: Entries = {
+    "vocab_size": SMALL.vocab_size,
     "hidden_size": 24,
     "num_attention_heads": 6,
     "num_key_value_heads": 2,
     "head_dim": 8,
-    "max_position_embeddings": 64,
     "rms_norm_eps": 0.05,
-    "hidden_act": "silu",
+    "rope_theta": varied(80.0, [60.0, 90.0, 120.0], seed=35),
+    "max_position_embeddings": 16,
 }
-THETA = 100.0
-MIXTRAL = COMMON | {
-    "model_type": "mixtral",
-    "num_hidden_layers": 2,
-    "intermediate_size": 20,
-    "rope_theta": THETA,
-    "sliding_window": None,
-    "num_local_experts": 5,
-    "num_experts_per_tok": 2,
-    "tie_word_embeddings": False,
-}
-QWEN = COMMON | {
-    "model_type": "qwen3_moe",
-    "num_hidden_layers": 1,
-    "intermediate_size": 36,  # of blocks without experts, which there are none of
-    "moe_intermediate_size": 12,
-    "num_experts_per_tok": 3,
-    "use_sliding_window": False,
-    "mlp_only_layers": [],
-}
-# As transformers 4 writes them, and as 5 does.
-OLDER = {"rope_theta": THETA, "num_experts": 7, "norm_topk_prob": False}
-NEWER = {
-    "rope_parameters": {"rope_theta": THETA, "rope_type": "default"},
-    "num_local_experts": 4,
-    "norm_topk_prob": True,
-}
-FOLDERS = {
-    "a Mixtral in two files": MIXTRAL,
-    "a Qwen3-MoE of transformers 4, with a tied head": QWEN | OLDER | {"tie_word_embeddings": True},
-    "a Qwen3-MoE of transformers 5": QWEN | NEWER | {"tie_word_embeddings": False},
-}
-NAMES_OF_MIXTRAL = {
-    ".mlp.": ".block_sparse_moe.",
-    "gate_proj": "w1",
-    "up_proj": "w3",
-    "down_proj": "w2",
-}
-UNKNOWN = varied("qwen2_moe", ("olmoe", "dbrx", "mistral", "llama"), seed=35)
+MIXTRAL = SIZES | experts(5, 2, 20, True) | {"num_hidden_layers": 2}
+TIED_QWEN = SIZES | experts(7, 3, 12, False) | {"num_hidden_layers": 1, "qk_norm": True}
+QWEN = SIZES | experts(4, 2, 14, True) | {"num_hidden_layers": 1, "qk_norm": True}
+# What Mixtral calls the parts of a block.
+THEIRS = {".mlp.": ".block_sparse_moe.", "gate_proj": "w1", "up_proj": "w3", "down_proj": "w2"}
+UNKNOWN = varied("qwen2_moe", ("olmoe", "dbrx", "mistral", "llama"), seed=36)
 
 
-def mixture_shapes(width: int, experts: Experts) -> dict[str, list[int]]:
+def entries_of_mixtral(sizes: Entries) -> Entries:
+    """The entries of its config.json, as transformers 4 writes them."""
+    entries = {name: sizes[name] for name in (*SIZES, "num_hidden_layers", "intermediate_size")}
+    own = {"num_local_experts": sizes["num_experts"], "sliding_window": None}
+    chosen = {"num_experts_per_tok": sizes["num_experts_per_tok"]}
+    return {"model_type": "mixtral", **entries, **own, **chosen, "tie_word_embeddings": False}
+
+
+def entries_of_qwen(sizes: Entries, tied: bool) -> Entries:
+    """Those of a Qwen3-MoE, as transformers 4 writes them, tied, or 5, with a head of its own."""
+    entries = entries_of_mixtral(sizes) | {
+        "model_type": "qwen3_moe",
+        "moe_intermediate_size": sizes["intermediate_size"],
+        "intermediate_size": 36,  # of blocks without experts; it has none of these
+        "norm_topk_prob": sizes["norm_topk_prob"],
+        "mlp_only_layers": [],
+        "tie_word_embeddings": tied,
+    }
+    if tied:
+        return entries | {"num_experts": entries.pop("num_local_experts")}
+    rope = {"rope_type": "default", "rope_theta": entries.pop("rope_theta")}
+    return entries | {"rope_parameters": rope}
+
+
+def mixture_shapes(width: int, experts: Entries) -> dict[str, list[int]]:
     count, inner = experts["num_experts"], experts["intermediate_size"]
     names = {"gate_proj": [inner, width], "up_proj": [inner, width], "down_proj": [width, inner]}
     each = {f"experts.{i}.{name}.weight": names[name] for i in range(count) for name in names}
     return {"gate.weight": [count, width], **each}
 
 
-def experts_of(entries: dict[str, Any]) -> Experts:
-    mixtral = entries["model_type"] == "mixtral"
-    return experts(
-        entries.get("num_local_experts") or entries["num_experts"],
-        entries["num_experts_per_tok"],
-        entries["intermediate_size" if mixtral else "moe_intermediate_size"],
-        mixtral or entries["norm_topk_prob"],
-    )
-
-
-def model_shapes(entries: dict[str, Any]) -> dict[str, list[int]]:
-    """The parameters of a model with these entries in its config.json, by our names."""
-    width, size, vocabulary = (entries[k] for k in ("hidden_size", "head_dim", "vocab_size"))
-    own = {f"mlp.{k}": v for k, v in mixture_shapes(width, experts_of(entries)).items()}
-    for name, heads in (("q", "attention"), ("k", "key_value"), ("v", "key_value")):
-        own[f"self_attn.{name}_proj.weight"] = [entries[f"num_{heads}_heads"] * size, width]
-    own["self_attn.o_proj.weight"] = own["self_attn.q_proj.weight"][::-1]
-    norms = ["input_layernorm", "post_attention_layernorm"]
-    own |= {f"{name}.weight": [width] for name in norms}
-    if entries["model_type"] == "qwen3_moe":
-        own |= {f"self_attn.{name}_norm.weight": [size] for name in "qk"}
-    layers = range(entries["num_hidden_layers"])
-    return {
-        "model.embed_tokens.weight": [vocabulary, width],
-        **{f"model.layers.{i}.{name}": shape for i in layers for name, shape in own.items()},
-        "model.norm.weight": [width],
-        "lm_head.weight": [vocabulary, width],
-    }
-
-
-def model_weights(entries: dict[str, Any]) -> Weights:
-    weights = random_weights(model_shapes(entries), seed=36)
-    if entries["tie_word_embeddings"]:
-        weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
-    return weights
+def model_shapes(sizes: Entries) -> dict[str, list[int]]:
+    """The parameters of a Llama, with experts in place of each MLP."""
+    shapes = {name: shape for name, shape in parameter_shapes(sizes).items() if ".mlp." not in name}
+    mixture = mixture_shapes(sizes["hidden_size"], sizes)
+    layers = range(sizes["num_hidden_layers"])
+    return shapes | {f"model.layers.{i}.mlp.{k}": v for i in layers for k, v in mixture.items()}
 
 
 @contextmanager
-def folder_of(entries: dict[str, Any], weights: Weights) -> Iterator[str]:
-    """A Hugging Face folder with one file of weights, or with two, if it is a Mixtral's."""
+def folder_of(entries: Entries, weights: Weights) -> Iterator[str]:
+    """A Hugging Face folder; a Mixtral has two files of weights, and names of its own."""
     state = {name: values.astype(np.float32) for name, values in weights.items()}
-    files = {"model.safetensors": state}
     if entries["tie_word_embeddings"]:
         del state["lm_head.weight"]
+    files = {"model.safetensors": state}
     with tempfile.TemporaryDirectory() as name:
         if entries["model_type"] == "mixtral":
-            for ours, theirs in NAMES_OF_MIXTRAL.items():
+            for ours, theirs in THEIRS.items():
                 state = {key.replace(ours, theirs): values for key, values in state.items()}
-            parts = [dict(list(state.items())[i::2]) for i in range(2)]
+            parts = [dict([*state.items()][i::2]) for i in range(2)]
             files = {f"model-0000{i + 1}-of-00002.safetensors": parts[i] for i in range(2)}
             index = {"weight_map": {key: file for file in files for key in files[file]}}
             Path(name, "model.safetensors.index.json").write_text(json.dumps(index))
@@ -175,28 +139,16 @@ def folder_of(entries: dict[str, Any], weights: Weights) -> Iterator[str]:
         yield name
 
 
-def route(weights: Weights, x: Array, experts: Experts) -> Array:
-    return oracle_modern.shares(
-        weights, x, experts["num_experts_per_tok"], experts["norm_topk_prob"]
-    )
+def is_clear(weights: Weights, x: Array, experts: Entries) -> bool:
+    """Whether rounding has no say in which experts are chosen, and some token chooses each."""
+    scores, last = np.sort(x @ weights["gate.weight"].T), -experts["num_experts_per_tok"]
+    apart = scores[..., last] - scores[..., last - 1]
+    used = oracle_modern.shares(weights, x, experts) > 0
+    return bool((apart > GAP * np.abs(scores).max()).all() and used.any(axis=(0, 1)).all())
 
 
-def mix(weights: Weights, x: Array, experts: Experts) -> Array:
-    return oracle_modern.mixture(
-        weights, x, experts["num_experts_per_tok"], experts["norm_topk_prob"]
-    )
-
-
-def is_clear(weights: Weights, x: Array, experts: Experts) -> bool:
-    """Whether rounding has no say in which experts are chosen, and each of them is by a token."""
-    ranked = np.sort(x @ weights["gate.weight"].T, axis=-1)
-    place = -experts["num_experts_per_tok"]
-    clear = ranked[..., place] - ranked[..., place - 1] > GAP * np.abs(ranked).max()
-    return bool(clear.all() and (route(weights, x, experts) > 0).any(axis=(0, 1)).all())
-
-
-def inputs(width: int, experts: Experts) -> tuple[Weights, Array]:
-    """Weights and vectors."""
+def inputs(width: int, experts: Entries) -> tuple[Weights, Array]:
+    """Weights of a mixture, and vectors for it."""
     weights = random_weights(mixture_shapes(width, experts))
 
     def draw(seed: int) -> Array:
@@ -214,39 +166,45 @@ def test_parameters(step: Workbench) -> None:
 def test_shares(step: Workbench) -> None:
     for name, case in CASES.items():
         weights, x = inputs(*case)
-        got, expected = step.route(*case, weights, x), route(weights, x, case[1])
-        expect_close(f"the shares with {name}", got, expected, TOLERANCE)
+        got, expected = step.route(*case, weights, x), oracle_modern.shares(weights, x, case[1])
+        expect_close(f"the shares of {name}", got, expected, TOLERANCE)
 
 
 def test_experts(step: Workbench) -> None:
     for name, case in CASES.items():
         weights, x = inputs(*case)
-        got, expected = step.mixture(*case, weights, x), mix(weights, x, case[1])
-        expect_close(f"the output with {name}", got, expected, TOLERANCE)
-    traced = step.trace_mixture(*PLAIN)
-    expect_equal("the shape in a graph", traced, ["batch", "length", str(PLAIN[0])])
+        got, expected = step.mixture(*case, weights, x), oracle_modern.mixture(weights, x, case[1])
+        expect_close(f"the output of {name}", got, expected, TOLERANCE)
+    width, traced = PLAIN[0], step.trace_mixture(*PLAIN)
+    expect_equal("the shape in a graph", traced, ["batch", "length", str(width)])
 
 
 def test_equal_experts(step: Workbench) -> None:
     weights, x = inputs(*NORMED)
-    parts = {name.split(".", 2)[-1]: name for name in weights if name.startswith("experts.0")}
-    for name in weights:
-        if name.startswith("experts"):
-            weights[name] = weights[parts[name.split(".", 2)[-1]]]
-    expected = oracle_modern.mlp({part: weights[name] for part, name in parts.items()}, x)
-    got = step.mixture(*NORMED, weights, x)
-    expect_close("the output of 3 of 7 equal experts", got, expected, TOLERANCE)
+    one = under(weights, "experts.0")
+    count = NORMED[1]["num_experts"]
+    equal = {f"experts.{i}.{name}": one[name] for i in range(count) for name in one}
+    got = step.mixture(*NORMED, weights | equal, x)
+    what = "the output of 3 of 7 experts, all of them the same MLP"
+    expect_close(what, got, oracle_modern.mlp(one, x), TOLERANCE)
 
 
 def test_checkpoints(step: Workbench) -> None:
-    tokens = generator(37).integers(43, size=(BATCH, LENGTH))
-    for name, entries in FOLDERS.items():
-        weights = model_weights(entries)
+    tokens = random_tokens(SMALL, BATCH, LENGTH)
+    for name, sizes, entries in (
+        ("a Mixtral in two files", MIXTRAL, entries_of_mixtral(MIXTRAL)),
+        ("a Qwen3-MoE with a tied head", TIED_QWEN, entries_of_qwen(TIED_QWEN, tied=True)),
+        ("a Qwen3-MoE of transformers 5", QWEN, entries_of_qwen(QWEN, tied=False)),
+    ):
+        weights = random_weights(model_shapes(sizes))
+        if entries["tie_word_embeddings"]:
+            weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
         with folder_of(entries, weights) as folder:
             got = step.load_moe(folder, tokens)
-        expect_parameters(got["parameters"], model_shapes(entries), f" of {name}")
-        expected = oracle_modern.moe_logits(weights, tokens, entries, experts_of(entries))
+        expect_parameters(got["parameters"], model_shapes(sizes), f" of {name}")
+        expected = oracle_modern.lm_head_model(weights, tokens, sizes)
         expect_close(f"the logits of {name}", got["logits"], expected, TOLERANCE)
-    with folder_of(MIXTRAL | {"model_type": UNKNOWN}, model_weights(MIXTRAL)) as folder:
+    other = entries_of_mixtral(MIXTRAL) | {"model_type": UNKNOWN}
+    with folder_of(other, random_weights(model_shapes(MIXTRAL))) as folder:
         what = f"a folder whose model_type is {UNKNOWN}"
         expect_refusal(what, partial(step.load_moe, folder, tokens), UNKNOWN)
