@@ -1,4 +1,4 @@
-"""Modern 09, a mixture of experts: parameters, shares, the equation, and folders of two families."""
+"""Modern 09, a mixture of experts: parameters, shares, outputs, and folders of two families."""
 
 import json
 import tempfile

@@ -230,7 +230,9 @@ def experts() -> Drawing:
             centre - width / 2 + 3, top, width - 6, 26, f"`{place}`", "stream" if used else "absent"
         )
         if used:
-            drawing.arrow(vector.right, (side, 12), (side, 160), (centre, 160), expert.top, style=style)
+            drawing.arrow(
+                vector.right, (side, 12), (side, 160), (centre, 160), expert.top, style=style
+            )
             edge = plus.left if centre < middle else plus.right
             drawing.arrow(expert.bottom, (centre, edge[1]), edge, style=style)
             align, gap = ("end", -6) if centre < middle else ("start", 6)
