@@ -55,8 +55,8 @@ NORMED = SMALL.n_embd, experts(7, 3, 10, True)
 PLAIN = OTHER.n_embd, experts(6, 4, 14, False)
 ONE = SMALL.n_embd, experts(4, 1, 12, False)
 CASES = {
-    "3 of 7 experts, whose shares sum to 1": NORMED,
-    "4 of 6 experts, whose shares stay as they are": PLAIN,
+    "4 of 6 experts": PLAIN,
+    "3 of 7 experts with shares that sum to 1": NORMED,
     "1 of 4 experts": ONE,
 }
 
@@ -161,6 +161,9 @@ def test_parameters(step: Workbench) -> None:
     for name, case in CASES.items():
         got = step.mixture_parameters(*case)
         expect_parameters(got, mixture_shapes(*case), f", with {name}")
+    options = {**SIZES, "num_hidden_layers": 2, "intermediate_size": 36}
+    got = step.moe_parameters(options, experts(5, 2, 20, True))
+    expect_parameters(got, model_shapes(MIXTRAL), " of the model")
 
 
 def test_shares(step: Workbench) -> None:

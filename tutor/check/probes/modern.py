@@ -1,5 +1,6 @@
 """The probes of the modern track."""
 
+import ast
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -128,9 +129,24 @@ class ModernProbes(EngineProbes):
         (result,) = self._mixture(width, experts).trace(given).out_layouts
         return [size_name(size) for size in result.shape]
 
+    def moe_parameters(
+        self, options: dict[str, Any], experts: dict[str, Any]
+    ) -> dict[str, list[int]]:
+        """The shapes of the parameters of a MaxMoELMHeadModel, its LlamaConfig of these options."""
+        config = public(other_step(self.step, "modern_01"), "LlamaConfig")(**options)
+        moe = make_config(self.step, "MoEConfig", (), experts)
+        return shapes(make(self.step, "MaxMoELMHeadModel", (config, moe), {}))
+
     def load_moe(self, folder: str, tokens: Array) -> dict[str, Any]:
         """The shapes of the parameters of the model in a folder, and its logits."""
-        model = public(self.step, "load_moe")(folder)
+        try:
+            model = public(self.step, "load_moe")(folder)
+        except ValueError as error:  # MAX names them in any order
+            said, _, names = str(error).partition("did not use some weights: ")
+            if not names or not said.startswith("load_state_dict"):
+                raise
+            name = min(ast.literal_eval(names))
+            raise ContractError(f"load_moe loads {name}, which its model does not have") from None
         if not isinstance(model, public(self.step, "MaxMoELMHeadModel")):
             found = type(model).__name__
             raise ContractError(f"load_moe returned {found}, not a MaxMoELMHeadModel")
