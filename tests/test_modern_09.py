@@ -37,7 +37,7 @@ from tutor.check.sandbox.workbench import Workbench
 Entries = dict[str, Any]
 Weights = dict[str, Array]
 
-TOLERANCE = 1e-5  # of the largest value: noise 5e-7; shares that wrongly sum to 1, 6e-2
+TOLERANCE = 1e-5  # of the largest value: noise 5e-7; shares that wrongly sum to 1, 4e-2
 
 
 def experts(count: int, chosen: int, inner: int, normalize: bool) -> Entries:
@@ -71,9 +71,9 @@ SIZES: Entries = {
     "rope_theta": varied(80.0, [60.0, 90.0, 120.0], seed=35),
     "max_position_embeddings": 16,
 }
-MIXTRAL = SIZES | experts(5, 2, 20, True) | {"num_hidden_layers": 2}
-TIED_QWEN = SIZES | experts(7, 3, 12, False) | {"num_hidden_layers": 1, "qk_norm": True}
-QWEN = SIZES | experts(4, 2, 14, True) | {"num_hidden_layers": 1, "qk_norm": True}
+MIXTRAL = SIZES | experts(4, 2, 20, True) | {"num_hidden_layers": 2}
+TIED_QWEN = SIZES | experts(5, 3, 12, False) | {"num_hidden_layers": 1, "qk_norm": True}
+QWEN = SIZES | experts(3, 2, 14, True) | {"num_hidden_layers": 1, "qk_norm": True}
 # What Mixtral calls the parts of a block.
 THEIRS = {".mlp.": ".block_sparse_moe.", "gate_proj": "w1", "up_proj": "w3", "down_proj": "w2"}
 UNKNOWN = varied("qwen2_moe", ("olmoe", "dbrx", "mistral", "llama"), seed=36)
@@ -162,7 +162,7 @@ def test_parameters(step: Workbench) -> None:
         got = step.mixture_parameters(*case)
         expect_parameters(got, mixture_shapes(*case), f", with {name}")
     options = {**SIZES, "num_hidden_layers": 2, "intermediate_size": 36}
-    got = step.moe_parameters(options, experts(5, 2, 20, True))
+    got = step.moe_parameters(options, experts(4, 2, 20, True))
     expect_parameters(got, model_shapes(MIXTRAL), " of the model")
 
 
