@@ -1,6 +1,7 @@
 """The probes of the modern track."""
 
 import ast
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -134,8 +135,8 @@ class ModernProbes(EngineProbes):
     ) -> dict[str, list[int]]:
         """The shapes of the parameters of a MaxMoELMHeadModel, its LlamaConfig of these options."""
         config = public(other_step(self.step, "modern_01"), "LlamaConfig")(**options)
-        moe = make_config(self.step, "MoEConfig", (), experts)
-        return shapes(make(self.step, "MaxMoELMHeadModel", (config, moe), {}))
+        model = make(self.step, "MaxMoELMHeadModel", (config, self._experts(experts)), {})
+        return shapes(model)
 
     def load_moe(self, folder: str, tokens: Array) -> dict[str, Any]:
         """The shapes of the parameters of the model in a folder, and its logits."""
@@ -154,5 +155,10 @@ class ModernProbes(EngineProbes):
         return {"parameters": shapes(model), "logits": logits}
 
     def _mixture(self, width: int, experts: dict[str, Any]) -> Any:
-        config = make_config(self.step, "MoEConfig", (), experts)
-        return make(self.step, "MixtureOfExperts", (width, config), {})
+        return make(self.step, "MixtureOfExperts", (width, self._experts(experts)), {})
+
+    def _experts(self, fields: dict[str, Any]) -> Any:
+        kind = public(self.step, "MoEConfig")
+        if dataclasses.is_dataclass(kind) and not dataclasses.fields(kind):
+            public(self.step, "MixtureOfExperts")(1, kind)  # a stub, which says so
+        return make_config(self.step, "MoEConfig", (), fields)
