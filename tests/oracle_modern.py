@@ -29,7 +29,7 @@ def silu(x: Array) -> Array:
 
 @stage("a linear layer")
 def project(weights: Weights, name: str, x: Array) -> Array:
-    return x @ weights[f"{name}_proj.weight"].T
+    return x @ weights[f"{name}_proj.weight"].T + weights.get(f"{name}_proj.bias", 0.0)
 
 
 @stage("the MLP")
@@ -72,34 +72,47 @@ def rotate(x: Array, turn: NDArray[np.complex128]) -> Array:
     return np.concatenate([turned.real, turned.imag], axis=-1)
 
 
+@stage("the projection to heads")
+def heads(weights: Weights, name: str, x: Array, count: int, epsilon: float) -> Array:
+    """Queries, keys or values, with a norm if it has weights. Shape: [B, T, C] -> [B, n, T, D]."""
+    split = np.stack(np.split(project(weights, name, x), count, axis=-1), axis=1)
+    norm = under(weights, f"{name}_norm")
+    return rms_norm(norm, split, epsilon) if norm else split
+
+
+def keys_and_values(
+    weights: Weights, x: Array, turn: NDArray[np.complex128], groups: int, epsilon: float
+) -> tuple[Array, Array]:
+    """What a cache is given for the tokens of x. Shape: [B, T, C] -> 2 [B, G, T, D]."""
+    keys, values = (heads(weights, name, x, groups, epsilon) for name in "kv")
+    return rotate(keys, turn), values
+
+
 @stage("attention")
 def attention(
     weights: Weights,
     x: Array,
     turn: NDArray[np.complex128],
     mask: Array,
-    sizes: Mapping[str, Any],
+    num_heads: int,
+    groups: int,
+    epsilon: float,
     past: tuple[Array, Array] | None = None,
 ) -> Array:
-    """Head by head; `past` has keys and values of earlier columns. Shape: [B, T, C] -> the same."""
-    found = {}
-    for part in "qkv":
-        wide = x @ weights[f"{part}_proj.weight"].T + weights.get(f"{part}_proj.bias", 0.0)
-        heads = np.stack(np.split(wide, wide.shape[-1] // (2 * turn.shape[-1]), axis=-1), axis=1)
-        if part != "v":
-            if f"{part}_norm.weight" in weights:
-                norm = {"weight": weights[f"{part}_norm.weight"]}
-                heads = rms_norm(norm, heads, sizes["rms_norm_eps"])
-            heads = rotate(heads, turn)
-        found[part] = heads  # [B, n, T, D]
-    for part, before in zip("kv", past or (), strict=False):
-        found[part] = np.concatenate([before, found[part]], axis=2)  # [B, G, S, D]
-    shared = found["q"].shape[1] // found["k"].shape[1]
+    """Each head by itself; `past` are keys and values of earlier tokens, as they are kept.
+
+    Shape: [B, T, C], turn [B, T, D / 2], mask [B, T, S], past 2 [B, G, S - T, D] -> [B, T, C].
+    """
+    queries = rotate(heads(weights, "q", x, num_heads, epsilon), turn)
+    keys, values = keys_and_values(weights, x, turn, groups, epsilon)
+    if past:
+        keys, values = (np.append(*each, axis=2) for each in zip(past, (keys, values), strict=True))
     mixed = []
-    for head in range(found["q"].shape[1]):
-        query, key, value = found["q"][:, head], *(found[part][:, head // shared] for part in "kv")
-        scores = np.einsum("btd,bsd->bts", query, key) / math.sqrt(query.shape[-1]) + mask
-        mixed.append(softmax(scores) @ value)
+    for head in range(num_heads):
+        group = head * groups // num_heads
+        scores = np.einsum("btd,bsd->bts", queries[:, head], keys[:, group])
+        weight = softmax(scores / math.sqrt(queries.shape[-1]) + mask)  # [B, T, S]
+        mixed.append(np.einsum("bts,bsd->btd", weight, values[:, group]))
     return project(weights, "o", np.concatenate(mixed, axis=-1))
 
 
@@ -136,8 +149,10 @@ def block(
     past: tuple[Array, Array] | None = None,
 ) -> Array:
     epsilon = sizes["rms_norm_eps"]
+    counts = sizes["num_attention_heads"], sizes["num_key_value_heads"]
     normalized = rms_norm(under(weights, "input_layernorm"), x, epsilon)
-    x = x + attention(under(weights, "self_attn"), normalized, turn, mask, sizes, past)
+    inner = under(weights, "self_attn")
+    x = x + attention(inner, normalized, turn, mask, *counts, epsilon, past)
     normalized = rms_norm(under(weights, "post_attention_layernorm"), x, epsilon)
     inner = under(weights, "mlp")
     mixed = "num_experts_per_tok" in sizes

@@ -36,6 +36,9 @@ PICTURES = (
     modern.silu,
     modern.swiglu,
     modern.rotary,
+    modern.groups,
+    modern.from_gpt2,
+    modern.group_cache,
     modern.experts,
 )
 
