@@ -151,8 +151,8 @@ def block(
     epsilon = sizes["rms_norm_eps"]
     counts = sizes["num_attention_heads"], sizes["num_key_value_heads"]
     normalized = rms_norm(under(weights, "input_layernorm"), x, epsilon)
-    inner = under(weights, "self_attn")
-    x = x + attention(inner, normalized, turn, mask, *counts, epsilon, past)
+    attended = under(weights, "self_attn")
+    x = x + attention(attended, normalized, turn, mask, *counts, epsilon, past)
     normalized = rms_norm(under(weights, "post_attention_layernorm"), x, epsilon)
     inner = under(weights, "mlp")
     mixed = "num_experts_per_tok" in sizes
