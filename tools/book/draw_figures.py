@@ -39,6 +39,7 @@ PICTURES = (
     modern.groups,
     modern.from_gpt2,
     modern.group_cache,
+    modern.experts,
 )
 
 

@@ -64,7 +64,9 @@ MODULES: dict[str, dict[str, list[str]]] = {
     "modern_05": {"LlamaAttention": ["x", "table", "table", "mask"]},
     "modern_06": {"MaxLlamaLMHeadModel": ["ids"]},
     "modern_08": {"LlamaCachedHead": ["new ids", "new ids", "mask of new", "scored", "caches"]},
+    "modern_09": {"MixtureOfExperts": ["x"]},
 }
+EXPERTS = (3, 2)  # of a block, and those that a token uses; few, to keep the sheet short
 PROMPT, NEW_TOKENS = "Once upon a time", 3  # what goes through the loop of step 12
 
 
@@ -277,6 +279,9 @@ def arguments(tree: str, step: Step, config: Any) -> list[Any]:
     if step.track == MODERN:
         own = {"modern_02": [config.hidden_size]}
         own["modern_03"] = [config.hidden_size, config.intermediate_size]
+        if "mixes" in step.roles:
+            moe = trees.load_step(tree, step).MoEConfig(*EXPERTS, config.intermediate_size, True)
+            own[step.name] = [config.hidden_size, moe]
     else:
         own = {"step_03": [config.n_embd], "step_04": [config.n_inner, config]}
     return own.get(step.name, [config])

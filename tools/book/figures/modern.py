@@ -11,6 +11,7 @@ from solutions.modern_01 import LlamaConfig, read_config
 from solutions.modern_02 import RMSNorm
 from solutions.modern_03 import LlamaMLP
 from solutions.modern_04 import rotary_speeds, rotary_table, rotate
+from solutions.modern_09 import MixtureOfExperts, MoEConfig
 from solutions.solution_01 import GPT2Config
 from solutions.solution_03 import LayerNorm
 from tests import test_modern_01 as files
@@ -305,4 +306,51 @@ def group_cache() -> Drawing:
         style = "stream full" if name == LLAMA else "soft"
         box = drawing.box(left, y + 20, length, height, style=style)
         drawing.text(box.x + length + 8, y + 30, f"{size:.0f} kB", "mono", align="start")
+    return drawing
+
+
+def experts() -> Drawing:
+    config = MoEConfig(6, 2, 8, norm_topk_prob=True)
+    layer, rng = MixtureOfExperts(4, config), np.random.default_rng(6)
+    shapes = {name: tuple(map(int, parameter.shape)) for name, parameter in layer.parameters}
+    layer.load_state_dict(
+        {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    )
+    x = Tensor.from_dlpack(np.array([[[0.9, -0.4, 0.3, 0.6]]], dtype=np.float32))
+    odds, shares = (each.to_numpy()[0, 0] for each in (F.softmax(layer.gate(x)), layer.route(x)))
+    chosen = np.flatnonzero(shares).tolist()
+    drawing = Drawing(
+        "experts",
+        "One token on its way through two of six experts",
+        f"""From top to bottom: the token's vector goes into the gate, whose softmax gives six
+        probabilities, {", ".join(number(value) for value in odds)}. The two largest are those of
+        experts {chosen[0]} and {chosen[1]}. The vector goes into these two, and their outputs are
+        multiplied by {number(shares[chosen[0]])} and {number(shares[chosen[1]])}, which sum to 1,
+        and added. The other four experts are not used.""",
+    )
+    left, width, base, top = 4, 47, 142, 180
+    side, middle = WIDTH - 5, left + 3 * width
+    vector = drawing.box(middle - 16, 0, 32, 24, "`x`", "stream")
+    gate = drawing.box(middle - 60, 48, 120, 24, "`gate`, softmax")
+    drawing.arrow(vector.bottom, gate.top, style="stream")
+    drawing.bars(left, base, odds, width, 80)
+    plus = drawing.plus(middle, top + 76, "stream")
+    for place, (value, share) in enumerate(zip(odds.tolist(), shares.tolist(), strict=True)):
+        centre, used = left + (place + 0.5) * width, place in chosen
+        style = "stream" if used else "muted"
+        drawing.text(centre, base - value * 80 - 9, number(value), f"mono {style}")
+        expert = drawing.box(
+            centre - width / 2 + 3, top, width - 6, 26, f"`{place}`", "stream" if used else "absent"
+        )
+        if used:
+            drawing.arrow(
+                vector.right, (side, 12), (side, 160), (centre, 160), expert.top, style=style
+            )
+            edge = plus.left if centre < middle else plus.right
+            drawing.arrow(expert.bottom, (centre, edge[1]), edge, style=style)
+            align, gap = ("end", -6) if centre < middle else ("start", 6)
+            drawing.text(centre + gap, top + 52, f"× {number(share)}", align=align)
+    drawing.text(left, gate.left[1], "which two?", align="start")
+    mixed = drawing.box(middle - 16, top + 110, 32, 24, "`y`", "stream")
+    drawing.arrow(plus.bottom, mixed.top, style="stream")
     return drawing

@@ -1,5 +1,7 @@
 """The probes of the modern track."""
 
+import ast
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -17,6 +19,7 @@ from tutor.check.probes.base import (
     array,
     call,
     load,
+    make,
     make_config,
     other_step,
     plain_fields,
@@ -34,6 +37,7 @@ from tutor.check.probes.engine import (
 )
 from tutor.check.sandbox.errors import ContractError
 
+Weights = Mapping[str, Array]
 Options = dict[str, Any]  # of a LlamaConfig
 Past = Sequence[Array]  # keys and values of earlier columns, 2 [B, G, P, D]
 
@@ -320,3 +324,60 @@ class ModernProbes(EngineProbes):
         write, seeds = public(other_step(self.step, "engine_03"), "generate_batch"), range(9)
         ids = write(model, *arguments, greedy, seeds=seeds[: len(arguments[0])])
         return {**model.record(), "ids": ids}
+
+    # Modern 09
+
+    def mixture_parameters(self, width: int, experts: dict[str, Any]) -> dict[str, list[int]]:
+        """The shapes of the parameters of a MixtureOfExperts; `experts` are MoEConfig's fields."""
+        return shapes(self._mixture(width, experts))
+
+    def route(self, width: int, experts: dict[str, Any], weights: Weights, x: Array) -> Array:
+        """The share of each expert for each vector of x."""
+        module = self._mixture(width, experts)
+        load(module, weights)
+        return array(call(module.route, tensor(x)), "MixtureOfExperts.route")
+
+    def mixture(self, width: int, experts: dict[str, Any], weights: Weights, x: Array) -> Array:
+        """What a MixtureOfExperts with these weights makes of x."""
+        module = self._mixture(width, experts)
+        load(module, weights)
+        return array(call(module, tensor(x)), "MixtureOfExperts.forward")
+
+    def trace_mixture(self, width: int, experts: dict[str, Any]) -> list[str]:
+        """The shape of what it makes in a graph, where the lengths are symbols."""
+        given = TensorType(DType.float32, ["batch", "length", width], device=CPU())
+        (result,) = self._mixture(width, experts).trace(given).out_layouts
+        return [size_name(size) for size in result.shape]
+
+    def moe_parameters(
+        self, options: dict[str, Any], experts: dict[str, Any]
+    ) -> dict[str, list[int]]:
+        """The shapes of the parameters of a MaxMoELMHeadModel, its LlamaConfig of these options."""
+        config = public(other_step(self.step, "modern_01"), "LlamaConfig")(**options)
+        model = make(self.step, "MaxMoELMHeadModel", (config, self._experts(experts)), {})
+        return shapes(model)
+
+    def load_moe(self, folder: str, tokens: Array) -> dict[str, Any]:
+        """The shapes of the parameters of the model in a folder, and its logits."""
+        try:
+            model = public(self.step, "load_moe")(folder)
+        except ValueError as error:  # MAX names them in any order
+            said, _, names = str(error).partition("did not use some weights: ")
+            if not names or not said.startswith("load_state_dict"):
+                raise
+            name = min(ast.literal_eval(names))
+            raise ContractError(f"load_moe loads {name}, which its model does not have") from None
+        if not isinstance(model, public(self.step, "MaxMoELMHeadModel")):
+            found = type(model).__name__
+            raise ContractError(f"load_moe returned {found}, not a MaxMoELMHeadModel")
+        logits = array(call(model, tensor(tokens)), "the loaded model")
+        return {"parameters": shapes(model), "logits": logits}
+
+    def _mixture(self, width: int, experts: dict[str, Any]) -> Any:
+        return make(self.step, "MixtureOfExperts", (width, self._experts(experts)), {})
+
+    def _experts(self, fields: dict[str, Any]) -> Any:
+        kind = public(self.step, "MoEConfig")
+        if dataclasses.is_dataclass(kind) and not dataclasses.fields(kind):
+            public(self.step, "MixtureOfExperts")(1, kind)  # a stub, which says so
+        return make_config(self.step, "MoEConfig", (), fields)
