@@ -36,6 +36,7 @@ PICTURES = (
     modern.silu,
     modern.swiglu,
     modern.rotary,
+    modern.bfloat16,
 )
 
 
