@@ -50,6 +50,7 @@ NEAR = {
     "modern_02": ["eps of GPT-2", "mean of the absolute values"],
     "modern_03": ["quick GELU", "one gate for all positions"],
     "modern_04": ["positions end with a table", "no way between"],
+    "modern_07": ["square projections transposed", "rounded to float16"],
 }
 
 

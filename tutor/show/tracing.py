@@ -32,7 +32,13 @@ class Line:
     def pattern(self) -> tuple[Any, ...]:
         """What it shares with its like in another layer."""
         parts = [part.pattern for part in self.parts]
-        return (re.sub(r"\bh\.\d+", "h.#", self.name), self.kind, self.shapes, self.weights, parts)
+        return (
+            re.sub(r"\b(h|layers)\.\d+", r"\1.#", self.name),
+            self.kind,
+            self.shapes,
+            self.weights,
+            parts,
+        )
 
 
 class Letters:

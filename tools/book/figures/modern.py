@@ -203,10 +203,10 @@ def bfloat16() -> Drawing:
     drawing = Drawing(
         "bfloat16",
         "The bits of a number as float32, bfloat16 and float16",
-        f"""Three rows of bits. A float32, {value:.7f}, has 32: a sign, 8 for the exponent and 23 for
-        the fraction. The bfloat16 below it, {upper:.7f}, is the first 16 of them: the same sign and
-        exponent, and 7 bits of the fraction; zeros fill the rest. A float16, {half:.7f}, has 16
-        bits as well, but 5 for the exponent and 10 for the fraction.""",
+        f"""Three rows of bits. A float32, {value:.7f}, has 32: a sign, 8 for the exponent, 23 for
+        the fraction. The bfloat16 below it, {upper:.7f}, is the first 16 of them: the same sign,
+        the same exponent, and 7 bits of the fraction; zeros fill the rest. A float16, {half:.7f},
+        has 16 bits as well, but 5 for the exponent and 10 for the fraction.""",
     )
     width, parts = WIDTH / 32, ("query", "stream", "soft")
 
