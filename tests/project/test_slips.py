@@ -18,6 +18,13 @@ NORM = "F.layer_norm(x, gamma=self.weight, beta=self.bias, epsilon=self.eps)"
 SLIPS = [
     ("2", "Dim(num_tokens)", "int(num_tokens)", "cached is not known yet"),
     ("2", "keys[num_tokens:].unsqueeze(1)", "list(range(sequence_length))", "A list is no Tensor"),
+    (
+        "2",
+        "keys > queries",
+        "F.gather(keys, keys + 99, axis=0) > queries",
+        "looked up where there are 5",
+    ),
+    ("2", "keys > queries", "F.gather(keys, seen, axis=0) > queries", "whole numbers, and float"),
     ("3", "epsilon=self.eps", "eps=self.eps", "MAX calls it epsilon, not eps."),
     ("3", "Tensor.ones([dim])", "Tensor.ones(dim)", "A shape is a list: Tensor.ones([…])."),
     ("3", NORM, "x.mean(dim=-1)", "MAX calls it axis, not dim."),

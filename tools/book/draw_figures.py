@@ -36,7 +36,10 @@ PICTURES = (
     modern.silu,
     modern.swiglu,
     modern.rotary,
+    modern.groups,
+    modern.from_gpt2,
     modern.bfloat16,
+    modern.group_cache,
 )
 
 

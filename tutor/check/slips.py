@@ -51,7 +51,8 @@ SAID = {
         "NumPy have no use for it; compute with Tensors, as Tensor.arange."
     ),
     r"'NoneType' object (?:has no attribute|is not|does not)|and 'NoneType'|'NoneType' and": (
-        "Something in this line is None: a function without a return gives None."
+        "Something in this line is None, by default or because a function without a return gives "
+        "None."
     ),
     r"cannot unpack non-iterable NoneType": (
         "What is unpacked here is None: a function without a return gives None."
@@ -97,6 +98,12 @@ SAID = {
     r"must be a TensorValueLike, not '(list|tuple)'": (
         "A {0} is no Tensor; make it of operations on Tensors, as Tensor.arange."
     ),
+    r"gather index (-?\d+) is out of bounds for axis \d+ with size (\d+)": (
+        "Number {0} is looked up where there are {1}. The ids of a table number its rows: axis 0."
+    ),
+    r"indices = TensorValue\(dtype=(float\d+|bfloat16)": (
+        "A table is looked up by whole numbers, and {0} are not: have int64 here."
+    ),
     r"Slice index value must be a scalar": (
         "A Tensor cannot be indexed by a Tensor; an Embedding, or F.gather, looks rows up."
     ),
@@ -135,7 +142,10 @@ def sentences(error: CodeError, line: str, reference: str) -> Iterator[str]:
         if found := re.search(pattern, message):
             yield sentence.format(*found.groups(), call=called[0] if called else "It")
     if error.kind == "ValueError" and line.lstrip().startswith("raise "):
-        yield "This error is your own, and what it refuses here is right: look at its condition."
+        yield (
+            "This error is your own, and what it refuses here is right: look at its condition, and "
+            "at what comes to it."
+        )
     if error.kind == "TypeError" and not message and re.search(r"\b(if|while|and|or|not)\b", line):
         yield (
             "Python's if, and, or and not ask for one truth value, and a Tensor has one for each "

@@ -76,6 +76,9 @@ MODULES: dict[str, dict[str, list[str]]] = {
     "engine_04": {"GPT2CachedHead": ["new ids", "new ids", "mask of new", "scored", "caches"]},
     "modern_02": {"RMSNorm": ["x"]},
     "modern_03": {"LlamaMLP": ["x"]},
+    "modern_05": {"LlamaAttention": ["x", "table", "table", "mask"]},
+    "modern_06": {"MaxLlamaLMHeadModel": ["ids"]},
+    "modern_08": {"LlamaCachedHead": ["new ids", "new ids", "mask of new", "scored", "caches"]},
 }
 PROMPT, NEW_TOKENS = "Once upon a time", 3  # what goes through the loop of step 12
 
@@ -119,9 +122,10 @@ def of_step(step: Step, model: str | None, tree: str) -> Sheet:
         return Sheet(("field", "size", "letter"), of_config(config), letters, whose[2:])
     if "masks" in step.roles:
         return Sheet(("mask", "shape", "numbers"), of_mask(tree), letters, "")
+    if {"rotates", "groups", "llama_model", "llama_caches"} & {*step.roles}:
+        letters = Letters({**letters.sizes, "D/2": config.head_dim // 2})
     if "rotates" in step.roles:
         head = ("function", "in → out", "radians")
-        letters = Letters({**letters.sizes, "D/2": config.head_dim // 2})
         return Sheet(head, of_rotation(tree, config, letters), letters, whose)
     if "samples" in step.roles:
         return Sheet(("sampling", "in → out", "probabilities"), of_sampling(tree), Letters({}), "")
@@ -287,6 +291,8 @@ def arguments(tree: str, step: Step, config: Any) -> list[Any]:
     """What the modules of a step are made from."""
     if step.track == ENGINE:
         return [trees.load_step(tree, step_that("model")).MaxGPT2LMHeadModel(config)]
+    if "llama_caches" in step.roles:
+        return [trees.load_step(tree, step_that("llama_model")).MaxLlamaLMHeadModel(config)]
     if step.track == MODERN:
         own = {"modern_02": [config.hidden_size]}
         own["modern_03"] = [config.hidden_size, config.intermediate_size]
@@ -306,18 +312,21 @@ def input_types(config: Any) -> dict[str, list[Any]]:
         return [TensorType(dtype, shape, device=CPU())]
 
     if hasattr(config, "hidden_size"):
-        return {"x": of(DType.float32, "B", "T", config.hidden_size)}
-    cache = ["B", config.n_head, config.n_positions, config.n_embd // config.n_head]
-    return {
+        width, layers = config.hidden_size, config.num_hidden_layers
+        cache = ["B", config.num_key_value_heads, config.n_positions, config.head_dim]
+        own = {"table": of(DType.float32, "B", "T", config.head_dim // 2)}
+    else:
+        width, layers = config.n_embd, config.n_layer
+        cache = ["B", config.n_head, config.n_positions, width // config.n_head]
+        own = {"positions": of(DType.int64, "T"), "temperature": of(DType.float32)}
+    return own | {
         "ids": of(DType.int64, "B", "T"),
-        "positions": of(DType.int64, "T"),
-        "x": of(DType.float32, "B", "T", config.n_embd),
-        "temperature": of(DType.float32),
+        "x": of(DType.float32, "B", "T", width),
         "mask": of(DType.float32, "B", "T", "T"),
         "new ids": of(DType.int64, "B", "N"),
         "mask of new": of(DType.float32, "B", "N", "T"),
         "scored": of(DType.int64, "S"),
-        "caches": [BufferType(DType.float32, cache, DeviceRef.CPU())] * 2 * config.n_layer,
+        "caches": [BufferType(DType.float32, cache, DeviceRef.CPU())] * 2 * layers,
     }
 
 

@@ -11,6 +11,7 @@ from solutions.modern_01 import LlamaConfig, read_config
 from solutions.modern_02 import RMSNorm
 from solutions.modern_03 import LlamaMLP
 from solutions.modern_04 import rotary_speeds, rotary_table, rotate
+from solutions.solution_01 import GPT2Config
 from solutions.solution_03 import LayerNorm
 from tests import test_modern_01 as files
 from tools.book.figures.drawing import WIDTH, Box, Drawing, Point, number
@@ -226,4 +227,116 @@ def bfloat16() -> Drawing:
     same = row(138, f"`bfloat16`: {upper:.7f}", bits[:16], 8)
     drawing.cells(same.right[0], same.y, [["0"] * 16], width, "absent")
     row(228, f"`float16`: {half:.7f}", f"{int(half.view(np.uint16)):016b}", 5)
+    return drawing
+
+
+def groups() -> Drawing:
+    heads = 4
+    drawing = Drawing(
+        "groups",
+        "Four heads with a group each, in two groups, and in one",
+        """Three rows, each with four queries, one for each head, and below them keys and values.
+        With four groups, each head has its own. With two groups, heads 0 and 1 share group 0, heads
+        2 and 3 share group 1. With one group, all heads share it.""",
+    )
+    width, height, between = 58, 24, 16
+    left = WIDTH - heads * (width + between) + between - 1
+
+    def centre(head: float) -> float:
+        return left + head * (width + between) + width / 2
+
+    for row, count in enumerate((4, 2, 1)):
+        y, shared = row * 128, heads // count
+        label = f"{count} group{'s' * (count > 1)}, as many as heads" if count == heads else ""
+        label = label or f"{count} group{'s' * (count > 1)}: {shared} heads share one"
+        drawing.text(0, y + 8, label, align="start")
+        below = []
+        for group in range(count):
+            place = centre(group * shared + (shared - 1) / 2)
+            words = f"`k {group}`, `v {group}`"
+            below.append(drawing.box(place - width / 2, y + 78, width, height, words, "stream"))
+        for head in range(heads):
+            asks = drawing.box(centre(head) - width / 2, y + 22, width, height, f"`q {head}`")
+            drawing.arrow(below[head // shared].top, asks.bottom, style="stream")
+    return drawing
+
+
+# The parts of GPT-2 and of a Llama in their order, and what has changed from the one to the other.
+PARTS = (
+    ("wte", "embed_tokens", ""),
+    ("wpe", "", "no table"),
+    ("ln_1", "input_layernorm", "RMSNorm"),
+    ("attn", "self_attn", "RoPE, groups"),
+    ("ln_2", "post_attention_\nlayernorm", "RMSNorm"),
+    ("mlp", "mlp", "SwiGLU"),
+    ("ln_f", "norm", "RMSNorm"),
+    ("lm_head", "lm_head", ""),
+)
+FIRST, LAST = 2, 5  # of those in a block
+
+
+def from_gpt2() -> Drawing:
+    def told(part: tuple[str, str, str]) -> str:
+        old, new, change = part
+        new = new.replace("\n", "")
+        return f"{old} {'is ' + new if new else 'is gone'}: {change or 'as it was'}"
+
+    drawing = Drawing(
+        "from_gpt2",
+        "GPT-2 and Llama, part by part",
+        f"""Two columns of boxes from top to bottom, GPT-2 on the left, a Llama on the right, and
+        between them what has changed. {"; ".join(map(told, PARTS))}. The four in the middle are a
+        block, and in both models attn and mlp add to the stream.""",
+    )
+    left, right, height, row = 88, 128, 36, 50
+    middle, start = (left + WIDTH - right) / 2, 26
+    drawing.text(left / 2, 8, "GPT-2")
+    drawing.text(WIDTH - right / 2, 8, "Llama")
+    top, bottom = (start + place * row for place in (FIRST, LAST + 1))
+    drawing.line((0, top - 7), (WIDTH, top - 7), style="muted dashed")
+    drawing.line((0, bottom - 7), (WIDTH, bottom - 7), style="muted dashed")
+    for place, (old, new, change) in enumerate(PARTS):
+        y, style = start + place * row, "stream" if change else "soft"
+        words = [f"`{name}`" for name in new.split("\n")]
+        before = drawing.box(1, y, left - 2, height, f"`{old}`")
+        after = drawing.box(
+            *(WIDTH - right + 1, y, right - 2, height),
+            "\n".join(words) if new else "",
+            style if new else "absent",
+        )
+        drawing.arrow(before.right, after.left, style="stream" if change else "muted")
+        drawing.text(middle, y + 8, change or "the same", "" if change else "muted")
+    return drawing
+
+
+def cache_costs() -> dict[str, int]:
+    """How many numbers the caches of three models keep for each token."""
+    gpt2, llama = GPT2Config(), read_config(files.FILES[LLAMA])
+    layers, head_dim = 2 * llama.num_hidden_layers, llama.head_dim
+    assert head_dim
+    assert llama.num_key_value_heads
+    return {
+        "GPT-2 small": 2 * gpt2.n_layer * gpt2.n_embd,
+        LLAMA: layers * llama.num_key_value_heads * head_dim,
+        "without groups": layers * llama.num_attention_heads * head_dim,
+    }
+
+
+def group_cache() -> Drawing:
+    costs = cache_costs()
+    kilobytes = {name: 4 * count / 1000 for name, count in costs.items()}
+    drawing = Drawing(
+        "group_cache",
+        "What a cache keeps for each token, in float32",
+        f"""Three bars. {"; ".join(f"{name}: {size:.0f} kB" for name, size in kilobytes.items())}.
+        The last is the same Llama, with keys and values for each head.""",
+    )
+    left, height = 6, 20
+    longest = max(costs.values())
+    for place, (name, size) in enumerate(kilobytes.items()):
+        y, length = place * 52, costs[name] / longest * (WIDTH - left - 70)
+        drawing.text(left, y + 9, name, align="start")
+        style = "stream full" if name == LLAMA else "soft"
+        box = drawing.box(left, y + 20, length, height, style=style)
+        drawing.text(box.x + length + 8, y + 30, f"{size:.0f} kB", "mono", align="start")
     return drawing
