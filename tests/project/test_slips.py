@@ -91,6 +91,15 @@ SLIPS = [
         "GPT2MLP(intermediate_size, config)",
     ),
     ("8", "self.attn(self.ln_1(x))", "self.attn(x, x)", "GPT2MultiHeadAttention(x)"),
+    ("9", "self.wte(input_ids)", "GPT2Embeddings.wte(input_ids)", "GPT2Embeddings is the class"),
+    ("11", 'Path(path) / "config.json"', 'Path(f"{path}config.json")', "joins the two"),
+    ("11", 'Path(path) / "config.json").read_text()', "Path(path)).read()", "of a path it is"),
+    ("11", "default_dtype(DType.float32)", "default_dtype(DType.bfloat16)", "make it in float32"),
+    ("11", "    return model\n", "    return model.eval()\n", "has no eval; leave it out"),
+    ("11", "        state[name] =", "        hf_state[name + name] = state[name] =", "cannot grow"),
+    ("12", "model.config.n_positions", "model.n_positions", "config.n_positions"),
+    ("12", "logits = model(", "logits = model.forward(", "A model is called"),
+    ("12", "weights.sum(axis=-1, keepdims=True)", "weights.sum(axis=-1)", "keepdims=True keeps"),
 ]
 
 

@@ -72,6 +72,38 @@ SAID = {
     r"object\.__init__\(\) takes exactly one argument": (
         "The constructor of Module takes no arguments: super().__init__()."
     ),
+    r"Loaded tensor .*dtype=DType\.(\w+)\) not assignable to .*dtype=DType\.(?!\1)(\w+)": (
+        "The weights are {0}, and the model has been made in {1}; make it in {0}."
+    ),
+    r"type object '(\w+)' has no attribute '(\w+)'": (
+        "{0} is the class; only what is made of it has {1}: {0}(…)."
+    ),
+    r"dictionary changed size during iteration": (
+        "A dict cannot grow or shrink while a loop walks through it; put what comes into a new one."
+    ),
+    r"invalid index to scalar variable": (
+        "What is indexed here is a single number: an argmax or a sum without an axis is over "
+        "everything."
+    ),
+    r"'(?!int)\w+' object has no attribute '(vocab_size|n_\w+|layer_norm_epsilon)'": (
+        "{0} belongs to the configuration: config.{0}."
+    ),
+    r"'\w+' object has no attribute 'forward'": (
+        "A model is called, model(x), and need not have a method forward."
+    ),
+    r"'\w+' object has no attribute '(eval|train)'": "A Module of MAX has no {0}; leave it out.",
+    r"'\w*Path' object has no attribute 'read'": (
+        "json.load takes an open file; of a path it is json.loads(path.read_text())."
+    ),
+    r"No such file or directory: \S+?(config\.json|\.safetensors|\.bin)": (
+        'A model folder has config.json and model.safetensors; Path(path) / "…" joins the two.'
+    ),
+    r"rmo\.slice start index (-?\d+) out of range for dimension size (\d+)": (
+        "A slice begins at {0}, on an axis that has {1} places."
+    ),
+    r"operands could not be broadcast together with shapes (\(.*?\)) (\(.*?\))": (
+        "Shapes {0} and {1} do not fit. In NumPy a sum loses its axis; keepdims=True keeps it."
+    ),
     r"'int' object has no attribute '(vocab_size|n_\w+|layer_norm_epsilon)'": (
         "{0} belongs to the configuration, but a number stands in its place; are two arguments "
         "the wrong way round?"
@@ -84,7 +116,7 @@ SAID = {
         "An axis of size {1} cannot be cut into {0} equal parts. F.chunk works on axis 0 unless "
         "told otherwise."
     ),
-    r"probabilities do not sum to 1": (
+    r"[Pp]robabilities do not sum to 1": (
         "What is given as p has to sum to 1: divide the weights of a row by their sum."
     ),
     r"'Shape' object is not callable": "shape is no function: x.shape, without parentheses.",

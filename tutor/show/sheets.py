@@ -99,19 +99,8 @@ def of_step(step: Step, model: str | None, tree: str) -> Sheet:
     Weights are loaded for the steps that use them, and then those of the bundled model.
     """
     runtime.activate()
-    if {"loads", "generates"} & {*step.roles}:
-        engine = start_engine(model, tree=tree)
-        whose = f", as in {model or checkpoint.BUNDLED_MODEL.name}"
-        if "generates" in step.roles:
-            head = ("call", "ids → what comes of them", "text")
-            return Sheet(head, of_loop(tree, engine), Letters.of(engine.config), whose)
-        state = weights.read(checkpoint.find_model(model))
-        head = ("tensor in the file", "there → in the model", "")
-        return Sheet(head, of_checkpoint(tree, engine, state), Letters.of(engine.config), whose)
-    if "llama_loads" in step.roles:
-        head = ("tensor in the file", "there → in the model", "")
-        lines, letters = of_llama_checkpoint(tree, model)
-        return Sheet(head, lines, letters, f", as in {model or 'a small Llama'}")
+    if {"loads", "generates", "llama_loads"} & {*step.roles}:
+        return of_weights(step, model, tree)
     if step.track == MODERN:
         config, letters, usual = *llama_sizes_of(tree, model), "Llama 7B"
     else:
@@ -133,6 +122,21 @@ def of_step(step: Step, model: str | None, tree: str) -> Sheet:
         return Sheet(("call", "in → out", "tokens"), of_guesses(tree), Letters({}), "")
     head = ("module or operation", "in → out", "weights")
     return Sheet(head, of_modules(tree, step, config, letters), letters, whose)
+
+
+def of_weights(step: Step, model: str | None, tree: str) -> Sheet:
+    """The shapes of a step that uses weights."""
+    head = ("tensor in the file", "there → in the model", "")
+    if "llama_loads" in step.roles:
+        lines, letters = of_llama_checkpoint(tree, model)
+        return Sheet(head, lines, letters, f", as in {model or 'a small Llama'}")
+    engine = start_engine(model, tree=tree)
+    whose, letters = f", as in {model or checkpoint.BUNDLED_MODEL.name}", Letters.of(engine.config)
+    if "generates" in step.roles:
+        head = ("call", "ids → what comes of them", "text")
+        return Sheet(head, of_loop(tree, engine), letters, whose)
+    state = weights.read(checkpoint.find_model(model))
+    return Sheet(head, of_checkpoint(tree, engine, state), letters, whose)
 
 
 def sizes_of(tree: str, model: str | None) -> Any:
