@@ -38,8 +38,8 @@ def read_tensors(folder: str | Path) -> State:
 
 def _read_file(path: Path) -> State:
     """The tensors of one safetensors file."""
-    # TODO: Read the length of the header from the first 8 bytes, lowest byte first. Then comes the
-    #   header, in JSON, and right after it the numbers.
+    # TODO: Read the length of the header from the first 8 bytes, lowest byte first. The header
+    #   follows, in JSON, and right after it come the numbers.
     # TODO: Leave out the entry __metadata__. Each of the others is a tensor: it has a dtype, a
     #   shape, and data_offsets, where its bytes begin and end, counted from the end of the header.
     # TODO: A bfloat16 is the upper half of a float32. Move its 16 bits there, with zeros below
