@@ -38,6 +38,7 @@ PICTURES = (
     modern.rotary,
     modern.groups,
     modern.from_gpt2,
+    modern.bfloat16,
     modern.group_cache,
     modern.experts,
 )

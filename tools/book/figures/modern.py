@@ -197,6 +197,40 @@ def rotary() -> Drawing:
     return drawing
 
 
+def bfloat16() -> Drawing:
+    value = np.array(0.7, np.float32)
+    bits = f"{int(value.view(np.uint32)):032b}"
+    half = value.astype(np.float16)
+    upper = np.array(int(bits[:16], 2) << 16, np.uint32).view(np.float32)
+    drawing = Drawing(
+        "bfloat16",
+        "The bits of a number as float32, bfloat16 and float16",
+        f"""Three rows of bits. A float32, {value:.7f}, has 32: a sign, 8 for the exponent, 23 for
+        the fraction. The bfloat16 below it, {upper:.7f}, is the first 16 of them: the same sign,
+        the same exponent, and 7 bits of the fraction; zeros fill the rest. A float16, {half:.7f},
+        has 16 bits as well, but 5 for the exponent and 10 for the fraction.""",
+    )
+    width, parts = WIDTH / 32, ("query", "stream", "soft")
+
+    def row(y: float, name: str, digits: str, exponent: int) -> Box:
+        """A bit in each cell, with brackets over exponent and fraction."""
+        drawing.text(0, y - 36, name, align="start")
+        fraction = len(digits) - 1 - exponent
+        ends = [1, 1 + exponent, len(digits)]
+        for begin, end, words in zip(
+            ends, ends[1:], (f"exponent, {exponent}", f"fraction, {fraction}"), strict=False
+        ):
+            drawing.over(begin * width + 1, end * width - 1, y - 6, words)
+        styles = [parts[sum(place >= end for end in ends)] for place in range(len(digits))]
+        return drawing.cells(0, y, [digits], width, [styles])
+
+    row(48, f"`float32`: {value:.7f}", bits, 8)
+    same = row(138, f"`bfloat16`: {upper:.7f}", bits[:16], 8)
+    drawing.cells(same.right[0], same.y, [["0"] * 16], width, "absent")
+    row(228, f"`float16`: {half:.7f}", f"{int(half.view(np.uint16)):016b}", 5)
+    return drawing
+
+
 def groups() -> Drawing:
     heads = 4
     drawing = Drawing(

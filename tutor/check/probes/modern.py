@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -35,6 +36,7 @@ from tutor.check.probes.engine import (
     buffer,
     signature,
 )
+from tutor.check.probes.steps import contiguous_arrays, loaded, named_arrays
 from tutor.check.sandbox.errors import ContractError
 
 Weights = Mapping[str, Array]
@@ -265,6 +267,29 @@ class ModernProbes(EngineProbes):
                 raise ContractError(f"{name}.forward made {len(layouts)} tensors in a graph, not 1")
             found[name] = [size_name(size) for size in layouts[0].shape]
         return found
+
+    # Modern 07
+
+    def read_tensors(self, folder: str, *, as_path: bool = False) -> list[tuple[str, Array]]:
+        """All tensors of a folder."""
+        state = public(self.step, "read_tensors")(Path(folder) if as_path else folder)
+        return named_arrays(state, "what read_tensors returned")
+
+    def convert_llama(
+        self, hf_state: dict[str, Array], options: Options
+    ) -> list[tuple[str, Array]]:
+        """The converted weights of a checkpoint, for a LlamaConfig of these options."""
+        config = public(other_step(self.step, "modern_01"), "LlamaConfig")(**options)
+        state = public(self.step, "convert_state_dict")(hf_state, config)
+        return contiguous_arrays(state, "the converted state")
+
+    def load_llama(
+        self, folder: str, tokens: Array, *, as_path: bool = False, default: str = "float32"
+    ) -> Array:
+        """The logits of the model in a folder. `default` is MAX's dtype where nothing is said."""
+        path, kind = Path(folder) if as_path else folder, ("modern_06", "MaxLlamaLMHeadModel")
+        model, _ = loaded(self.step, path, kind, default)
+        return array(call(model, tensor(tokens)), "the loaded model")
 
     # Modern 08
 
