@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 
 from tests.book.chapters import BOOK, CHAPTERS, run_example
 from tests.book.pages import Page
-from tests.book.test_pages import DESKTOP
+from tests.book.test_pages import DESKTOP, PHONE
 from tools.book.make_fragments import OUTERMOST, PARTS, coloured, reading
 from tutor import ROOT, book
 from tutor.course import sources
@@ -131,6 +131,14 @@ def test_neighbours_are_read_out_by_their_titles(browser: Browser, site: Path) -
     page = browser.new_page(viewport=DESKTOP)
     page.goto((site / "step_07.html").as_uri())
     assert page.get_by_role("link", name="Next chapter: Step 08: Transformer block").is_visible()
+    page.close()
+
+
+def test_titles_of_neighbours_fit_a_phone(browser: Browser, site: Path) -> None:
+    page = browser.new_page(viewport=PHONE)
+    page.goto((site / "step_02.html").as_uri())
+    wide = "(it) => it.scrollWidth - it.clientWidth"
+    assert page.locator("nav.nav-wrapper").evaluate(wide) == 0
     page.close()
 
 

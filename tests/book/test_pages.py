@@ -45,10 +45,10 @@ FIND_WIDE = """
         return left < 0 || right > width + 0.5;
     };
     const isScrolled = (element) =>
-        !element.matches("main, .nav-wrapper") && (
+        element.tagName !== "MAIN" && (
             ["auto", "scroll"].includes(getComputedStyle(element).overflowX)
             || isScrolled(element.parentElement));
-    const wide = [...document.querySelectorAll("main :not(svg *), .nav-wrapper > *")]
+    const wide = [...document.querySelectorAll("main :not(svg *)")]
         .filter((element) => isWide(element) && !isScrolled(element.parentElement))
         .map((element) => element.outerHTML.slice(0, 200));
     return document.scrollingElement.scrollWidth > width ? ["the page itself", ...wide] : wide;
