@@ -136,6 +136,16 @@ def test_the_search_finds_a_chapter(visitor: Visitor) -> None:
     assert visitor.complaints == []
 
 
+def test_the_search_does_not_lead_into_solutions(visitor: Visitor) -> None:
+    page = visitor.visit("step_01.html", DESKTOP)
+    page.keyboard.press("s")
+    page.get_by_role("searchbox").press_sequentially("kv cache")
+    found = page.locator("#mdbook-searchresults a")
+    expect(found.first).to_be_visible()
+    assert found.and_(page.locator("[href$='#the-solution']")).count()  # it is in the index
+    assert not found.and_(page.locator("[href$='#the-solution']:visible")).count()
+
+
 @pytest.mark.parametrize("name", partly(KIND, CHAPTER_PAGES, FEW.__contains__))
 def test_a_page_reads_without_scripts(browser: Browser, site: Path, name: str) -> None:
     page = browser.new_page(java_script_enabled=False)
