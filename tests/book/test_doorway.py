@@ -165,14 +165,16 @@ def test_arrow_keys_in_wide_code_do_not_turn_the_page(browser: Browser, site: Pa
     page.close()
 
 
-def test_nothing_is_folded_on_paper(browser: Browser, site: Path) -> None:
-    page = browser.new_page()
+def test_paper_is_white_and_nothing_on_it_is_folded(browser: Browser, site: Path) -> None:
+    page = browser.new_page(color_scheme="dark")
     page.goto((site / "step_07.html").as_uri())
     folded = page.locator("details pre").last
     shown = "(it) => it.checkVisibility({ contentVisibilityAuto: true })"
     assert not folded.evaluate(shown)
     page.emulate_media(media="print")
     assert folded.evaluate(shown)
+    ground = "getComputedStyle(document.documentElement).backgroundColor"
+    assert page.evaluate(ground) == "rgb(255, 255, 255)"
     page.close()
 
 
