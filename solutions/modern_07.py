@@ -40,8 +40,8 @@ def read_tensors(folder: str | Path) -> State:
 
 def _read_file(path: Path) -> State:
     """The tensors of one safetensors file."""
-    # Read the length of the header from the first 8 bytes, lowest byte first. The header follows, in
-    # JSON, and right after it come the numbers.
+    # Read the length of the header from the first 8 bytes, lowest byte first. The header follows,
+    # in JSON, and right after it come the numbers.
     content = path.read_bytes()
     start = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:start])
