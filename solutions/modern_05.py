@@ -56,6 +56,11 @@ class LlamaAttention(Module[..., Tensor]):
         # If there is a cache, hand it the new keys and values, and attend to all it returns.
         if remember:
             key, value = remember(key, value)  # [B, G, T, D] -> [B, G, S, D]
+        # Attend to them, and let o_proj mix the heads.
+        return self.o_proj(self._attend(query, key, value, mask))
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+        """[B, H, T, D], 2 [B, G, S, D], mask [B, T, S] -> [B, T, H D]."""
         # Stack the queries of the R = H / G heads of a group, to meet its keys in one product.
         batch, heads, length, head_dim = query.shape
         groups, seen = key.shape[1:3]
@@ -68,7 +73,7 @@ class LlamaAttention(Module[..., Tensor]):
         # Stack them again to mix the values; then put the heads side by side for o_proj.
         mixed = weights.reshape([batch, groups, shared * length, seen]) @ value  # -> [B, G, R T, D]
         mixed = mixed.reshape([batch, heads, length, head_dim]).transpose(1, 2)
-        return self.o_proj(mixed.reshape([batch, length, heads * head_dim]))  # -> [B, T, C]
+        return mixed.reshape([batch, length, heads * head_dim])  # -> [B, T, H D]
 
     def _split(self, x: Tensor) -> Tensor:
         """Heads of D numbers each, before the tokens: [B, T, n D] -> [B, n, T, D]."""

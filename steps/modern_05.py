@@ -42,12 +42,17 @@ class LlamaAttention(Module[..., Tensor]):
         # TODO: Project x to queries, keys and values, and split these into H heads or G groups.
         # TODO: Normalize queries and keys if there are norms, and only then rotate both.
         # TODO: If there is a cache, hand it the new keys and values, and attend to all it returns.
+        # TODO: Attend to them, and let o_proj mix the heads.
+        raise NotImplementedError("modern 05: LlamaAttention.forward")
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+        """[B, H, T, D], 2 [B, G, S, D], mask [B, T, S] -> [B, T, H D]."""
         # TODO: Stack the queries of the R = H / G heads of a group, to meet its keys in one
         #   product.
         # TODO: Take the heads apart to add the mask, which is the same for all, and to take the
         #   softmax.
         # TODO: Stack them again to mix the values; then put the heads side by side for o_proj.
-        raise NotImplementedError("modern 05: LlamaAttention.forward")
+        raise NotImplementedError("modern 05: LlamaAttention._attend")
 
     def _split(self, x: Tensor) -> Tensor:
         """Heads of D numbers each, before the tokens: [B, T, n D] -> [B, n, T, D]."""
