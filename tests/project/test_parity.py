@@ -36,6 +36,7 @@ LOGIT_TOLERANCE = 1e-4
 # Of the largest logit of a Llama: rounding moves one by 1.2e-6. Of the mistakes that were tried,
 # a low_freq_factor of 2 moves those of llama3 least, by 6e-2.
 LLAMA_TOLERANCE = 1e-5
+FEW = 2  # tokens of a model with experts, all of which are computed for each
 VERSIONS = (4, 5)  # of transformers, each of which writes config.json in its own way
 
 MOST_BYTES = 10_000_000  # of the bundled folder
@@ -131,6 +132,7 @@ def test_each_llama_is_hugging_faces(name: str, version: int, tmp_path: Path) ->
     allowed = LLAMA_TOLERANCE * np.abs(wanted).max()
     np.testing.assert_allclose(got, wanted, rtol=0, atol=allowed)
     if version == VERSIONS[-1]:
+        new_ids = new_ids[:, : FEW if name in EXPERTS else None]
         made = array(generate_tokens(model, tensor(prompts), new_ids.shape[1], do_sample=False))
         np.testing.assert_array_equal(made, np.hstack([prompts, new_ids]))
 

@@ -215,12 +215,11 @@ def bfloat16() -> Drawing:
     def row(y: float, name: str, digits: str, exponent: int) -> Box:
         """A bit in each cell, with brackets over exponent and fraction."""
         drawing.text(0, y - 36, name, align="start")
-        fraction = len(digits) - 1 - exponent
         ends = [1, 1 + exponent, len(digits)]
-        for begin, end, words in zip(
-            ends, ends[1:], (f"exponent, {exponent}", f"fraction, {fraction}"), strict=False
-        ):
-            drawing.over(begin * width + 1, end * width - 1, y - 6, words)
+        for begin, end, words in zip(ends, ends[1:], ("exponent", "fraction"), strict=False):
+            count = str(end - begin)
+            said = f"{words}, {count}" if len(digits) == len(bits) else count
+            drawing.over(begin * width + 1, end * width - 1, y - 6, said)
         styles = [parts[sum(place >= end for end in ends)] for place in range(len(digits))]
         return drawing.cells(0, y, [digits], width, [styles])
 
