@@ -15,6 +15,7 @@ from tutor.engine.generation import Engine
 from tutor.engine.loops import as_tensor, quieted
 from tutor.engine.start import start_engine
 from tutor.errors import InputError, reason
+from tutor.show.observing import only_gpt2
 from tutor.show.tracing import Letters, Line, shorten, trace
 
 # What the fields of a configuration are called in shapes, or what else they are.
@@ -83,6 +84,7 @@ def of_step(step: Step, model: str | None, tree: str) -> Sheet:
     runtime.activate()
     if {"loads", "generates"} & {*step.roles}:
         engine = start_engine(model, tree=tree)
+        only_gpt2(engine.folder, f"tutor show shapes {step.short}")
         whose = f", as in {model or checkpoint.BUNDLED_MODEL.name}"
         if "generates" in step.roles:
             head = ("call", "ids → what comes of them", "text")
@@ -120,6 +122,7 @@ def sizes_of(tree: str, model: str | None) -> Any:
             return config()
     folder = checkpoint.find_model(model)
     checkpoint.check_folder(folder)
+    only_gpt2(folder, "tutor show shapes of such a step")
     try:
         with trees.learners_code(tree):
             return trees.make_config(folder, tree)
