@@ -23,6 +23,7 @@ from tutor.engine.loops import NONE, Columns, Loop, Options, Tokens, make_loop
 from tutor.engine.tokenizer import UNFINISHED, Stream, Tokenizer, load_tokenizer
 from tutor.engine.trees import learners_code
 from tutor.errors import InputError
+from tutor.runtime import columns
 
 if TYPE_CHECKING:
     from max.driver import Device
@@ -79,7 +80,7 @@ class Engine:
     @functools.cached_property
     def loop(self) -> Loop:
         """The compiled model in its loop."""
-        with learners_code(self.tree):
+        with learners_code(self.tree), columns.multiplied():
             return self.make_loop()
 
     def write(self, prompt: str, *, seed: int | None = None, **options: Any) -> str:

@@ -1,13 +1,18 @@
 """Has MAX multiply a matrix by one column where a compiled layer would multiply a row by it."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from unittest import mock
 
 if TYPE_CHECKING:
+    from max.experimental.nn import Linear
     from max.experimental.tensor import Tensor
 
 
-def multiply_columns() -> None:
-    """Have a compiled Linear compute W x + b for one column of one row, and not x W^T + b.
+@contextmanager
+def multiplied() -> Iterator[None]:
+    """Have each Linear that is traced compute W x + b for one column of one row, not x W^T + b.
 
     It is the same, and MAX 26.7 does it twice as fast; engine 04 does it by hand. Eager layers, and
     graphs for any number of rows or columns, stay as they are.
@@ -15,14 +20,14 @@ def multiply_columns() -> None:
     from max.experimental import functional as F
     from max.experimental.nn import Linear
 
-    linear: Any = Linear
     forward = Linear.forward
 
-    def forward_column(layer: Linear, x: "Tensor") -> "Tensor":
-        width, out = layer.in_dim, layer.out_dim
-        is_column = [*x.shape] == [1, 1, width] and layer.quant_config is None
+    def forward_column(layer: "Linear", x: "Tensor") -> "Tensor":
+        is_column = [*x.shape] == [1, 1, layer.in_dim] and layer.quant_config is None
         if not (is_column and F.in_graph_context()):
             return forward(layer, x)
-        return (layer.weight @ x.reshape([width, 1])).reshape([1, 1, out]) + layer.bias
+        product = layer.weight @ x.reshape([layer.in_dim, 1])  # [out, in] @ [in, 1] -> [out, 1]
+        return product.reshape([1, 1, layer.out_dim]) + layer.bias
 
-    linear.forward = forward_column
+    with mock.patch.object(Linear, "forward", forward_column):
+        yield
