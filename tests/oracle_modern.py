@@ -4,13 +4,13 @@ A weight is named by its path within the module, as in tests/oracle.py; linear o
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.oracle import Array, Tokens, Weights
+from tests.oracle import Array, Tokens, Weights, causal_mask, softmax, under
 from tutor.check.stages import stage
 
 
@@ -29,7 +29,7 @@ def silu(x: Array) -> Array:
 
 @stage("a linear layer")
 def project(weights: Weights, name: str, x: Array) -> Array:
-    return x @ weights[f"{name}_proj.weight"].T
+    return x @ weights[f"{name}_proj.weight"].T + weights.get(f"{name}_proj.bias", 0.0)
 
 
 @stage("the MLP")
@@ -70,3 +70,91 @@ def rotate(x: Array, turn: NDArray[np.complex128]) -> Array:
     points = x[..., :half] + 1j * x[..., half:]
     turned = np.stack([points[:, head] * turn for head in range(x.shape[1])], axis=1)
     return np.concatenate([turned.real, turned.imag], axis=-1)
+
+
+@stage("the projection to heads")
+def heads(weights: Weights, name: str, x: Array, count: int, epsilon: float) -> Array:
+    """Queries, keys or values, with a norm if it has weights. Shape: [B, T, C] -> [B, n, T, D]."""
+    split = np.stack(np.split(project(weights, name, x), count, axis=-1), axis=1)
+    norm = under(weights, f"{name}_norm")
+    return rms_norm(norm, split, epsilon) if norm else split
+
+
+def keys_and_values(
+    weights: Weights, x: Array, turn: NDArray[np.complex128], groups: int, epsilon: float
+) -> tuple[Array, Array]:
+    """What a cache is given for the tokens of x. Shape: [B, T, C] -> 2 [B, G, T, D]."""
+    keys, values = (heads(weights, name, x, groups, epsilon) for name in "kv")
+    return rotate(keys, turn), values
+
+
+@stage("attention")
+def attention(
+    weights: Weights,
+    x: Array,
+    turn: NDArray[np.complex128],
+    mask: Array,
+    num_heads: int,
+    groups: int,
+    epsilon: float,
+    past: tuple[Array, Array] | None = None,
+) -> Array:
+    """Each head by itself; `past` are keys and values of earlier tokens, as they are kept.
+
+    Shape: [B, T, C], turn [B, T, D / 2], mask [B, T, S], past 2 [B, G, S - T, D] -> [B, T, C].
+    """
+    queries = rotate(heads(weights, "q", x, num_heads, epsilon), turn)
+    keys, values = keys_and_values(weights, x, turn, groups, epsilon)
+    if past:
+        keys, values = (np.append(*each, axis=2) for each in zip(past, (keys, values), strict=True))
+    mixed = []
+    for head in range(num_heads):
+        group = head * groups // num_heads
+        scores = np.einsum("btd,bsd->bts", queries[:, head], keys[:, group])
+        weight = softmax(scores / math.sqrt(queries.shape[-1]) + mask)  # [B, T, S]
+        mixed.append(np.einsum("bts,bsd->btd", weight, values[:, group]))
+    return project(weights, "o", np.concatenate(mixed, axis=-1))
+
+
+@stage("a block")
+def block(
+    weights: Weights,
+    x: Array,
+    turn: NDArray[np.complex128],
+    mask: Array,
+    sizes: Mapping[str, Any],
+    past: tuple[Array, Array] | None = None,
+) -> Array:
+    epsilon = sizes["rms_norm_eps"]
+    counts = sizes["num_attention_heads"], sizes["num_key_value_heads"]
+    normalized = rms_norm(under(weights, "input_layernorm"), x, epsilon)
+    inner = under(weights, "self_attn")
+    x = x + attention(inner, normalized, turn, mask, *counts, epsilon, past)
+    normalized = rms_norm(under(weights, "post_attention_layernorm"), x, epsilon)
+    return x + mlp(under(weights, "mlp"), normalized)
+
+
+@stage("the stacked model")
+def model(
+    weights: Weights,
+    tokens: Tokens,
+    sizes: Mapping[str, Any],
+    positions: Tokens | None = None,
+    mask: Array | None = None,
+    pasts: Sequence[tuple[Array, Array]] = (),
+) -> Array:
+    if positions is None:
+        positions = np.arange(tokens.shape[1])[None]
+    if mask is None:
+        mask = causal_mask(tokens.shape[1])[None]
+    theta, scaling = sizes["rope_theta"], sizes.get("rope_scaling")
+    turn = turns(positions, speeds(sizes["head_dim"], theta, scaling))
+    x = weights["embed_tokens.weight"][tokens]
+    for layer in range(sizes["num_hidden_layers"]):
+        past = pasts[layer] if pasts else None
+        x = block(under(weights, f"layers.{layer}"), x, turn, mask, sizes, past)
+    return rms_norm(under(weights, "norm"), x, sizes["rms_norm_eps"])
+
+
+def lm_head_model(weights: Weights, tokens: Tokens, sizes: Mapping[str, Any]) -> Array:
+    return model(under(weights, "model"), tokens, sizes) @ weights["lm_head.weight"].T

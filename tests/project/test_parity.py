@@ -1,4 +1,4 @@
-"""Logits, tokens and text are those of Hugging Face's own GPT-2.
+"""Logits, tokens and text are those of Hugging Face's own GPT-2, and of its Llamas.
 
 This is what tools/models/make_golden.py saw of it; nothing here needs PyTorch.
 """
@@ -13,11 +13,15 @@ import pytest
 from safetensors.numpy import load_file
 from transformers import AutoConfig, AutoTokenizer
 
+from solutions.modern_07 import load_pretrained as load_llama
+from solutions.modern_09 import load_moe
 from solutions.solution_10 import MaxGPT2LMHeadModel
 from solutions.solution_11 import load_pretrained
 from solutions.solution_12 import LanguageModel, generate_tokens
+from tests.llama_folders import CHECKPOINTS, EXPERTS, digest, drawn, write_checkpoint
 from tests.project.helpers import array, tensor
 from tutor import ROOT
+from tutor.check.probes.steps import LazyModel
 from tutor.engine.checkpoint import BUNDLED_MODEL, check_folder
 from tutor.engine.loops import CompiledModel
 from tutor.engine.tokenizer import Tokenizer
@@ -29,6 +33,10 @@ FOLDERS = {"fairy-tales": BUNDLED_MODEL, "random": GOLDEN / "random"}
 # an epsilon of 1e-6 moves those of the bundled model least, by 3.5e-4, and GELU by erf the random
 # model's, by 9e-4.
 LOGIT_TOLERANCE = 1e-4
+# Of the largest logit of a Llama: rounding moves one by NOISE. Of the mistakes that were tried,
+# MISTAKE.
+LLAMA_TOLERANCE = 1e-5
+VERSIONS = (4, 5)  # of transformers, each of which writes config.json in its own way
 
 MOST_BYTES = 10_000_000  # of the bundled folder
 TEXTS = (
@@ -109,6 +117,34 @@ def test_greedy_tokens_and_text_are_those_of_hugging_face(
         (made,) = array(generate_tokens(compiled_model, prompt, count, do_sample=False)).tolist()
         assert made == story["prompt_ids"] + story["new_ids"]
         assert tokenizer.decode(made) == story["text"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", CHECKPOINTS | EXPERTS)
+def test_each_llama_is_hugging_faces(name: str, version: int, tmp_path: Path) -> None:
+    told = golden("llamas")["models"][name]
+    model = write_llama(tmp_path, name, told, version)
+    prompts, new_ids = np.array(told["prompt_ids"]), np.array(told["new_ids"])
+    with np.load(GOLDEN / "llamas.npz", allow_pickle=False) as expected:
+        wanted = expected[name]
+    got = array(model(tensor(prompts)))[:, -wanted.shape[1] :]
+    allowed = LLAMA_TOLERANCE * np.abs(wanted).max()
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=allowed)
+    if version == VERSIONS[-1]:
+        made = array(generate_tokens(model, tensor(prompts), new_ids.shape[1], do_sample=False))
+        np.testing.assert_array_equal(made, np.hstack([prompts, new_ids]))
+
+
+def write_llama(folder: Path, name: str, told: dict[str, Any], version: int) -> LazyModel:
+    """The model in a folder, drawn once more from its seed, whose config.json is of a version."""
+    checkpoint = (CHECKPOINTS | EXPERTS)[name]
+    state = drawn(checkpoint, np.random.default_rng(told["seed"]))
+    assert digest(state) == told["weights_sha256"], "run python -m tools.models.make_golden llamas"
+    write_checkpoint(folder, checkpoint, state)
+    if version == 5:
+        (folder / "config.json").write_text(json.dumps(told["entries_of_version_5"]))
+    model = load_moe(folder) if name in EXPERTS else load_llama(folder)
+    return LazyModel(model, model.config)
 
 
 @pytest.mark.parametrize("text", TEXTS)

@@ -1,23 +1,35 @@
-"""Write what Hugging Face's own GPT-2 computes, for tests/test_parity.py to compare ours with.
+"""Write what Hugging Face's own models compute, for tests/project/test_parity.py to compare with.
 
-    python -m tools.models.make_golden
+    python -m tools.models.make_golden            # or only some: fairy-tales, random, llamas
 
-Needs the `train` extra. Run it after every change of the bundled model. Golden are two models:
-the bundled one, and one with random weights, which is written beside its golden files.
+Needs the `train` extra. Run it after every change of the bundled model. Golden are two GPT-2: the
+bundled one, and one with random weights, which is written beside its golden files. And a tiny model
+of each family of Llamas, whose weights tests/py draws again from a seed.
 """
 
+import argparse
 import hashlib
 import itertools
 import json
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import transformers
-from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedModel,
+)
 
+from tests.llama_folders import CHECKPOINTS, EXPERTS, Checkpoint, digest, drawn, write_checkpoint
 from tutor import ROOT
 from tutor.engine.checkpoint import BUNDLED_MODEL
 
@@ -28,6 +40,8 @@ NEW_TOKENS = 40  # that the bundled model adds to each prompt
 RANDOM_NEW_TOKENS = 8  # with them a random prompt fills the context
 # Rounding moves a logit by 1e-5; a greedy choice by less than this margin could depend on it.
 MARGIN = 1e-3
+# Of the Llamas: texts of a batch, tokens of each and after it, and at how many there are logits.
+TEXTS, LENGTH, LLAMA_NEW_TOKENS, LAST = 2, 20, 5, 4
 
 # More than needed: a prompt is passed over when its story ends early or hangs on a near tie.
 PROMPTS = (
@@ -67,12 +81,20 @@ class Story:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description="Write golden files.")
+    every = ["fairy-tales", "random", "llamas"]
+    parser.add_argument("models", nargs="*", default=every, choices=every)
+    chosen = parser.parse_args().models
     transformers.utils.logging.disable_progress_bar()
     random_folder = GOLDEN / "random"
-    write_random_model(random_folder)
     with torch.inference_mode():
-        write_golden(BUNDLED_MODEL, bundled_stories())
-        write_golden(random_folder, random_stories(random_folder))
+        if "fairy-tales" in chosen:
+            write_golden(BUNDLED_MODEL, bundled_stories())
+        if "random" in chosen:
+            write_random_model(random_folder)
+            write_golden(random_folder, random_stories(random_folder))
+        if "llamas" in chosen:
+            write_llamas()
 
 
 def write_random_model(folder: Path) -> None:
@@ -114,7 +136,41 @@ def random_stories(folder: Path) -> Iterator[Story]:
             yield story
 
 
-def tell(model: GPT2LMHeadModel, prompt_ids: list[int], count: int) -> Story:
+def write_llamas() -> None:
+    """For each family, what its config.json is in transformers 5, greedy ids, and logits."""
+    golden: dict[str, Any] = {}
+    kept: dict[str, Any] = {}
+    for name, checkpoint in (CHECKPOINTS | EXPERTS).items():
+        computed = (llama(checkpoint, seed) for seed in itertools.count())
+        golden[name], kept[name] = next(filter(None, computed))
+    np.savez(GOLDEN / "llamas.npz", **kept)
+    write_json("llamas", {**versions(), "models": golden})
+
+
+def llama(checkpoint: Checkpoint, seed: int) -> tuple[dict[str, Any], np.ndarray] | None:
+    """What such a model of a seed computes, unless that hangs on a near tie."""
+    rng = np.random.default_rng(seed)
+    state = drawn(checkpoint, rng)
+    prompts = rng.integers(checkpoint.entries["vocab_size"], size=(TEXTS, LENGTH)).tolist()
+    with tempfile.TemporaryDirectory() as given, tempfile.TemporaryDirectory() as saved:
+        write_checkpoint(Path(given), checkpoint, state)
+        model = AutoModelForCausalLM.from_pretrained(given, dtype=torch.float32).eval()
+        AutoConfig.from_pretrained(given).save_pretrained(saved)
+        entries = json.loads(Path(saved, "config.json").read_text(encoding="utf-8"))
+    stories = [tell(model, ids, LLAMA_NEW_TOKENS) for ids in prompts]
+    if not all(is_decisive(model, story) for story in stories):
+        return None
+    made = {
+        "seed": seed,
+        "weights_sha256": digest(state),
+        "entries_of_version_5": entries,
+        "prompt_ids": prompts,
+        "new_ids": [story.new_ids for story in stories],
+    }
+    return made, np.stack([logits(model, ids)[-LAST:] for ids in prompts])
+
+
+def tell(model: PreTrainedModel, prompt_ids: list[int], count: int) -> Story:
     """Go on greedily, each time from all tokens so far."""
     ids = list(prompt_ids)
     for _ in range(count):
@@ -122,14 +178,14 @@ def tell(model: GPT2LMHeadModel, prompt_ids: list[int], count: int) -> Story:
     return Story(prompt_ids, ids[len(prompt_ids) :])
 
 
-def is_decisive(model: GPT2LMHeadModel, story: Story) -> bool:
+def is_decisive(model: PreTrainedModel, story: Story) -> bool:
     """Whether every greedy choice was made by more than the margin."""
     scores = logits(model, story.prompt_ids + story.new_ids)[len(story.prompt_ids) - 1 : -1]
     best, second = np.sort(scores, axis=-1)[:, :-3:-1].T
     return bool((best - second).min() > MARGIN)
 
 
-def logits(model: GPT2LMHeadModel, ids: list[int]) -> np.ndarray:
+def logits(model: PreTrainedModel, ids: list[int]) -> np.ndarray:
     """Shape: T ids -> [T, V]."""
     scores: np.ndarray = model(torch.tensor([ids])).logits[0].numpy()
     return scores
@@ -151,14 +207,24 @@ def write_golden(folder: Path, stories: Iterator[Story]) -> None:
     np.savez(GOLDEN / f"{folder.name}.npz", *kept)
     golden = {
         "model_sha256": hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest(),
-        "transformers": transformers.__version__,
-        "torch": torch.__version__.split("+")[0],
+        **versions(),
         "stories": [asdict(story) for story in chosen],
     }
-    text = json.dumps(golden, indent=1, ensure_ascii=False)
-    (GOLDEN / f"{folder.name}.json").write_text(f"{text}\n", encoding="utf-8")
+    write_json(folder.name, golden)
     spread = np.concatenate(kept).std(axis=-1).mean()
     print(f"{folder.name}: {len(chosen)} stories, standard deviation of a logit {spread:.2f}")
+
+
+def versions() -> dict[str, str]:
+    return {
+        "transformers": transformers.__version__,
+        "torch": torch.__version__.split("+")[0],
+    }
+
+
+def write_json(name: str, golden: dict[str, Any]) -> None:
+    text = json.dumps(golden, indent=1, ensure_ascii=False)
+    (GOLDEN / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
