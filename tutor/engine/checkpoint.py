@@ -99,15 +99,10 @@ def check_memory(folder: Path, columns: int, context: int) -> None:
     needed, free = 4 * (parameters + columns * context), psutil.virtual_memory().available
     if needed > free:
         raise InputError(
-            f"{folder} needs {gigabytes(needed)} GB of memory, {gigabytes(4 * parameters)} for "
-            f"{parameters:,} parameters in float32 and the rest for a cache of {context} "
-            f"positions, but {gigabytes(free)} GB are free; choose a smaller model or --context"
+            f"{folder} needs {needed / 1e9:.1f} GB of memory, {4 * parameters / 1e9:.1f} for "
+            f"{parameters:,} parameters in float32, the rest for a cache of {context:,} "
+            f"positions, but {free / 1e9:.1f} GB are free; choose a smaller model or --context"
         )
-
-
-def gigabytes(size: int) -> str:
-    """So many bytes in words."""
-    return f"{size / 1e9:.2g}" if size < 1e10 else f"{size / 1e9:.0f}"
 
 
 def is_plain(folder: Path) -> bool:
