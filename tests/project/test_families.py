@@ -28,8 +28,9 @@ from tests.project.commands import assert_refused, run_child, run_here
 from tests.project.courses import make_course, solve
 from tests.project.test_quantization import unpack
 from tests.project.tiers import partly
+from tests.test_modern_01 import FILES
 from tutor import ROOT
-from tutor.engine import checkpoint, drafts, generation, loops, weights
+from tutor.engine import checkpoint, drafts, generation, loops, settings, weights
 from tutor.engine.checkpoint import BUNDLED_MODEL
 from tutor.engine.families import FAMILIES
 from tutor.engine.generation import Engine, load_engine
@@ -318,6 +319,7 @@ CHANGES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("llama", {"attention_bias": True}, ("attention_bias True", "False")),
     ("llama", {"mlp_bias": True}, ("mlp_bias True", "False")),
     ("llama", {"partial_rotary_factor": 0.5}, ("partial_rotary_factor 0.5",)),
+    ("llama", {"rope_interleaved": True}, ("rope_interleaved True",)),
     ("llama", {"quantization_config": {"bits": 4}}, ("quantization_config", "not read")),
     ("llama", {"rope_scaling": {"type": "yarn", "factor": 4.0}}, ("rope_scaling", "'yarn'")),
     ("llama", {"rope_scaling": {"type": "dynamic", "factor": 4.0}}, ("'dynamic'", "'linear'")),
@@ -368,6 +370,13 @@ def test_what_our_code_does_not_compute_is_refused(
     change_config(folder, **changes)
     finished = run_here("generate", "--prompt-tokens", "99", "--model", str(folder))
     assert_refused(finished, *(named or ("the prompt has token 99",)))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_settings_of_models_on_the_hub_are_taken(name: str) -> None:
+    assert settings.find_fault(FILES[name]) == ""
+    kinds = {"layer_types": ["full_attention"] * FILES[name]["num_hidden_layers"]}
+    assert settings.find_fault(FILES[name] | kinds) == ""
 
 
 NEEDED = [
