@@ -25,5 +25,17 @@
     });
     for (const wide of document.querySelectorAll("main pre > code, main .table-wrapper")) {
         observer.observe(wide);
+        // There they scroll; on the page mdBook turns it with them.
+        wide.addEventListener("keydown", (event) => {
+            if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
+                event.stopPropagation();
+            }
+        });
+    }
+
+    // The titles of the neighbours, which look.css shows, for those who listen.
+    for (const link of document.querySelectorAll(".mobile-nav-chapters")) {
+        const side = link.classList.contains("next") ? "::before" : "::after";
+        link.ariaLabel += `: ${JSON.parse(getComputedStyle(link, side).content)}`;
     }
 })();

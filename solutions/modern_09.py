@@ -18,9 +18,9 @@ from solutions.modern_03 import LlamaMLP
 from solutions.modern_06 import MaxLlamaLMHeadModel
 from solutions.modern_07 import read_tensors
 
-# Name the family that each of the two, mixtral and qwen3_moe, would be without its experts; and
-# what Mixtral calls the parts that are ours by the names of Qwen3-MoE: block_sparse_moe, w1, w3, w2
-# for mlp, gate_proj, up_proj and down_proj.
+# Say which family each of the two, mixtral and qwen3_moe, would be without its experts: mistral and
+# qwen3. Then say what Mixtral's names are here, where they are those of Qwen3-MoE: block_sparse_moe
+# is mlp, w1 is gate_proj, w3 is up_proj, and w2 is down_proj.
 WITHOUT_EXPERTS = {"mixtral": "mistral", "qwen3_moe": "qwen3"}
 NAMES = {"block_sparse_moe": "mlp", "w1": "gate_proj", "w3": "up_proj", "w2": "down_proj"}
 
@@ -32,7 +32,8 @@ class MoEConfig:
     norm_topk_prob says whether the shares of those that a token uses are made to sum to 1.
     """
 
-    # Declare num_experts, num_experts_per_tok and intermediate_size, and norm_topk_prob.
+    # Declare num_experts, num_experts_per_tok and intermediate_size, each an int, and
+    # norm_topk_prob, a bool.
     num_experts: int
     num_experts_per_tok: int
     intermediate_size: int
@@ -44,22 +45,22 @@ class MixtureOfExperts(Module[[Tensor], Tensor]):
 
     def __init__(self, hidden_size: int, config: MoEConfig) -> None:
         # Keep the config. Make gate, from hidden_size to one score per expert, without a bias, and
-        # the experts, each an MLP of step modern 03.
+        # the experts, each an MLP of modern 03.
         self.config = config
         self.gate = Linear(hidden_size, config.num_experts, bias=False)
         sizes = hidden_size, config.intermediate_size
         self.experts = Sequential(*(LlamaMLP(*sizes) for _ in range(config.num_experts)))
 
     def forward(self, x: Tensor) -> Tensor:
-        # Run every expert, multiply its output by its share, which is 0 for most, and sum up.
+        # Run every expert on x, multiply its output by its share, and add up the results.
         shares = self.route(x)
         parts = [shares[..., i : i + 1] * expert(x) for i, expert in enumerate(self.experts)]
         return sum(parts[1:], parts[0])
 
     def route(self, x: Tensor) -> Tensor:
         """The share of each expert in the output for each token. Shape: [B, T, C] -> [B, T, E]."""
-        # Take the softmax of the scores of all experts, and of that the num_experts_per_tok largest
-        # and which ones these are; divide them by their sum if norm_topk_prob says so.
+        # Take the softmax of the scores of all experts. Keep the num_experts_per_tok largest, and
+        # whose they are; divide them by their sum if norm_topk_prob says so.
         count = self.config.num_experts_per_tok
         best, ids = F.top_k(F.softmax(self.gate(x)), k=count, axis=-1)  # [B, T, E] -> 2 [B, T, K]
         if self.config.norm_topk_prob:
@@ -81,13 +82,20 @@ class MaxMoELMHeadModel(MaxLlamaLMHeadModel):
 
 
 def load_moe(path: str | Path, *, device: Device | None = None) -> MaxMoELMHeadModel:
-    """The model in a Hugging Face folder of the family mixtral or qwen3_moe, in float32."""
-    # Read config.json: with the family that it would be without experts, read_config knows it.
+    """The model in a Hugging Face folder of the family mixtral or qwen3_moe, in float32.
+
+    Raises ValueError, naming it, for another model_type.
+    """
+    # Read config.json, and refuse a model_type that is neither of the two.
     entries = json.loads((Path(path) / "config.json").read_text())
-    family = entries["model_type"]
+    family = entries.get("model_type")
+    if family not in WITHOUT_EXPERTS:
+        raise ValueError(f"model_type must be mixtral or qwen3_moe, but is {family!r}")
+    # Give read_config the same entries, but as model_type the family without experts.
     config = read_config(entries | {"model_type": WITHOUT_EXPERTS[family]})
-    # Mixtral has num_local_experts, and always makes the shares sum to 1; Qwen3-MoE has
-    # num_experts, in newer files num_local_experts, moe_intermediate_size and norm_topk_prob.
+    # Make the MoEConfig. Mixtral has num_local_experts and intermediate_size, and its shares always
+    # sum to 1. Qwen3-MoE has num_experts, or in newer files num_local_experts, and
+    # moe_intermediate_size and norm_topk_prob.
     mixtral = family == "mixtral"
     moe = MoEConfig(
         num_experts=entries.get("num_local_experts", entries.get("num_experts")),

@@ -26,7 +26,7 @@ class GPT2Block(Module[[Tensor], Tensor]):
         self.mlp = GPT2MLP(config.n_inner, config)
 
     def forward(self, x: Tensor) -> Tensor:
-        # Add to x what attn makes of ln_1 of x.
+        # Normalize x with ln_1, run attn on it, and add the output to x.
         x = x + self.attn(self.ln_1(x))
-        # Add to the result what mlp makes of its ln_2.
+        # Normalize the result with ln_2, run mlp on it, and add the output to it.
         return x + self.mlp(self.ln_2(x))

@@ -92,7 +92,7 @@ def generate_text(
     *,
     rng: np.random.Generator | None = None,
 ) -> str:
-    """The prompt and what the model makes of it."""
+    """The prompt and what the model writes after it."""
     # Encode the prompt as a batch of one row.
     input_ids = Tensor.from_dlpack(np.array([tokenizer.encode(prompt)], dtype=np.int64))
     # Generate, and decode that row.

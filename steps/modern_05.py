@@ -18,13 +18,14 @@ from steps.modern_01 import LlamaConfig
 from steps.modern_02 import RMSNorm
 from steps.modern_04 import rotate
 
-# TODO: What a cache offers: it takes the new keys and values, and returns those of all S columns so
-#   far.
+Remember = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # 2 [B, G, T, D] -> 2 [B, G, S, D]
 
 
 class LlamaAttention(Module[..., Tensor]):
     """softmax(query key^T / sqrt(D) + mask) value; H heads share the keys and values of G groups.
 
+    A cache comes as `remember`: it is handed the new keys and values, and returns those of all S
+    positions so far, [B, G, T, D] -> [B, G, S, D].
     Shape: [B, T, C], cos and sin [B, T, D / 2], mask [B, T, S] -> [B, T, C].
     """
 

@@ -22,9 +22,9 @@ from steps.modern_03 import LlamaMLP
 from steps.modern_06 import MaxLlamaLMHeadModel
 from steps.modern_07 import read_tensors
 
-# TODO: Name the family that each of the two, mixtral and qwen3_moe, would be without its experts;
-#   and what Mixtral calls the parts that are ours by the names of Qwen3-MoE: block_sparse_moe, w1,
-#   w3, w2 for mlp, gate_proj, up_proj and down_proj.
+# TODO: Say which family each of the two, mixtral and qwen3_moe, would be without its experts:
+#   mistral and qwen3. Then say what Mixtral's names are here, where they are those of Qwen3-MoE:
+#   block_sparse_moe is mlp, w1 is gate_proj, w3 is up_proj, and w2 is down_proj.
 
 
 @dataclass
@@ -34,7 +34,8 @@ class MoEConfig:
     norm_topk_prob says whether the shares of those that a token uses are made to sum to 1.
     """
 
-    # TODO: Declare num_experts, num_experts_per_tok and intermediate_size, and norm_topk_prob.
+    # TODO: Declare num_experts, num_experts_per_tok and intermediate_size, each an int, and
+    #   norm_topk_prob, a bool.
 
 
 class MixtureOfExperts(Module[[Tensor], Tensor]):
@@ -42,17 +43,17 @@ class MixtureOfExperts(Module[[Tensor], Tensor]):
 
     def __init__(self, hidden_size: int, config: MoEConfig) -> None:
         # TODO: Keep the config. Make gate, from hidden_size to one score per expert, without a
-        #   bias, and the experts, each an MLP of step modern 03.
+        #   bias, and the experts, each an MLP of modern 03.
         raise NotImplementedError("modern 09: MixtureOfExperts.__init__")
 
     def forward(self, x: Tensor) -> Tensor:
-        # TODO: Run every expert, multiply its output by its share, which is 0 for most, and sum up.
+        # TODO: Run every expert on x, multiply its output by its share, and add up the results.
         raise NotImplementedError("modern 09: MixtureOfExperts.forward")
 
     def route(self, x: Tensor) -> Tensor:
         """The share of each expert in the output for each token. Shape: [B, T, C] -> [B, T, E]."""
-        # TODO: Take the softmax of the scores of all experts, and of that the num_experts_per_tok
-        #   largest and which ones these are; divide them by their sum if norm_topk_prob says so.
+        # TODO: Take the softmax of the scores of all experts. Keep the num_experts_per_tok largest,
+        #   and whose they are; divide them by their sum if norm_topk_prob says so.
         # TODO: Put each at the place of its expert, and 0 everywhere else.
         raise NotImplementedError("modern 09: MixtureOfExperts.route")
 
@@ -66,11 +67,15 @@ class MaxMoELMHeadModel(MaxLlamaLMHeadModel):
 
 
 def load_moe(path: str | Path, *, device: Device | None = None) -> MaxMoELMHeadModel:
-    """The model in a Hugging Face folder of the family mixtral or qwen3_moe, in float32."""
-    # TODO: Read config.json: with the family that it would be without experts, read_config knows
-    #   it.
-    # TODO: Mixtral has num_local_experts, and always makes the shares sum to 1; Qwen3-MoE has
-    #   num_experts, in newer files num_local_experts, moe_intermediate_size and norm_topk_prob.
+    """The model in a Hugging Face folder of the family mixtral or qwen3_moe, in float32.
+
+    Raises ValueError, naming it, for another model_type.
+    """
+    # TODO: Read config.json, and refuse a model_type that is neither of the two.
+    # TODO: Give read_config the same entries, but as model_type the family without experts.
+    # TODO: Make the MoEConfig. Mixtral has num_local_experts and intermediate_size, and its shares
+    #   always sum to 1. Qwen3-MoE has num_experts, or in newer files num_local_experts, and
+    #   moe_intermediate_size and norm_topk_prob.
     # TODO: Read the weights, and give each part of each name the name that it has here.
     # TODO: Tie the head if the config says so, build the model lazily, and load it.
     raise NotImplementedError("modern 09: load_moe")

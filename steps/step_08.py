@@ -27,6 +27,6 @@ class GPT2Block(Module[[Tensor], Tensor]):
         raise NotImplementedError("step 08: GPT2Block.__init__")
 
     def forward(self, x: Tensor) -> Tensor:
-        # TODO: Add to x what attn makes of ln_1 of x.
-        # TODO: Add to the result what mlp makes of its ln_2.
+        # TODO: Normalize x with ln_1, run attn on it, and add the output to x.
+        # TODO: Normalize the result with ln_2, run mlp on it, and add the output to it.
         raise NotImplementedError("step 08: GPT2Block.forward")

@@ -81,7 +81,7 @@ def generate_text(
     *,
     rng: np.random.Generator | None = None,
 ) -> str:
-    """The prompt and what the model makes of it."""
+    """The prompt and what the model writes after it."""
     # TODO: Encode the prompt as a batch of one row.
     # TODO: Generate, and decode that row.
     raise NotImplementedError("step 12: generate_text")

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.llamas import Options, parameter_shapes
+from tests.test_modern_01 import DEFAULTS
+
 Entries = dict[str, Any]  # of a config.json
 Shapes = dict[str, list[int]]
 State = dict[str, NDArray[np.float32]]
@@ -88,40 +91,32 @@ EXPERTS = {  # those of modern 09
 }
 
 
-def parameter_shapes(entries: Mapping[str, Any]) -> Shapes:
+def options_of(entries: Entries) -> Options:
+    """What a LlamaConfig of these entries has, but for the experts."""
+    family = entries["model_type"]
+    return {
+        "head_dim": entries["hidden_size"] // entries["num_attention_heads"],
+        **{name: entries[name] for name in entries if name in DEFAULTS},
+        "qkv_bias": family == "qwen2",
+        "qk_norm": family.startswith("qwen3"),
+    }
+
+
+def folder_shapes(entries: Entries) -> Shapes:
     """The tensors in the files of such a model."""
-    width, family = entries["hidden_size"], entries["model_type"]
-    head_dim = entries.get("head_dim") or width // entries["num_attention_heads"]
-    heads, groups = (entries[f"num_{each}_heads"] * head_dim for each in ("attention", "key_value"))
-    layer: Shapes = {
-        "input_layernorm.weight": [width],
-        "self_attn.q_proj.weight": [heads, width],
-        "self_attn.k_proj.weight": [groups, width],
-        "self_attn.v_proj.weight": [groups, width],
-        "self_attn.o_proj.weight": [width, heads],
-        "post_attention_layernorm.weight": [width],
-        **{f"{name}.weight": shape for name, shape in mlp_shapes(entries).items()},
-    }
-    if family == "qwen2":
-        layer |= {f"self_attn.{name}_proj.bias": [groups] for name in "kv"}
-        layer["self_attn.q_proj.bias"] = [heads]
-    if family.startswith("qwen3"):
-        layer |= {f"self_attn.{name}_norm.weight": [head_dim] for name in "qk"}
-    shapes = {
-        "model.embed_tokens.weight": [entries["vocab_size"], width],
-        **{
-            f"model.layers.{i}.{name}": shape
-            for i in range(entries["num_hidden_layers"])
-            for name, shape in layer.items()
-        },
-        "model.norm.weight": [width],
-    }
-    if not entries["tie_word_embeddings"]:
-        shapes["lm_head.weight"] = [entries["vocab_size"], width]
+    shapes: Shapes = {}
+    for name, shape in parameter_shapes(options_of(entries)).items():
+        layer, is_mlp, _ = name.partition("mlp.gate_proj")
+        if is_mlp:
+            shapes |= {layer + part: size for part, size in mlp_shapes(entries).items()}
+        elif ".mlp." not in name:
+            shapes[name] = shape
+    if entries["tie_word_embeddings"]:
+        del shapes["lm_head.weight"]
     return shapes
 
 
-def mlp_shapes(entries: Mapping[str, Any]) -> Shapes:
+def mlp_shapes(entries: Entries) -> Shapes:
     """Those of a layer's MLP, or of its experts."""
     width, inner = entries["hidden_size"], entries["intermediate_size"]
     place, count, names = "mlp", 0, ("gate_proj", "up_proj", "down_proj")
@@ -129,12 +124,10 @@ def mlp_shapes(entries: Mapping[str, Any]) -> Shapes:
         place, count, names = "block_sparse_moe", entries["num_local_experts"], ("w1", "w3", "w2")
     if entries["model_type"] == "qwen3_moe":
         count, inner = entries["num_experts"], entries["moe_intermediate_size"]
-    gate, up, down = names
-    sizes = {gate: [inner, width], up: [inner, width], down: [width, inner]}
-    if not count:
-        return {f"{place}.{name}": shape for name, shape in sizes.items()}
-    experts = [(f"{place}.experts.{i}.{name}", sizes[name]) for i in range(count) for name in names]
-    return {f"{place}.gate": [count, width], **dict(experts)}
+    sizes = dict(zip(names, ([inner, width], [inner, width], [width, inner]), strict=True))
+    parts = [f"{place}.experts.{i}" for i in range(count)] or [place]
+    gate = {f"{place}.gate.weight": [count, width]} if count else {}
+    return gate | {f"{part}.{name}.weight": sizes[name] for part in parts for name in names}
 
 
 def drawn(checkpoint: Checkpoint, rng: np.random.Generator) -> State:
@@ -143,7 +136,7 @@ def drawn(checkpoint: Checkpoint, rng: np.random.Generator) -> State:
     They are even in a range, of which NumPy makes the same on every machine.
     """
     state = {}
-    for name, shape in parameter_shapes(checkpoint.entries).items():
+    for name, shape in folder_shapes(checkpoint.entries).items():
         values = rng.uniform(-0.5, 0.5, size=shape) + ("norm" in name)
         state[name] = rounded(values.astype(np.float32), checkpoint.dtype)
     return state

@@ -12,22 +12,22 @@ LLAMA: Options = {
     "vocab_size": 61,
     "hidden_size": 30,
     "intermediate_size": 44,
-    "num_hidden_layers": 3,
+    "num_hidden_layers": 2,
     "num_attention_heads": 6,
-    "num_key_value_heads": 2,
+    "num_key_value_heads": 3,
     "head_dim": 8,
     "max_position_embeddings": 16,
     "rms_norm_eps": 0.05,
     "rope_theta": varied(80.0, [60.0, 90.0, 120.0], seed=26),
 }
-# One with all that a Llama itself lacks, and a single group.
+# One with all that a Llama itself lacks.
 OTHER_LLAMA: Options = {
     "vocab_size": 43,
     "hidden_size": 24,
     "intermediate_size": 52,
-    "num_hidden_layers": 2,
+    "num_hidden_layers": 1,
     "num_attention_heads": 4,
-    "num_key_value_heads": 1,
+    "num_key_value_heads": 2,
     "head_dim": 6,
     "max_position_embeddings": 11,
     "rms_norm_eps": 0.02,

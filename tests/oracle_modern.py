@@ -116,6 +116,29 @@ def attention(
     return project(weights, "o", np.concatenate(mixed, axis=-1))
 
 
+@stage("the router")
+def shares(weights: Weights, x: Array, sizes: Mapping[str, Any]) -> Array:
+    """Of each expert in the output, found token by token. Shape: [B, T, C] -> [B, T, E]."""
+    odds = softmax(x @ weights["gate.weight"].T)
+    found = np.zeros_like(odds)
+    for token in np.ndindex(*odds.shape[:-1]):
+        ranked = sorted(range(odds.shape[-1]), key=lambda expert: odds[token][expert])
+        best = ranked[-sizes["num_experts_per_tok"] :]
+        total = odds[token][best].sum() if sizes["norm_topk_prob"] else 1.0
+        found[token][best] = odds[token][best] / total
+    return found
+
+
+@stage("the mixture of experts")
+def mixture(weights: Weights, x: Array, sizes: Mapping[str, Any]) -> Array:
+    """Each expert computes the tokens that chose it, and no others. Shape: [B, T, C] -> same."""
+    share, mixed = shares(weights, x, sizes), np.zeros_like(x)
+    for expert in range(share.shape[-1]):
+        its = share[..., expert] > 0  # [B, T]
+        mixed[its] += share[its][:, expert, None] * mlp(under(weights, f"experts.{expert}"), x[its])
+    return mixed
+
+
 @stage("a block")
 def block(
     weights: Weights,
@@ -128,10 +151,12 @@ def block(
     epsilon = sizes["rms_norm_eps"]
     counts = sizes["num_attention_heads"], sizes["num_key_value_heads"]
     normalized = rms_norm(under(weights, "input_layernorm"), x, epsilon)
-    inner = under(weights, "self_attn")
-    x = x + attention(inner, normalized, turn, mask, *counts, epsilon, past)
+    attended = under(weights, "self_attn")
+    x = x + attention(attended, normalized, turn, mask, *counts, epsilon, past)
     normalized = rms_norm(under(weights, "post_attention_layernorm"), x, epsilon)
-    return x + mlp(under(weights, "mlp"), normalized)
+    inner = under(weights, "mlp")
+    mixed = "num_experts_per_tok" in sizes
+    return x + (mixture(inner, normalized, sizes) if mixed else mlp(inner, normalized))
 
 
 @stage("the stacked model")

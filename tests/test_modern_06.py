@@ -46,14 +46,12 @@ def weights_of(options: Options) -> Weights:
     return under(random_weights(parameter_shapes(options)), "model")
 
 
-def pasts_of(options: Options, seed: int = 29) -> list[tuple[Array, Array]]:
+def pasts_of(options: Options) -> list[tuple[Array, Array]]:
     """Keys and values of earlier columns, others for each layer."""
     shape = BATCH, options["num_key_value_heads"], EARLIER, options["head_dim"]
-    layers = range(options["num_hidden_layers"])
-    return [
-        (random_array(*shape, seed=seed + 2 * layer), random_array(*shape, seed=seed + 2 * layer + 1))
-        for layer in layers
-    ]
+    layers = options["num_hidden_layers"]
+    drawn = [random_array(*shape, seed=seed) for seed in range(29, 29 + 2 * layers)]
+    return list(zip(drawn[:layers], drawn[layers:], strict=True))
 
 
 def turns_of(options: Options) -> tuple[Array, Array]:
@@ -101,7 +99,7 @@ def test_model(step: Workbench) -> None:
     tokens = tokens_of(LLAMA)
     got = step.llama_model(LLAMA, tokens, weights=weights_of(LLAMA))
     expected = oracle_modern.model(weights_of(LLAMA), tokens, LLAMA)
-    expect_close("the vectors of 3 blocks", got, expected, TOLERANCE)
+    expect_close(f"the vectors after {LLAMA['num_hidden_layers']} layers", got, expected, TOLERANCE)
     lengths, weights = (LENGTH, 1), random_weights(parameter_shapes(OTHER_LLAMA))
     texts = [tokens_of(OTHER_LLAMA, length) for length in lengths]
     logits = step.llama_logits(OTHER_LLAMA, *texts, weights=weights)
@@ -111,17 +109,16 @@ def test_model(step: Workbench) -> None:
 
 
 def test_positions_and_mask(step: Workbench) -> None:
-    given = tokens_of(SHALLOW), POSITIONS, random_mask(LENGTH)
-    got = step.llama_model(SHALLOW, *given, weights=weights_of(SHALLOW))
-    tokens, *rest = given
-    expected = oracle_modern.model(weights_of(SHALLOW), tokens, SHALLOW, *rest)
+    tokens, mask, weights = tokens_of(SHALLOW), random_mask(LENGTH), weights_of(SHALLOW)
+    got = step.llama_model(SHALLOW, tokens, POSITIONS, mask, weights=weights)
+    expected = oracle_modern.model(weights, tokens, SHALLOW, POSITIONS, mask)
     expect_close("the vectors for given positions and masks", got, expected, TOLERANCE)
 
 
 def test_shift(step: Workbench) -> None:
-    tokens, mask, weights = tokens_of(SHALLOW), random_mask(LENGTH), weights_of(SHALLOW)
+    tokens, weights = tokens_of(SHALLOW), weights_of(SHALLOW)
     near, later, apart = (
-        step.llama_model(SHALLOW, tokens, positions, mask, weights=weights)
+        step.llama_model(SHALLOW, tokens, positions, weights=weights)
         for positions in (POSITIONS, POSITIONS + 1000, 2 * POSITIONS)
     )
     what = "the vectors for positions that are all 1000 later"

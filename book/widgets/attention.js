@@ -12,6 +12,7 @@
         const chip = (token) => `<code>${token}</code><span class="share"></span>`;
         const cells = tokens.map(() => `<span class="cell"></span>`).join("");
         const rows = tokens.map((token) => `<div><code>${token}</code>${cells}</div>`).join("");
+        const keys = tokens.map((token) => `<code>${token}</code>`).join("");
         const about = "All weights of the head: a row for each query, a column for each key";
         form.innerHTML = `
             <div class="side-by-side">
@@ -20,7 +21,9 @@
             </div>
             ${chips("query", "The token that asks, the query", tokens.map(chip), data.query)}
             <p role="status"></p>
-            <div class="map" role="img" aria-label="${about}">${rows}</div>`;
+            <div class="map" role="img" aria-label="${about}">
+                <p class="keys"><span>key →<br>query ↓</span>${keys}</p>${rows}
+            </div>`;
         const labels = [...form.querySelectorAll(".chip")];
         const mapRows = [...form.querySelectorAll(".map > div")];
         const fields = form.elements;

@@ -27,9 +27,7 @@
             return numbers.map((_, i) => rect(i * ROOM)).join("");
         };
         const statistic = (name) => `<div><dt>${name}</dt><dd data-name="${name}"></dd></div>`;
-        const names = STAGES.map(({ name }) =>
-            `<code>${name.replace(/ .*/, `<span class="visually-hidden">$&</span>`)}</code>`,
-        );
+        const names = STAGES.map(({ name }) => `<code>${name}</code>`);
         form.innerHTML = `
             ${choice("block", "Block", data.blocks.map((_, i) => `h.${i}`), data.layer)}
             ${chips("stage", `The vector of “${visible(data.token)}” at`, names)}

@@ -32,7 +32,7 @@
     define("causal-mask", {}, (form) => {
         form.innerHTML = `
             ${slider("sequence_length", { min: 1, max: MOST_NEW, value: 4 })}
-            ${slider("num_tokens", { max: MOST_CACHED, value: 0 })}
+            ${slider("num_tokens", { max: MOST_CACHED, value: 2 })}
             <table class="mask" role="grid" aria-label="The causal mask"></table>
             <p role="status"></p>`;
         const table = form.querySelector("table");

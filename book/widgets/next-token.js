@@ -73,7 +73,7 @@
             </div>
             <p class="text"><span></span><mark></mark> …</p>
             <table class="tokens">
-                <caption>The likeliest next tokens. The marks are at the model's own
+                <caption>The most likely next tokens. The marks are at the model's own
                     probabilities.</caption>
                 <colgroup><col><col><col><col></colgroup>
                 <thead><tr>
@@ -122,7 +122,7 @@
 
         function describe() {
             const size = count(logits.length);
-            if (!settings.temperature) return `Greedy: always the likeliest of ${size} tokens.`;
+            if (!settings.temperature) return `Greedy: always the most likely of ${size} tokens.`;
             const cuts = [
                 ["top_k", logits.length - now.afterTopK],
                 ["top_p", now.afterTopK - now.afterTopP],

@@ -18,11 +18,13 @@ CLASSES = {
 SVG = "{http://www.w3.org/2000/svg}"
 PHONE_WIDTH = 320  # of what a phone of 360 pixels shows of a page of mdBook
 
-# Of mdBook's themes, the colours of the page and of text on it.
-LIGHT_THEMES = {"light": ("#ffffff", "#000000"), "rust": ("#e1e1db", "#262625")}
+# Of the themes, the colours of the page and of text on it: the book's own, and mdBook's.
+LOOK = re.findall(r"--[bf]g: light-dark\((#\w+), (#\w+)\)", (BOOK / "look.css").read_text())
+LIGHT, NAVY = zip(*LOOK, strict=True)
+LIGHT_THEMES = {"light": LIGHT, "rust": ("#e1e1db", "#262625")}
 DARK_THEMES = {
     "coal": ("#131516", "#98a3ad"),
-    "navy": ("#161923", "#bcbdd0"),
+    "navy": NAVY,
     "ayu": ("#0f1419", "#c5c5c5"),
 }
 ENOUGH_CONTRAST = 4.5  # for text, WCAG 2.2, success criterion 1.4.3

@@ -63,9 +63,9 @@ def test_a_chapter_includes_stub_solution_check_and_mistakes(step: Step) -> None
         f"../{step.file('steps')}",
         f"../{step.file('solutions')}",
         f"facts/{step.name}.md",
-        f"transcripts/{step.name}.txt",
         f"mistakes/{step.name}.md",
     } <= set(included)
+    assert {f"transcripts/{step.name}.{kind}" for kind in ("html", "txt")} & set(included)
     assert any(name.startswith(f"examples/{step.name}.txt:") for name in included)
     assert any(name.startswith("figures/") for name in included)
     assert any(name.startswith("equations/") for name in included)

@@ -14,7 +14,7 @@ THEMES = ("light", "rust", "coal", "navy", "ayu")
 DESKTOP = ViewportSize(width=1200, height=900)
 PHONE = ViewportSize(width=360, height=740)
 CHAPTER_PAGES = [f"{chapter.stem}.html" for chapter in CHAPTERS]
-FEW = ("introduction.html", "step_07.html")  # that a quick run looks at
+FEW = ("index.html", "introduction.html", "step_07.html")  # that a quick run looks at
 
 AXE_OPTIONS = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
@@ -134,6 +134,16 @@ def test_the_search_finds_a_chapter(visitor: Visitor) -> None:
     page.get_by_role("searchbox").press_sequentially("causal mask")
     expect(page.locator("#mdbook-searchresults")).to_contain_text("Step 02: Causal mask")
     assert visitor.complaints == []
+
+
+def test_the_search_does_not_lead_into_solutions(visitor: Visitor) -> None:
+    page = visitor.visit("step_01.html", DESKTOP)
+    page.keyboard.press("s")
+    page.get_by_role("searchbox").press_sequentially("kv cache")
+    found = page.locator("#mdbook-searchresults a")
+    expect(found.first).to_be_visible()
+    assert found.and_(page.locator("[href$='#the-solution']")).count()  # it is in the index
+    assert not found.and_(page.locator("[href$='#the-solution']:visible")).count()
 
 
 @pytest.mark.parametrize("name", partly(KIND, CHAPTER_PAGES, FEW.__contains__))

@@ -190,6 +190,10 @@ def test_a_query_sees_the_cached_keys_and_those_up_to_itself(widget: Open) -> No
         ]
 
 
+def test_the_mask_begins_with_cached_keys(widget: Open) -> None:
+    expect(widget("causal-mask", "step_02").get_by_text("cached keys")).to_be_visible()
+
+
 @pytest.mark.full("pages in a browser")
 def test_a_cell_of_the_mask_says_what_it_means(widget: Open, page: Page) -> None:
     figure = widget("causal-mask", "step_02")
@@ -233,6 +237,8 @@ def test_a_head_shares_out_its_weight(widget: Open, page: Page) -> None:
     weights = [f"{weight:.2f}" for weight in data["weights"][layer][head][query]]
     later = ["–"] * (len(data["tokens"]) - len(weights))
     assert figure.locator(".share").all_text_contents() == weights + later
+    named = [token.replace(" ", "␣") for token in data["tokens"]]
+    assert figure.locator(".map .keys code").all_text_contents() == named
 
     field(figure, "query").nth(query).press("ArrowLeft")
     expect(status(figure)).to_have_text(what_a_head_does(layer, head, query - 1))
@@ -262,6 +268,7 @@ def statistics(block: int, stage: int) -> list[str]:
 def test_a_vector_goes_through_the_block(widget: Open, page: Page) -> None:
     figure = widget("block", "step_08")
     layer = read("block")["layer"]
+    assert figure.locator(".chip code").all_inner_texts() == list(STAGES)
     for index, name in enumerate(STAGES):
         stage = figure.get_by_role("radio", name=name, exact=True)
         expect(stage).to_be_checked()

@@ -32,6 +32,7 @@ TOOLS = (
     "course.make_schema",
     "book.make_fragments",
     "book.draw_figures",
+    "book.draw_preview",
     "book.export_widget_data",
 )
 

@@ -104,7 +104,7 @@ SAID = [
             ("x = x + self.attn(self.ln_1(x))", "x = self.attn(self.ln_1(x))"),
             ("self.mlp(self.ln_2(x))", "self.mlp(x)"),
         ],
-        "Two at once: x is replaced by what attn makes of it",
+        "Two at once: x is replaced by the output of attn",
     ),
 ]
 

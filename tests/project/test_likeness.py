@@ -59,6 +59,15 @@ def like(got: Any, right: Any = RIGHT) -> str:
             "Along axis 1 each place has the sum of itself and all before it.",
         ),
         (lambda x: x.transpose(0, 2, 1), "The numbers are right, but transposed to [0, 2, 1]."),
+        (lambda x: x.mean(1, keepdims=True), "Along axis 1 there is only the mean of all places."),
+        (lambda x: x.sum(0), "Along axis 0 there is only the sum of all places."),
+        (lambda x: x.max(2), "Along axis 2 there is only the largest of all places."),
+        (lambda x: x[0], "Along axis 0 there is only the first place, and the axis is gone."),
+        (lambda x: x[:, -1], "Along axis 1 there is only the last place, and the axis is gone."),
+        (
+            lambda x: np.where(np.arange(10).reshape(2, 5, 1) == 7, 0, x),
+            "Only what is at [1, 2] is wrong.",
+        ),
         (lambda x: x.reshape(10, 24), "The numbers are right, in another shape."),
         (lambda x: x.astype(np.float64), "The numbers are right; their type is not."),
         (
@@ -108,6 +117,15 @@ def test_a_matrix_is_transposed_also_a_square_one(width: int) -> None:
 )
 def test_nothing_is_said_of_what_has_no_plain_relation(got: Array) -> None:
     assert not like(got)
+
+
+@pytest.mark.parametrize(("hidden", "said"), [(np.nan, "nan"), (-65504.0, "-65504"), (1.0, "1")])
+def test_what_stands_in_place_of_an_infinity_is_said(hidden: float, said: str) -> None:
+    mask = np.triu(np.full((5, 5), -np.inf), 1)
+    got = np.where(np.isinf(mask), hidden, mask)
+    assert like(got, mask) == f"Where -inf belongs, there is {said}."
+    assert not like(got + 1, mask)
+    assert not like(got + np.arange(5), mask)
 
 
 def test_nothing_is_said_where_two_sentences_are_true() -> None:

@@ -45,6 +45,12 @@ RIGHT = {
     "modern_01": {
         "1 → 2 in: if self.head_dim < 1": "1 is odd",
     },
+    "modern_05": {
+        "1 → 2 in: weights = F.softmax(scores + mask": "the new axes are the same either way",
+    },
+    "modern_07": {
+        "8 → 7 in: start = 8 + int.from_bytes": "the eighth byte is always 0",
+    },
 }
 
 

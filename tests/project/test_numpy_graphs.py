@@ -282,8 +282,8 @@ CASES: dict[str, Case] = {
     ),
     "stack": (lambda x: F.stack([x, x], axis=1), lambda x: np.stack([x, x], axis=1), [X]),
     "repeat": (
-        lambda x: F.repeat_interleave(x, 2, axis=1),
-        lambda x: np.repeat(x, 2, axis=1),
+        lambda x: F.repeat_interleave(x, 2),  # with an axis, it is another operation
+        lambda x: np.repeat(x, 2),
         [X],
     ),
     "tile": (lambda x: F.tile(x, [1, 2, 1]), lambda x: np.tile(x, (1, 2, 1)), [X]),

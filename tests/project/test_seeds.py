@@ -50,6 +50,11 @@ NEAR = {
     "modern_02": ["eps of GPT-2", "mean of the absolute values"],
     "modern_03": ["quick GELU", "one gate for all positions"],
     "modern_04": ["positions end with a table", "no way between"],
+    "modern_05": ["norms swapped", "scaled by the width of a head of C"],
+    "modern_06": ["epsilon of the last norm left to its default", "scaling of the speeds lost"],
+    "modern_07": ["square projections transposed", "rounded to float16"],
+    "modern_08": ["values not remembered", "positions not handed on"],
+    "modern_09": ["norm_topk_prob the wrong way round", "one too many"],
 }
 
 

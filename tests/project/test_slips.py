@@ -18,6 +18,13 @@ NORM = "F.layer_norm(x, gamma=self.weight, beta=self.bias, epsilon=self.eps)"
 SLIPS = [
     ("2", "Dim(num_tokens)", "int(num_tokens)", "cached is not known yet"),
     ("2", "keys[num_tokens:].unsqueeze(1)", "list(range(sequence_length))", "A list is no Tensor"),
+    (
+        "2",
+        "keys > queries",
+        "F.gather(keys, keys + 99, axis=0) > queries",
+        "looked up where there are 5",
+    ),
+    ("2", "keys > queries", "F.gather(keys, seen, axis=0) > queries", "whole numbers, and float"),
     ("3", "epsilon=self.eps", "eps=self.eps", "MAX calls it epsilon, not eps."),
     ("3", "Tensor.ones([dim])", "Tensor.ones(dim)", "A shape is a list: Tensor.ones([…])."),
     ("3", NORM, "x.mean(dim=-1)", "MAX calls it axis, not dim."),
@@ -84,6 +91,15 @@ SLIPS = [
         "GPT2MLP(intermediate_size, config)",
     ),
     ("8", "self.attn(self.ln_1(x))", "self.attn(x, x)", "GPT2MultiHeadAttention(x)"),
+    ("9", "self.wte(input_ids)", "GPT2Embeddings.wte(input_ids)", "GPT2Embeddings is the class"),
+    ("11", 'Path(path) / "config.json"', 'Path(f"{path}config.json")', "joins the two"),
+    ("11", 'Path(path) / "config.json").read_text()', "Path(path)).read()", "of a path it is"),
+    ("11", "default_dtype(DType.float32)", "default_dtype(DType.bfloat16)", "make it in float32"),
+    ("11", "    return model\n", "    return model.eval()\n", "has no eval; leave it out"),
+    ("11", "        state[name] =", "        hf_state[name + name] = state[name] =", "cannot grow"),
+    ("12", "model.config.n_positions", "model.n_positions", "config.n_positions"),
+    ("12", "logits = model(", "logits = model.forward(", "A model is called"),
+    ("12", "weights.sum(axis=-1, keepdims=True)", "weights.sum(axis=-1)", "keepdims=True keeps"),
 ]
 
 

@@ -36,6 +36,11 @@ PICTURES = (
     modern.silu,
     modern.swiglu,
     modern.rotary,
+    modern.groups,
+    modern.from_gpt2,
+    modern.bfloat16,
+    modern.group_cache,
+    modern.experts,
 )
 
 

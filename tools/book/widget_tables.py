@@ -23,7 +23,7 @@ def next_tokens(text: str, by: str, columns: Mapping[str, Array], tokens: Mappin
         for index, token in tokens.items()
     ]
     remaining = (f"{np.count_nonzero(column):,}" for column in columns.values())
-    caption = f"The likeliest tokens after “{escape(text)}”, by {by}"
+    caption = f"The most likely tokens after “{escape(text)}”, by {by}"
     return table(caption, ["token", *columns], [*rows, ["remaining", *remaining]])
 
 

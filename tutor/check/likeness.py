@@ -29,11 +29,11 @@ def likeness(
 
     The stages are what else was computed on the way to these, with words for each.
     """
-    if not (0 < got.size <= MOST_NUMBERS and expected.size and np.isfinite(expected).all()):
-        return ""
-    if got.dtype.kind not in "biuf":
+    if not (0 < got.size <= MOST_NUMBERS and expected.size) or got.dtype.kind not in "biuf":
         return ""
     numbers, right = got.astype(np.float64), expected.astype(np.float64)
+    if not np.isfinite(right).all():
+        return in_place_of_infinity(numbers, right)
     if np.ptp(right) <= LEAST_SPREAD * np.abs(right).max():
         return ""
     with np.errstate(all="ignore"):  # the numbers can be anything
@@ -43,6 +43,17 @@ def likeness(
     if not found and got.shape == expected.shape and np.isfinite(numbers).all():
         return partly(numbers, right, tolerance)
     return found[0] if len(found) == 1 else ""
+
+
+def in_place_of_infinity(got: Array, right: Array) -> str:
+    """What stands where an infinity belongs, if all else is right, as in a mask."""
+    finite = np.isfinite(right)
+    if got.shape != right.shape or (got[finite] != right[finite]).any():
+        return ""
+    wanted, found = np.unique(right[~finite]), np.unique(got[~finite])
+    if len(wanted) == len(found) == 1:
+        return f"Where {wanted[0]:g} belongs, there is {found[0]:g}."
+    return ""
 
 
 def at_stages(got: Array, stages: Sequence[tuple[str, Array]], tolerance: float) -> Iterator[str]:
@@ -147,10 +158,23 @@ def other_shape(got: Array, right: Array, alike: Alike) -> Iterator[str]:
     """What was done to numbers that come in another shape."""
     if got.size == right.size and alike(got.reshape(right.shape), right):
         yield "The numbers are right, in another shape."
+    for axis in range(right.ndim):
+        yield from made_one(got, right, axis, alike)
     for axis in range(right.ndim if got.ndim == right.ndim else 0):
         others = (np.delete(array.shape, axis).tolist() for array in (got, right))
         if operator.eq(*others):
             yield from more_or_fewer(got, right, axis, alike)
+
+
+def made_one(got: Array, right: Array, axis: int, alike: Alike) -> Iterator[str]:
+    """What all places along an axis have become."""
+    for made, word in ((np.mean, "mean"), (np.sum, "sum"), (np.max, "largest")):
+        one = made(right, axis=axis, keepdims=True)
+        if right.shape[axis] > 1 and (alike(got, one) or alike(got, one.squeeze(axis))):
+            yield f"Along axis {axis} there is only the {word} of all places."
+    for place, word in ((0, "first"), (-1, "last")):
+        if right.shape[axis] > 1 and alike(got, right.take(place, axis)):
+            yield f"Along axis {axis} there is only the {word} place, and the axis is gone."
 
 
 def more_or_fewer(got: Array, right: Array, axis: int, alike: Alike) -> Iterator[str]:
@@ -185,4 +209,7 @@ def partly(got: Array, right: Array, tolerance: float) -> str:
         if is_right[-count:].all():
             which = "the first is" if count == size - 1 else f"the first {size - count} are"
             return f"Along axis {axis} {which} wrong; the others are right."
+    vectors = np.argwhere(wrong.any(-1)).tolist()
+    if right.ndim > 1 and len(vectors) == 1:
+        return f"Only what is at {vectors[0]} is wrong."
     return ""

@@ -159,7 +159,7 @@ def shortened(message: str, lines: int = 6, width: int = 300) -> str:
         first = first.partition(" Insert an explicit rebind")[0]
         first = re.sub(r"#mosh<ape(\[.*?\])> : !mosh.ape", r"\1", first)
         message = f"MAX cannot build this {operation[1]}: {first}"
-    message = message.partition("Fusion info")[0]
+    message = re.sub("An error occurred in kernel.*\n", "", message.partition("Fusion info")[0])
     kept = [line[:width] + " …" * (len(line) > width) for line in message.splitlines()]
     return "\n".join(kept[:lines] + ["…"] * (len(kept) > lines))
 

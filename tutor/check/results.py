@@ -99,7 +99,7 @@ def symptom(error: BaseException | None) -> tuple[str, object]:
     """By what a failure is recognized when another implementation fails likewise."""
     if isinstance(error, MismatchError):
         return error.what, error.observed
-    # Which tree it is and where in memory something lies is no part of it.
+    # Which tree it is, where in memory something lies, and which temporary folder is no part of it.
     return type(error).__name__, re.sub(
-        r"\b(solutions\.solution|steps\.step)_|0x\w+", "", str(error)
+        r"\b(solutions\.solution|steps\.step)_|0x\w+|\btmp\w{8}\b", "", str(error)
     )

@@ -51,7 +51,8 @@ SAID = {
         "NumPy have no use for it; compute with Tensors, as Tensor.arange."
     ),
     r"'NoneType' object (?:has no attribute|is not|does not)|and 'NoneType'|'NoneType' and": (
-        "Something in this line is None: a function without a return gives None."
+        "Something in this line is None, by default or because a function without a return gives "
+        "None."
     ),
     r"cannot unpack non-iterable NoneType": (
         "What is unpacked here is None: a function without a return gives None."
@@ -71,6 +72,38 @@ SAID = {
     r"object\.__init__\(\) takes exactly one argument": (
         "The constructor of Module takes no arguments: super().__init__()."
     ),
+    r"Loaded tensor .*dtype=DType\.(\w+)\) not assignable to .*dtype=DType\.(?!\1)(\w+)": (
+        "The weights are {0}, and the model has been made in {1}; make it in {0}."
+    ),
+    r"type object '(\w+)' has no attribute '(\w+)'": (
+        "{0} is the class; only what is made of it has {1}: {0}(…)."
+    ),
+    r"dictionary changed size during iteration": (
+        "A dict cannot grow or shrink while a loop walks through it; put what comes into a new one."
+    ),
+    r"invalid index to scalar variable": (
+        "What is indexed here is a single number: an argmax or a sum without an axis is over "
+        "everything."
+    ),
+    r"'(?!int)\w+' object has no attribute '(vocab_size|n_\w+|layer_norm_epsilon)'": (
+        "{0} belongs to the configuration: config.{0}."
+    ),
+    r"'\w+' object has no attribute 'forward'": (
+        "A model is called, model(x), and need not have a method forward."
+    ),
+    r"'\w+' object has no attribute '(eval|train)'": "A Module of MAX has no {0}; leave it out.",
+    r"'\w*Path' object has no attribute 'read'": (
+        "json.load takes an open file; of a path it is json.loads(path.read_text())."
+    ),
+    r"No such file or directory: \S+?(config\.json|\.safetensors|\.bin)": (
+        'A model folder has config.json and model.safetensors; Path(path) / "…" joins the two.'
+    ),
+    r"rmo\.slice start index (-?\d+) out of range for dimension size (\d+)": (
+        "A slice begins at {0}, on an axis that has {1} places."
+    ),
+    r"operands could not be broadcast together with shapes (\(.*?\)) (\(.*?\))": (
+        "Shapes {0} and {1} do not fit. In NumPy a sum loses its axis; keepdims=True keeps it."
+    ),
     r"'int' object has no attribute '(vocab_size|n_\w+|layer_norm_epsilon)'": (
         "{0} belongs to the configuration, but a number stands in its place; are two arguments "
         "the wrong way round?"
@@ -83,7 +116,7 @@ SAID = {
         "An axis of size {1} cannot be cut into {0} equal parts. F.chunk works on axis 0 unless "
         "told otherwise."
     ),
-    r"probabilities do not sum to 1": (
+    r"[Pp]robabilities do not sum to 1": (
         "What is given as p has to sum to 1: divide the weights of a row by their sum."
     ),
     r"'Shape' object is not callable": "shape is no function: x.shape, without parentheses.",
@@ -96,6 +129,12 @@ SAID = {
     ),
     r"must be a TensorValueLike, not '(list|tuple)'": (
         "A {0} is no Tensor; make it of operations on Tensors, as Tensor.arange."
+    ),
+    r"gather index (-?\d+) is out of bounds for axis \d+ with size (\d+)": (
+        "Number {0} is looked up where there are {1}. The ids of a table number its rows: axis 0."
+    ),
+    r"indices = TensorValue\(dtype=(float\d+|bfloat16)": (
+        "A table is looked up by whole numbers, and {0} are not: have int64 here."
     ),
     r"Slice index value must be a scalar": (
         "A Tensor cannot be indexed by a Tensor; an Embedding, or F.gather, looks rows up."
@@ -135,7 +174,10 @@ def sentences(error: CodeError, line: str, reference: str) -> Iterator[str]:
         if found := re.search(pattern, message):
             yield sentence.format(*found.groups(), call=called[0] if called else "It")
     if error.kind == "ValueError" and line.lstrip().startswith("raise "):
-        yield "This error is your own, and what it refuses here is right: look at its condition."
+        yield (
+            "This error is your own, and what it refuses here is right: look at its condition, and "
+            "at what comes to it."
+        )
     if error.kind == "TypeError" and not message and re.search(r"\b(if|while|and|or|not)\b", line):
         yield (
             "Python's if, and, or and not ask for one truth value, and a Tensor has one for each "

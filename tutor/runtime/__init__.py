@@ -48,7 +48,7 @@ def activate(announce: Announce | None = None, *, one_thread: bool = False) -> N
     if one_thread:
         start_one_thread()
 
-    from tutor.runtime import choice, eager, graphs, kernels, softmax
+    from tutor.runtime import choice, eager, graphs, grouping, kernels, softmax
 
     chosen = choice.choose_pack()
     if chosen.is_fault:
@@ -60,6 +60,7 @@ def activate(announce: Announce | None = None, *, one_thread: bool = False) -> N
     eager.serve(means)
     graphs.serve(means)
     softmax.keep_softmax_apart()
+    grouping.keep_groups_light()
 
 
 def start_one_thread() -> None:

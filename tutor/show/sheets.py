@@ -1,8 +1,12 @@
 """The shapes on the way through each step, as the code of either tree makes them."""
 
+import contextlib
 import dataclasses
+import json
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,6 +47,17 @@ MEANINGS = {
 }
 MASKS = ((4, 0), (2, 3))  # the lengths of those that are shown: of a prompt, and after a cache
 LOGITS = (2.0, 1.0, 0.5, 0.0, -1.0)  # of a row that tokens are drawn from
+SMALL_LLAMA: dict[str, Any] = {
+    "model_type": "llama",
+    "vocab_size": 96,
+    "hidden_size": 40,
+    "intermediate_size": 72,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 3,
+    "head_dim": 8,
+    "tie_word_embeddings": True,
+}
 TEXT = (0, 1, 2, 3, 4, 1, 2)  # for guesses: its last two tokens were there before
 CHOSEN = (3, 4, 0, 1, 2)  # what a model chooses after it, and after each of four guesses
 SAMPLINGS: tuple[dict[str, float], ...] = ({}, {"temperature": 0.5}, {"top_k": 3}, {"top_p": 0.7})
@@ -62,7 +77,12 @@ MODULES: dict[str, dict[str, list[str]]] = {
     "engine_04": {"GPT2CachedHead": ["new ids", "new ids", "mask of new", "scored", "caches"]},
     "modern_02": {"RMSNorm": ["x"]},
     "modern_03": {"LlamaMLP": ["x"]},
+    "modern_05": {"LlamaAttention": ["x", "table", "table", "mask"]},
+    "modern_06": {"MaxLlamaLMHeadModel": ["ids"]},
+    "modern_08": {"LlamaCachedHead": ["new ids", "new ids", "mask of new", "scored", "caches"]},
+    "modern_09": {"MixtureOfExperts": ["x"]},
 }
+EXPERTS = (3, 2)  # of a block, and those that a token uses; few, to keep the sheet short
 PROMPT, NEW_TOKENS = "Once upon a time", 3  # what goes through the loop of step 12
 
 
@@ -82,16 +102,8 @@ def of_step(step: Step, model: str | None, tree: str) -> Sheet:
     Weights are loaded for the steps that use them, and then those of the bundled model.
     """
     runtime.activate()
-    if {"loads", "generates"} & {*step.roles}:
-        engine = start_engine(model, tree=tree)
-        only_gpt2(engine.folder, f"tutor show shapes {step.short}")
-        whose = f", as in {model or checkpoint.BUNDLED_MODEL.name}"
-        if "generates" in step.roles:
-            head = ("call", "ids → what comes of them", "text")
-            return Sheet(head, of_loop(tree, engine), Letters.of(engine.config), whose)
-        state = weights.read(checkpoint.find_model(model))
-        head = ("tensor in the file", "there → in the model", "")
-        return Sheet(head, of_checkpoint(tree, engine, state), Letters.of(engine.config), whose)
+    if {"loads", "generates", "llama_loads"} & {*step.roles}:
+        return of_weights(step, model, tree)
     if step.track == MODERN:
         config, letters, usual = *llama_sizes_of(tree, model), "Llama 7B"
     else:
@@ -102,9 +114,10 @@ def of_step(step: Step, model: str | None, tree: str) -> Sheet:
         return Sheet(("field", "size", "letter"), of_config(config), letters, whose[2:])
     if "masks" in step.roles:
         return Sheet(("mask", "shape", "numbers"), of_mask(tree), letters, "")
+    if {"rotates", "groups", "llama_model", "llama_caches"} & {*step.roles}:
+        letters = Letters({**letters.sizes, "D/2": config.head_dim // 2})
     if "rotates" in step.roles:
         head = ("function", "in → out", "radians")
-        letters = Letters({**letters.sizes, "D/2": config.head_dim // 2})
         return Sheet(head, of_rotation(tree, config, letters), letters, whose)
     if "samples" in step.roles:
         return Sheet(("sampling", "in → out", "probabilities"), of_sampling(tree), Letters({}), "")
@@ -112,6 +125,22 @@ def of_step(step: Step, model: str | None, tree: str) -> Sheet:
         return Sheet(("call", "in → out", "tokens"), of_guesses(tree), Letters({}), "")
     head = ("module or operation", "in → out", "weights")
     return Sheet(head, of_modules(tree, step, config, letters), letters, whose)
+
+
+def of_weights(step: Step, model: str | None, tree: str) -> Sheet:
+    """The shapes of a step that uses weights."""
+    head = ("tensor in the file", "there → in the model", "")
+    if "llama_loads" in step.roles:
+        lines, letters = of_llama_checkpoint(tree, model)
+        return Sheet(head, lines, letters, f", as in {model or 'a small Llama'}")
+    engine = start_engine(model, tree=tree)
+    only_gpt2(engine.folder, f"tutor show shapes {step.short}")
+    whose, letters = f", as in {model or checkpoint.BUNDLED_MODEL.name}", Letters.of(engine.config)
+    if "generates" in step.roles:
+        head = ("call", "ids → what comes of them", "text")
+        return Sheet(head, of_loop(tree, engine), letters, whose)
+    state = weights.read(checkpoint.find_model(model))
+    return Sheet(head, of_checkpoint(tree, engine, state), letters, whose)
 
 
 def sizes_of(tree: str, model: str | None) -> Any:
@@ -271,9 +300,14 @@ def arguments(tree: str, step: Step, config: Any) -> list[Any]:
     """What the modules of a step are made from."""
     if step.track == ENGINE:
         return [trees.load_step(tree, step_that("model")).MaxGPT2LMHeadModel(config)]
+    if "llama_caches" in step.roles:
+        return [trees.load_step(tree, step_that("llama_model")).MaxLlamaLMHeadModel(config)]
     if step.track == MODERN:
         own = {"modern_02": [config.hidden_size]}
         own["modern_03"] = [config.hidden_size, config.intermediate_size]
+        if "mixes" in step.roles:
+            moe = trees.load_step(tree, step).MoEConfig(*EXPERTS, config.intermediate_size, True)
+            own[step.name] = [config.hidden_size, moe]
     else:
         own = {"step_03": [config.n_embd], "step_04": [config.n_inner, config]}
     return own.get(step.name, [config])
@@ -290,39 +324,91 @@ def input_types(config: Any) -> dict[str, list[Any]]:
         return [TensorType(dtype, shape, device=CPU())]
 
     if hasattr(config, "hidden_size"):
-        return {"x": of(DType.float32, "B", "T", config.hidden_size)}
-    cache = ["B", config.n_head, config.n_positions, config.n_embd // config.n_head]
-    return {
+        width, layers = config.hidden_size, config.num_hidden_layers
+        cache = ["B", config.num_key_value_heads, config.n_positions, config.head_dim]
+        own = {"table": of(DType.float32, "B", "T", config.head_dim // 2)}
+    else:
+        width, layers = config.n_embd, config.n_layer
+        cache = ["B", config.n_head, config.n_positions, width // config.n_head]
+        own = {"positions": of(DType.int64, "T"), "temperature": of(DType.float32)}
+    return own | {
         "ids": of(DType.int64, "B", "T"),
-        "positions": of(DType.int64, "T"),
-        "x": of(DType.float32, "B", "T", config.n_embd),
-        "temperature": of(DType.float32),
+        "x": of(DType.float32, "B", "T", width),
         "mask": of(DType.float32, "B", "T", "T"),
         "new ids": of(DType.int64, "B", "N"),
         "mask of new": of(DType.float32, "B", "N", "T"),
         "scored": of(DType.int64, "S"),
-        "caches": [BufferType(DType.float32, cache, DeviceRef.CPU())] * 2 * config.n_layer,
+        "caches": [BufferType(DType.float32, cache, DeviceRef.CPU())] * 2 * layers,
     }
 
 
 def of_checkpoint(tree: str, engine: Engine, state: Mapping[str, Any]) -> list[Line]:
     """The tensors of a checkpoint as they are in its file, and as step 11 converts them."""
-    letters = Letters.of(engine.config)
     with trees.learners_code(tree):
         convert = trees.load_step(tree, step_that("loads")).convert_state_dict
         converted = dict(convert(state, engine.config))
+    return of_conversion(state, converted, Letters.of(engine.config))
+
+
+def of_llama_checkpoint(tree: str, model: str | None) -> tuple[list[Line], Letters]:
+    """The same of modern 07, for a model or for a small Llama, and the letters of its sizes."""
+    code = trees.load_step(tree, step_that("llama_loads"))
+    with contextlib.ExitStack() as stack:
+        if model:
+            folder = checkpoint.find_model(model)
+        else:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            write_small_llama(folder, tree)
+        config, letters = llama_sizes_of(tree, str(folder))
+        stack.enter_context(trees.learners_code(tree))
+        state = code.read_tensors(folder)
+        converted = dict(code.convert_state_dict(state, config))
+    many = {f"{each}D": letters.sizes[each] * config.head_dim for each in "HG"}
+    letters = Letters(letters.sizes | many)
+    return of_conversion(state, converted, letters), letters
+
+
+def write_small_llama(folder: Path, tree: str) -> None:
+    """A folder of a Llama whose sizes all differ, with random weights and a tied head."""
+    from max.experimental import functional as F
+    from safetensors.numpy import save_file
+
+    (folder / settings.CONFIG).write_text(json.dumps(SMALL_LLAMA), encoding="utf-8")
+    config, _ = llama_sizes_of(tree, str(folder))
+    code = trees.load_step(tree, step_that("llama_model"))
+    with trees.learners_code(tree), F.lazy():
+        parameters = dict(code.MaxLlamaLMHeadModel(config).parameters)
+    rng, state = np.random.default_rng(0), {}
+    for name, value in parameters.items():
+        if not name.startswith("lm_head"):
+            numbers = rng.normal(size=[int(size) for size in value.shape])
+            state[name] = numbers.astype(np.float16)
+    save_file(state, folder / weights.WEIGHTS)
+
+
+def of_conversion(
+    state: Mapping[str, Any], converted: dict[str, Any], letters: Letters
+) -> list[Line]:
+    """The tensors of a file, and what each of them is in the model, maybe by another name."""
     lines = []
     for name, before in sorted(state.items()):
         own = next((each for each in (name, f"transformer.{name}") if each in converted), None)
         after = converted.pop(own) if own else None
         shape = "left out" if after is None else letters.name(after.shape)
         remark = "transposed" if is_transposed(before, after) else ""
-        lines.append(Line(name, "", f"{letters.name(before.shape)} → {shape}", remark))
-    # What is left has no name in the file: the head, which has the weights of wte.
+        lines.append(Line(brief(name), "", f"{letters.name(before.shape)} → {shape}", remark))
+    # What is left has no name in the file: the head, which has the weights of the embedding.
     for name, after in converted.items():
-        source = next((f"as {each}" for each in state if np.array_equal(state[each], after)), "")
+        like = next((each for each in state if np.array_equal(state[each], after)), "")
+        source = f"as {brief(like)}" if like else ""
         lines.append(Line(name, "", f"→ {letters.name(after.shape)}", source))
     return shorten(lines)
+
+
+def brief(name: str) -> str:
+    """A name, of which a Llama's are long: without what nearly all of them have."""
+    inner = name.removeprefix("model.")
+    return name if inner == name else inner.removesuffix(".weight")
 
 
 def is_transposed(before: Any, after: Any) -> bool:

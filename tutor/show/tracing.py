@@ -31,8 +31,9 @@ class Line:
     @property
     def pattern(self) -> tuple[Any, ...]:
         """What it shares with its like in another layer."""
+        name = re.sub(r"\b(h|layers)\.\d+", r"\1.#", self.name)
         parts = [part.pattern for part in self.parts]
-        return (re.sub(r"\bh\.\d+", "h.#", self.name), self.kind, self.shapes, self.weights, parts)
+        return (name, self.kind, self.shapes, self.weights, parts)
 
 
 class Letters:

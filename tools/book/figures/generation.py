@@ -25,7 +25,7 @@ def temperature() -> Drawing:
     drawing = Drawing(
         "temperature",
         "One distribution at three temperatures",
-        f"""How likely the bundled model takes the {len(top)} likeliest tokens after {UNSURE!r}:
+        f"""How likely the bundled model takes the {len(top)} most likely tokens after {UNSURE!r}:
         {said}. A low temperature makes the likely tokens likelier, a high one levels them.""",
     )
     left, step, height, longest = 86, 78, 23, 32
@@ -48,7 +48,7 @@ def top_p() -> Drawing:
     drawing = Drawing(
         "top_p",
         "What top-k and top-p keep of two distributions",
-        f"""The {shown} likeliest next tokens after two prompts, as bars with running sums. Top-k
+        f"""The {shown} most likely next tokens after two prompts, as bars with running sums. Top-k
         {top_k} keeps {top_k} tokens after both. Top-p {share} keeps as many as it takes to reach
         {share}: few where one token is likely, more where many are.""",
     )

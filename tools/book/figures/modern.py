@@ -11,6 +11,8 @@ from solutions.modern_01 import LlamaConfig, read_config
 from solutions.modern_02 import RMSNorm
 from solutions.modern_03 import LlamaMLP
 from solutions.modern_04 import rotary_speeds, rotary_table, rotate
+from solutions.modern_09 import MixtureOfExperts, MoEConfig
+from solutions.solution_01 import GPT2Config
 from solutions.solution_03 import LayerNorm
 from tests import test_modern_01 as files
 from tools.book.figures.drawing import WIDTH, Box, Drawing, Point, number
@@ -192,4 +194,197 @@ def rotary() -> Drawing:
             drawing.arrow((x_centre, y), tip, style="stream")
             drawing.text(*label, str(position), "mono")
         drawing.text(x_centre, y + radius + 32, f"pair {pair}\n{speeds[pair]:g} radian a position")
+    return drawing
+
+
+def bfloat16() -> Drawing:
+    value = np.array(0.7, np.float32)
+    bits = f"{int(value.view(np.uint32)):032b}"
+    half = value.astype(np.float16)
+    upper = np.array(int(bits[:16], 2) << 16, np.uint32).view(np.float32)
+    drawing = Drawing(
+        "bfloat16",
+        "The bits of a number as float32, bfloat16 and float16",
+        f"""Three rows of bits. A float32, {value:.7f}, has 32: a sign, 8 for the exponent, 23 for
+        the fraction. The bfloat16 below it, {upper:.7f}, is the first 16 of them: the same sign,
+        the same exponent, and 7 bits of the fraction; zeros fill the rest. A float16, {half:.7f},
+        has 16 bits as well, but 5 for the exponent and 10 for the fraction.""",
+    )
+    width, parts = WIDTH / 32, ("query", "stream", "soft")
+
+    def row(y: float, name: str, digits: str, exponent: int) -> Box:
+        """A bit in each cell, with brackets over exponent and fraction."""
+        drawing.text(0, y - 36, name, align="start")
+        fraction = len(digits) - 1 - exponent
+        ends = [1, 1 + exponent, len(digits)]
+        for begin, end, words in zip(
+            ends, ends[1:], (f"exponent, {exponent}", f"fraction, {fraction}"), strict=False
+        ):
+            drawing.over(begin * width + 1, end * width - 1, y - 6, words)
+        styles = [parts[sum(place >= end for end in ends)] for place in range(len(digits))]
+        return drawing.cells(0, y, [digits], width, [styles])
+
+    row(48, f"`float32`: {value:.7f}", bits, 8)
+    same = row(138, f"`bfloat16`: {upper:.7f}", bits[:16], 8)
+    drawing.cells(same.right[0], same.y, [["0"] * 16], width, "absent")
+    row(228, f"`float16`: {half:.7f}", f"{int(half.view(np.uint16)):016b}", 5)
+    return drawing
+
+
+def groups() -> Drawing:
+    heads = 4
+    drawing = Drawing(
+        "groups",
+        "Four heads with a group each, in two groups, and in one",
+        """Three rows, each with four queries, one for each head, and below them keys and values.
+        With four groups, each head has its own. With two groups, heads 0 and 1 share group 0, heads
+        2 and 3 share group 1. With one group, all heads share it.""",
+    )
+    width, height, between = 58, 24, 16
+    left = WIDTH - heads * (width + between) + between - 1
+
+    def centre(head: float) -> float:
+        return left + head * (width + between) + width / 2
+
+    for row, count in enumerate((4, 2, 1)):
+        y, shared = row * 128, heads // count
+        label = f"{count} group{'s' * (count > 1)}, as many as heads" if count == heads else ""
+        label = label or f"{count} group{'s' * (count > 1)}: {shared} heads share one"
+        drawing.text(0, y + 8, label, align="start")
+        below = []
+        for group in range(count):
+            place = centre(group * shared + (shared - 1) / 2)
+            words = f"`k {group}`, `v {group}`"
+            below.append(drawing.box(place - width / 2, y + 78, width, height, words, "stream"))
+        for head in range(heads):
+            asks = drawing.box(centre(head) - width / 2, y + 22, width, height, f"`q {head}`")
+            drawing.arrow(below[head // shared].top, asks.bottom, style="stream")
+    return drawing
+
+
+# The parts of GPT-2 and of a Llama in their order, and what has changed from the one to the other.
+PARTS = (
+    ("wte", "embed_tokens", ""),
+    ("wpe", "", "no table"),
+    ("ln_1", "input_layernorm", "RMSNorm"),
+    ("attn", "self_attn", "RoPE, groups"),
+    ("ln_2", "post_attention_\nlayernorm", "RMSNorm"),
+    ("mlp", "mlp", "SwiGLU"),
+    ("ln_f", "norm", "RMSNorm"),
+    ("lm_head", "lm_head", ""),
+)
+FIRST, LAST = 2, 5  # of those in a block
+
+
+def from_gpt2() -> Drawing:
+    def told(part: tuple[str, str, str]) -> str:
+        old, new, change = part
+        new = new.replace("\n", "")
+        return f"{old} {'is ' + new if new else 'is gone'}: {change or 'as it was'}"
+
+    drawing = Drawing(
+        "from_gpt2",
+        "GPT-2 and Llama, part by part",
+        f"""Two columns of boxes from top to bottom, GPT-2 on the left, a Llama on the right, and
+        between them what has changed. {"; ".join(map(told, PARTS))}. The four in the middle are a
+        block, and in both models attn and mlp add to the stream.""",
+    )
+    left, right, height, row = 88, 128, 36, 50
+    middle, start = (left + WIDTH - right) / 2, 26
+    drawing.text(left / 2, 8, "GPT-2")
+    drawing.text(WIDTH - right / 2, 8, "Llama")
+    top, bottom = (start + place * row for place in (FIRST, LAST + 1))
+    drawing.line((0, top - 7), (WIDTH, top - 7), style="muted dashed")
+    drawing.line((0, bottom - 7), (WIDTH, bottom - 7), style="muted dashed")
+    for place, (old, new, change) in enumerate(PARTS):
+        y, style = start + place * row, "stream" if change else "soft"
+        words = [f"`{name}`" for name in new.split("\n")]
+        before = drawing.box(1, y, left - 2, height, f"`{old}`")
+        after = drawing.box(
+            *(WIDTH - right + 1, y, right - 2, height),
+            "\n".join(words) if new else "",
+            style if new else "absent",
+        )
+        drawing.arrow(before.right, after.left, style="stream" if change else "muted")
+        drawing.text(middle, y + 8, change or "the same", "" if change else "muted")
+    return drawing
+
+
+def cache_costs() -> dict[str, int]:
+    """How many numbers the caches of three models keep for each token."""
+    gpt2, llama = GPT2Config(), read_config(files.FILES[LLAMA])
+    layers, head_dim = 2 * llama.num_hidden_layers, llama.head_dim
+    assert head_dim
+    assert llama.num_key_value_heads
+    return {
+        "GPT-2 small": 2 * gpt2.n_layer * gpt2.n_embd,
+        LLAMA: layers * llama.num_key_value_heads * head_dim,
+        "without groups": layers * llama.num_attention_heads * head_dim,
+    }
+
+
+def group_cache() -> Drawing:
+    costs = cache_costs()
+    kilobytes = {name: 4 * count / 1000 for name, count in costs.items()}
+    drawing = Drawing(
+        "group_cache",
+        "What a cache keeps for each token, in float32",
+        f"""Three bars. {"; ".join(f"{name}: {size:.0f} kB" for name, size in kilobytes.items())}.
+        The last is the same Llama, with keys and values for each head.""",
+    )
+    left, height = 6, 20
+    longest = max(costs.values())
+    for place, (name, size) in enumerate(kilobytes.items()):
+        y, length = place * 52, costs[name] / longest * (WIDTH - left - 70)
+        drawing.text(left, y + 9, name, align="start")
+        style = "stream full" if name == LLAMA else "soft"
+        box = drawing.box(left, y + 20, length, height, style=style)
+        drawing.text(box.x + length + 8, y + 30, f"{size:.0f} kB", "mono", align="start")
+    return drawing
+
+
+def experts() -> Drawing:
+    config = MoEConfig(6, 2, 8, norm_topk_prob=True)
+    layer, rng = MixtureOfExperts(4, config), np.random.default_rng(6)
+    shapes = {name: tuple(map(int, parameter.shape)) for name, parameter in layer.parameters}
+    layer.load_state_dict(
+        {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    )
+    x = Tensor.from_dlpack(np.array([[[0.9, -0.4, 0.3, 0.6]]], dtype=np.float32))
+    odds, shares = (each.to_numpy()[0, 0] for each in (F.softmax(layer.gate(x)), layer.route(x)))
+    chosen = np.flatnonzero(shares).tolist()
+    drawing = Drawing(
+        "experts",
+        "One token on its way through two of six experts",
+        f"""From top to bottom: the token's vector goes into the gate, whose softmax gives six
+        probabilities, {", ".join(number(value) for value in odds)}. The two largest are those of
+        experts {chosen[0]} and {chosen[1]}. The vector goes into these two, and their outputs are
+        multiplied by {number(shares[chosen[0]])} and {number(shares[chosen[1]])}, which sum to 1,
+        and added. The other four experts are not used.""",
+    )
+    left, width, base, top = 4, 47, 142, 180
+    side, middle = WIDTH - 5, left + 3 * width
+    vector = drawing.box(middle - 16, 0, 32, 24, "`x`", "stream")
+    gate = drawing.box(middle - 60, 48, 120, 24, "`gate`, softmax")
+    drawing.arrow(vector.bottom, gate.top, style="stream")
+    drawing.bars(left, base, odds, width, 80)
+    plus = drawing.plus(middle, top + 76, "stream")
+    for place, (value, share) in enumerate(zip(odds.tolist(), shares.tolist(), strict=True)):
+        centre, used = left + (place + 0.5) * width, place in chosen
+        style = "stream" if used else "muted"
+        drawing.text(centre, base - value * 80 - 9, number(value), f"mono {style}")
+        expert = drawing.box(
+            centre - width / 2 + 3, top, width - 6, 26, f"`{place}`", "stream" if used else "absent"
+        )
+        if used:
+            drawing.arrow(
+                vector.right, (side, 12), (side, 160), (centre, 160), expert.top, style=style
+            )
+            edge = plus.left if centre < middle else plus.right
+            drawing.arrow(expert.bottom, (centre, edge[1]), edge, style=style)
+            align, gap = ("end", -6) if centre < middle else ("start", 6)
+            drawing.text(centre + gap, top + 52, f"× {number(share)}", align=align)
+    drawing.text(left, gate.left[1], "which two?", align="start")
+    mixed = drawing.box(middle - 16, top + 110, 32, 24, "`y`", "stream")
+    drawing.arrow(plus.bottom, mixed.top, style="stream")
     return drawing

@@ -138,9 +138,9 @@ def head_shift() -> Drawing:
     drawing = Drawing(
         "head_shift",
         "Every position scores the token after it",
-        f"""The bundled model reads {text!r}. The likeliest next tokens at its {len(ids)} positions
-        are {guesses}. In the text these are {", ".join(following)}: the text itself, one token to
-        the left.""",
+        f"""The bundled model reads {text!r}. The most likely next tokens at its {len(ids)}
+        positions are {guesses}. In the text these are {", ".join(following)}: the text itself, one
+        token to the left.""",
     )
     width = WIDTH / len(ids)
     drawing.text(0, 8, "the text", "muted", align="start")
@@ -152,7 +152,7 @@ def head_shift() -> Drawing:
         drawing.arrow((x, 46), (x, 68))
         drawing.arrow((x, 96), (x, 118))
     drawing.across(0, 153, [f"{share:.0%}" for share in shares], width, "mono muted")
-    drawing.text(0, 173, "the likeliest next token, and how likely", "muted", align="start")
+    drawing.text(0, 173, "the most likely next token, and how likely", "muted", align="start")
     styles = ["query"] * (len(ids) - 1) + ["absent"]
     drawing.cells(0, 204, [following], width, styles, height=26)
     drawing.text(0, 239, "what comes next: the text, one to the left", "muted", align="start")

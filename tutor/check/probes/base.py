@@ -127,7 +127,7 @@ def load(module: Any, weights: Mapping[str, Array]) -> None:
     module.load_state_dict({name: values.astype(np.float32) for name, values in weights.items()})
 
 
-def call(module: Any, *inputs: Tensor) -> Any:
+def call(module: Any, *inputs: Any) -> Any:
     """What a module makes of its inputs; all operations at once take a third of the time.
 
     Code that looks at its tensors, say to print them, needs them one by one, and gets that.

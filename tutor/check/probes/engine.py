@@ -230,7 +230,8 @@ class TracedHead(CompiledCallable[..., Any]):
 
     def interpret(self, *buffers: Buffer) -> list[Buffer]:
         inputs, caches = buffers[:HEAD_INPUTS], buffers[HEAD_INPUTS:]
-        return [interpret(self.head, "GPT2CachedHead.forward", inputs, caches).driver_tensor]
+        what = f"{type(self.head).__name__}.forward"
+        return [interpret(self.head, what, inputs, caches).driver_tensor]
 
     def execute_raw(self, *buffers: Buffer) -> list[Buffer]:
         alone = all(size == 1 for size in self.in_layouts[0].shape)
@@ -241,11 +242,14 @@ class TracedHead(CompiledCallable[..., Any]):
 class RecordedModel:
     """A CachedModel with traced heads, and what came of its calls."""
 
-    def __init__(self, step: ModuleType, config: Config, weights: Mapping[str, Array]) -> None:
+    name = "CachedModel"
+    make: Callable[[ModuleType, Any], Any] = staticmethod(gpt2)
+
+    def __init__(self, step: ModuleType, config: Any, weights: Mapping[str, Array]) -> None:
         self.heads: list[TracedHead] = []
         self.calls: list[Call] = []
         self.logits: list[Array] = []
-        model = gpt2(step, config)
+        model = self.make(step, config)
         load(model, weights)
 
         def traced(head: Any, *types: Any, **_: object) -> TracedHead:
@@ -253,7 +257,7 @@ class RecordedModel:
             return self.heads[-1]
 
         with mock.patch.object(Module, "compile", traced):
-            self.model = self.watched(public(step, "CachedModel"))(model)
+            self.model = self.watched(public(step, self.name))(model)
         self.config = self.model.config
 
     def watched(self, kind: Any) -> Any:

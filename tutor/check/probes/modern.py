@@ -1,6 +1,9 @@
 """The probes of the modern track."""
 
+import ast
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -10,12 +13,14 @@ from max.dtype import DType
 from max.experimental import functional as F
 from max.experimental.compilation import stage
 from max.experimental.tensor import Tensor, TensorType
+from max.graph import BufferType, DeviceRef
 
 from tutor.check.probes.base import (
     Array,
     array,
     call,
     load,
+    make,
     make_config,
     other_step,
     plain_fields,
@@ -24,9 +29,17 @@ from tutor.check.probes.base import (
     size_name,
     tensor,
 )
-from tutor.check.probes.engine import EngineProbes
+from tutor.check.probes.engine import (
+    EngineProbes,
+    RecordedModel,
+    TracedHead,
+    buffer,
+    signature,
+)
+from tutor.check.probes.steps import contiguous_arrays, loaded, named_arrays
 from tutor.check.sandbox.errors import ContractError
 
+Weights = Mapping[str, Array]
 Options = dict[str, Any]  # of a LlamaConfig
 Past = Sequence[Array]  # keys and values of earlier columns, 2 [B, G, P, D]
 
@@ -36,6 +49,18 @@ def make_llama(step: ModuleType, name: str, options: Options) -> Any:
     config = public(other_step(step, "modern_01"), "LlamaConfig")(**options)
     with F.lazy():
         return public(step, name)(config)
+
+
+def llama(step: ModuleType, options: Options) -> Any:
+    """The model of modern 06."""
+    return make_llama(other_step(step, "modern_06"), "MaxLlamaLMHeadModel", options)
+
+
+class RecordedLlama(RecordedModel):
+    """A LlamaCachedModel with traced heads, and what came of its calls."""
+
+    name = "LlamaCachedModel"
+    make = staticmethod(llama)
 
 
 def memory_of(past: Past) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
@@ -122,6 +147,60 @@ class ModernProbes(EngineProbes):
         cos, sin = made
         return cos, sin
 
+    # Modern 05
+
+    def attention_parameters(self, options: Options) -> dict[str, list[int]]:
+        """The shapes of the parameters of LlamaAttention."""
+        return shapes(make_llama(self.step, "LlamaAttention", options))
+
+    def llama_attention(
+        self, options: Options, *inputs: Array, weights: Mapping[str, Array], past: Past = ()
+    ) -> Array:
+        """What LlamaAttention makes of x, cosines, sines and a mask, after earlier columns."""
+        module = make_llama(self.step, "LlamaAttention", options)
+        load(module, weights)
+        memory = [memory_of(past)] if past else []
+        return array(call(module, *map(tensor, inputs), *memory), "LlamaAttention.forward")
+
+    def handed_to_remember(
+        self, options: Options, *inputs: Array, weights: Mapping[str, Array]
+    ) -> list[Array]:
+        """The keys and the values that LlamaAttention hands to a cache."""
+        module = make_llama(self.step, "LlamaAttention", options)
+        load(module, weights)
+        handed: list[Tensor] = []
+
+        def remember(key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+            handed[:] = key, value
+            return key, value
+
+        call(module, *map(tensor, inputs), remember)
+        if not handed:
+            raise ContractError("LlamaAttention.forward was given remember, but did not call it")
+        return [array(each, "the code") for each in handed]
+
+    def trace_attention(self, options: Options, columns: int = 0) -> list[str]:
+        """The shape of what LlamaAttention makes, where batch and lengths are symbols.
+
+        With caches of so many columns, each row has a mask of its own for those that are seen.
+        """
+        module = make_llama(self.step, "LlamaAttention", options)
+        sizes = public(other_step(self.step, "modern_01"), "LlamaConfig")(**options)
+        rows, seen = ("batch", "seen") if columns else (1, "length")
+        x, table = ["batch", "length", sizes.hidden_size], [rows, "length", sizes.head_dim // 2]
+        cache = ["batch", sizes.num_key_value_heads, columns, sizes.head_dim]
+        given = [x, table, table, [rows, "length", seen], *([cache] * 2 if columns else [])]
+
+        def attention(x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor, *caches: Tensor) -> Any:
+            def remember(*_: Tensor) -> list[Tensor]:
+                return [cache[:, :, : mask.shape[-1]] for cache in caches]
+
+            return module(x, cos, sin, mask, remember if caches else None)
+
+        types = [TensorType(DType.float32, shape, device=CPU()) for shape in given]
+        (result,) = stage(attention)(*types).out_layouts
+        return [size_name(size) for size in result.shape]
+
     # Modern 06
 
     def llama_parameters(self, name: str, options: Options) -> dict[str, list[int]]:
@@ -188,3 +267,142 @@ class ModernProbes(EngineProbes):
                 raise ContractError(f"{name}.forward made {len(layouts)} tensors in a graph, not 1")
             found[name] = [size_name(size) for size in layouts[0].shape]
         return found
+
+    # Modern 07
+
+    def read_tensors(self, folder: str, *, as_path: bool = False) -> list[tuple[str, Array]]:
+        """All tensors of a folder."""
+        state = public(self.step, "read_tensors")(Path(folder) if as_path else folder)
+        return named_arrays(state, "what read_tensors returned")
+
+    def convert_llama(
+        self, hf_state: dict[str, Array], options: Options
+    ) -> list[tuple[str, Array]]:
+        """The converted weights of a checkpoint, for a LlamaConfig of these options."""
+        config = public(other_step(self.step, "modern_01"), "LlamaConfig")(**options)
+        state = public(self.step, "convert_state_dict")(hf_state, config)
+        return contiguous_arrays(state, "the converted state")
+
+    def load_llama(
+        self, folder: str, tokens: Array, *, as_path: bool = False, default: str = "float32"
+    ) -> Array:
+        """The logits of the model in a folder. `default` is MAX's dtype where nothing is said."""
+        path, kind = Path(folder) if as_path else folder, ("modern_06", "MaxLlamaLMHeadModel")
+        model, _ = loaded(self.step, path, kind, default)
+        return array(call(model, tensor(tokens)), "the loaded model")
+
+    # Modern 08
+
+    def run_llama_head(
+        self,
+        options: Options,
+        calls: Sequence[Sequence[Array]],
+        *,
+        cache: Array,
+        weights: Mapping[str, Array],
+    ) -> list[Array]:
+        """What LlamaCachedHead makes of the inputs of each call; all caches begin so."""
+        model = llama(self.step, options)
+        load(model, weights)
+        with F.lazy():
+            made = public(self.step, "LlamaCachedHead")(model)
+        shape = ["batch", *cache.shape[1:]]
+        caches = [buffer(cache) for _ in range(2 * options["num_hidden_layers"])]
+        head = TracedHead(
+            *(made, []),
+            *(TensorType(DType.int64, ["batch", "new"], device=CPU()) for _ in range(2)),
+            TensorType(DType.float32, ["batch", "new", "length"], device=CPU()),
+            TensorType(DType.int64, ["scored"], device=CPU()),
+            *[BufferType(DType.float32, shape, DeviceRef.CPU())] * len(caches),
+        )
+        made = [head.execute_raw(*map(buffer, given), *caches) for given in calls]
+        return [np.array(logits.to_numpy()) for (logits,) in made]
+
+    def compile_llama(self, options: Options) -> dict[str, Any]:
+        """What the graphs that LlamaCachedModel compiles take and give, and its cache_shape."""
+        weights = {name: np.zeros(size) for name, size in shapes(llama(self.step, options)).items()}
+        model = RecordedLlama(self.step, options, weights)
+        sizes = "batch", "new", "length", "scored"  # of the mask, and of what is scored
+        shape = model.model.cache_shape(5)
+        if not isinstance(shape, tuple | list):
+            raise ContractError(f"cache_shape returned {type(shape).__name__}, not a list")
+        return {
+            "graphs": [signature(head.staged, sizes, of=(2, 3)) for head in model.heads],
+            "shape": [int(size) for size in shape],
+        }
+
+    def ask_llama(
+        self, options: Options, calls: Sequence[Sequence[Any]], *, weights: Mapping[str, Array]
+    ) -> dict[str, Any]:
+        """What comes of ids and starts for one LlamaCachedModel, and of a score if there is one."""
+        model = RecordedLlama(self.step, options, weights)
+        for ids, start, *count in calls:
+            (model.score if count else model)(ids, start, *count)
+        return model.record()
+
+    def generate_by_llama(
+        self, options: Options, *arguments: Any, weights: Mapping[str, Array]
+    ) -> dict[str, Any]:
+        """The greedy tokens that generate_batch of engine 03 makes with a LlamaCachedModel."""
+        model = RecordedLlama(self.step, options, weights)
+        greedy = public(other_step(self.step, "engine_02"), "Sampling")(temperature=0)
+        write, seeds = public(other_step(self.step, "engine_03"), "generate_batch"), range(9)
+        ids = write(model, *arguments, greedy, seeds=seeds[: len(arguments[0])])
+        return {**model.record(), "ids": ids}
+
+    # Modern 09
+
+    def mixture_parameters(self, width: int, experts: dict[str, Any]) -> dict[str, list[int]]:
+        """The shapes of the parameters of a MixtureOfExperts; `experts` are MoEConfig's fields."""
+        return shapes(self._mixture(width, experts))
+
+    def route(self, width: int, experts: dict[str, Any], weights: Weights, x: Array) -> Array:
+        """The share of each expert for each vector of x."""
+        module = self._mixture(width, experts)
+        load(module, weights)
+        return array(call(module.route, tensor(x)), "MixtureOfExperts.route")
+
+    def mixture(self, width: int, experts: dict[str, Any], weights: Weights, x: Array) -> Array:
+        """What a MixtureOfExperts with these weights makes of x."""
+        module = self._mixture(width, experts)
+        load(module, weights)
+        return array(call(module, tensor(x)), "MixtureOfExperts.forward")
+
+    def trace_mixture(self, width: int, experts: dict[str, Any]) -> list[str]:
+        """The shape of what it makes in a graph, where the lengths are symbols."""
+        given = TensorType(DType.float32, ["batch", "length", width], device=CPU())
+        (result,) = self._mixture(width, experts).trace(given).out_layouts
+        return [size_name(size) for size in result.shape]
+
+    def moe_parameters(
+        self, options: dict[str, Any], experts: dict[str, Any]
+    ) -> dict[str, list[int]]:
+        """The shapes of the parameters of a MaxMoELMHeadModel, its LlamaConfig of these options."""
+        config = public(other_step(self.step, "modern_01"), "LlamaConfig")(**options)
+        model = make(self.step, "MaxMoELMHeadModel", (config, self._experts(experts)), {})
+        return shapes(model)
+
+    def load_moe(self, folder: str, tokens: Array) -> dict[str, Any]:
+        """The shapes of the parameters of the model in a folder, and its logits."""
+        try:
+            model = public(self.step, "load_moe")(folder)
+        except ValueError as error:  # MAX names them in any order
+            said, _, names = str(error).partition("did not use some weights: ")
+            if not names or not said.startswith("load_state_dict"):
+                raise
+            name = min(ast.literal_eval(names))
+            raise ContractError(f"load_moe loads {name}, which its model does not have") from None
+        if not isinstance(model, public(self.step, "MaxMoELMHeadModel")):
+            found = type(model).__name__
+            raise ContractError(f"load_moe returned {found}, not a MaxMoELMHeadModel")
+        logits = array(call(model, tensor(tokens)), "the loaded model")
+        return {"parameters": shapes(model), "logits": logits}
+
+    def _mixture(self, width: int, experts: dict[str, Any]) -> Any:
+        return make(self.step, "MixtureOfExperts", (width, self._experts(experts)), {})
+
+    def _experts(self, fields: dict[str, Any]) -> Any:
+        kind = public(self.step, "MoEConfig")
+        if dataclasses.is_dataclass(kind) and not dataclasses.fields(kind):
+            public(self.step, "MixtureOfExperts")(1, kind)  # a stub, which says so
+        return make_config(self.step, "MoEConfig", (), fields)

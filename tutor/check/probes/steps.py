@@ -63,6 +63,38 @@ def named_arrays(state: object, what: str) -> list[tuple[str, Array]]:
     return [(name, np.array(values)) for name, values in state.items()]
 
 
+def contiguous_arrays(state: Any, what: str) -> list[tuple[str, Array]]:
+    """The same, where MAX has to be able to load each of them."""
+    arrays = named_arrays(state, what)
+    for name, values in state.items():
+        if not values.flags.c_contiguous:
+            raise ContractError(
+                f"the array of {name} is not contiguous, so MAX cannot load it; "
+                "np.ascontiguousarray makes it so"
+            )
+    return arrays
+
+
+def loaded(
+    step: ModuleType, path: str | Path, kind: tuple[str, str], default: str
+) -> tuple[Any, dict[str, Array]]:
+    """The model in a folder and its parameters, if it is of a kind: of a class in another step.
+
+    `default` is what MAX takes for the dtype where nothing is said. Nothing is computed in
+    another one than float32, for which each operation would be compiled first.
+    """
+    computes = contextlib.nullcontext() if default == "float32" else F.lazy()
+    with computes, default_dtype(DType[default]):
+        model = public(step, "load_pretrained")(path)
+    place, name = kind
+    if not isinstance(model, public(other_step(step, place), name)):
+        raise ContractError(f"load_pretrained returned {type(model).__name__}, not a {name}")
+    for each, value in model.parameters:
+        if value.dtype != DType.float32:
+            raise ContractError(f"the loaded {each} is of {value.dtype.name}, not of float32")
+    return model, {each: np.array(value.to_numpy()) for each, value in model.parameters}
+
+
 N_POSITIONS = 16  # that the stand-in for a model can see
 
 
@@ -209,15 +241,7 @@ class StepProbes:
         convert, made = public(self.step, "convert_state_dict"), course_config(self.step, config)
         for _ in range(calls - 1):
             convert(hf_state, made)
-        state = convert(hf_state, made)
-        converted = named_arrays(state, "the converted state")
-        for name, values in state.items():
-            if not values.flags.c_contiguous:
-                raise ContractError(
-                    f"the array of {name} is not contiguous, so MAX cannot load it; "
-                    "np.ascontiguousarray makes it so"
-                )
-        return converted
+        return contiguous_arrays(convert(hf_state, made), "the converted state")
 
     def state_after_conversion(
         self, hf_state: dict[str, Array], config: Config
@@ -234,24 +258,10 @@ class StepProbes:
         as_path: bool = False,
         default: str = "float32",
     ) -> dict[str, Any]:
-        """Config, parameters and, of tokens, logits of the model in a folder.
-
-        `default` is what MAX takes for the dtype where nothing is said. Nothing is computed in
-        another one than float32, for which each operation would be compiled first.
-        """
-        computes = contextlib.nullcontext() if default == "float32" else F.lazy()
-        with computes, default_dtype(DType[default]):
-            model = public(self.step, "load_pretrained")(Path(folder) if as_path else folder)
-        if not isinstance(model, public(other_step(self.step, "step_10"), "MaxGPT2LMHeadModel")):
-            found = type(model).__name__
-            raise ContractError(f"load_pretrained returned {found}, not a MaxGPT2LMHeadModel")
-        for name, value in model.parameters:
-            if value.dtype != DType.float32:
-                raise ContractError(f"the loaded {name} is of {value.dtype.name}, not of float32")
-        observed: dict[str, Any] = {"config": settings(model)}
-        observed["parameters"] = {
-            name: np.array(value.to_numpy()) for name, value in model.parameters
-        }
+        """Config, parameters and, of tokens, logits of the model in a folder."""
+        path, kind = Path(folder) if as_path else folder, ("step_10", "MaxGPT2LMHeadModel")
+        model, parameters = loaded(self.step, path, kind, default)
+        observed: dict[str, Any] = {"config": settings(model), "parameters": parameters}
         if tokens is not None:
             with F.lazy():
                 logits = model(tensor(tokens))
