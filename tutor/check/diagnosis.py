@@ -98,9 +98,9 @@ class Search:
         # Where the reference fails, too, the learner's code has changed what it runs on.
         if self.failure_of(self.reference, self.first):
             return
-        known = [mistake for mistake in self.likely_mistakes() if self.fits(mistake)]
-        if known:
-            self.result.mistake = known[0]
+        fitting = (mistake for mistake in self.likely_mistakes() if self.fits(mistake))
+        self.result.mistake = next(fitting, None)
+        if self.result.mistake:
             return
         self.clock = Clock(MORE_SECONDS)
         edits = [edit for edit in self.edits_alike(self.first) if self.fits(edit)]
