@@ -1,6 +1,6 @@
-"""Time generation at the sizes of GPT-2 124M, with random weights, beside other engines.
+"""Time generation at the sizes of a known model, with random weights, beside other engines.
 
-    python benchmarks/generation.py [--rounds 5] [--output build/generation]
+    python benchmarks/generation.py [--model gpt2] [--rounds 5] [--output build/generation]
 
 Each engine has a process of its own. Short bursts of the same work go round among them, so that
 whatever else this machine does meets them all. An engine that is not installed is left out.
@@ -32,7 +32,21 @@ from timing import describe_cpu
 
 from tutor import ROOT
 
-SIZES = {"vocab_size": 50257, "n_positions": 1024, "n_embd": 768, "n_layer": 12, "n_head": 12}
+GPT2 = {"vocab_size": 50257, "n_positions": 1024, "n_embd": 768, "n_layer": 12, "n_head": 12}
+SMOLLM2: dict[str, Any] = {  # of 135M parameters
+    "vocab_size": 49152,
+    "hidden_size": 576,
+    "intermediate_size": 1536,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "max_position_embeddings": 8192,
+    "rms_norm_eps": 1e-5,
+    "rope_theta": 100000,
+    "hidden_act": "silu",
+    "tie_word_embeddings": True,
+}
+SIZES: dict[str, dict[str, Any]] = {"gpt2": GPT2, "smollm2": SMOLLM2}
 BURST = 1.0  # seconds that an engine works before it is another's turn
 CAN_SPECULATE = importlib.util.find_spec("solutions.engine_05") is not None
 RATES = (0.75, 0.9)  # of guesses that stand; acceptance.py measures it on real text
@@ -104,7 +118,7 @@ def speculative(folder: Path, rate: float) -> Generate:
             return logits
 
     agreeing: Any = Agreeing()
-    draft = ModelDraft(make_draft(engine.model))
+    draft = ModelDraft(make_draft(engine.model, engine.folder))
 
     def generate(prompts: np.ndarray[Any, Any], count: int, _: Work) -> object:
         return list(stream_speculative(agreeing, draft, prompts[0], count, Sampling(0)))
@@ -114,10 +128,10 @@ def speculative(folder: Path, rate: float) -> Generate:
 
 def transformers(folder: Path) -> Generate:
     import torch
-    from transformers import GPT2LMHeadModel
+    from transformers import AutoModelForCausalLM
 
     torch.set_num_threads(os.cpu_count() or 1)
-    model = GPT2LMHeadModel.from_pretrained(folder).eval()
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
 
     def generate(prompts: np.ndarray[Any, Any], count: int, work: Work) -> object:
         drawn = {"temperature": work.temperature, "top_k": work.top_k or 0, "top_p": work.top_p}
@@ -191,20 +205,21 @@ Pairs = list[tuple[float, float]]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Time generation beside other engines.")
+    parser.add_argument("--model", choices=SIZES, default="gpt2")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "generation")
     parser.add_argument("--engine", choices=ENGINES, help=argparse.SUPPRESS)  # in its process
     options = parser.parse_args()
-    folder = options.output / "gpt2-random"
+    folder, vocab = options.output / f"{options.model}-random", SIZES[options.model]["vocab_size"]
     if options.engine:
-        serve(ENGINES[options.engine][1](folder))
+        serve(ENGINES[options.engine][1](folder), vocab)
         return
     if not (folder / "model.safetensors").exists():
-        write_random_model(folder)
+        write_random_model(folder, options.model)
     if importlib.util.find_spec("ctranslate2"):
         convert_for_ctranslate2(folder)
     found = [name for name, (module, _) in ENGINES.items() if importlib.util.find_spec(module)]
-    engines = {name: Worker(name, options.output) for name in found}
+    engines = {name: Worker(name, options.model, options.output) for name in found}
     pairs: dict[tuple[str, str], Pairs] = {}
     floors = [read_speed()]
     for _ in track(range(options.rounds), console=Console(stderr=True)):
@@ -217,7 +232,7 @@ def main() -> None:
     console = Console(width=200)  # lines of a table that can be pasted
     console.print(f"{describe_cpu()}; reads {max(floors) / 1e9:.0f} GB/s.")
     console.print(table(found, pairs, peaks))
-    console.print(draws())
+    console.print(draws(vocab))
     result = {f"{work}, {engine}": each for (work, engine), each in pairs.items()}
     (options.output / "generation.json").write_text(json.dumps(result) + "\n")
 
@@ -225,10 +240,11 @@ def main() -> None:
 class Worker:
     """An engine in a process of its own, which waits for work."""
 
-    def __init__(self, engine: str, output: Path) -> None:
+    def __init__(self, engine: str, model: str, output: Path) -> None:
         self.engine = engine
+        options = ("--engine", engine, "--model", model, "--output", str(output))
         self.process = subprocess.Popen(
-            [sys.executable, __file__, "--engine", engine, "--output", str(output)],
+            [sys.executable, __file__, *options],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -259,12 +275,12 @@ class Worker:
         return json.loads(line)
 
 
-def serve(generate: Generate) -> None:
+def serve(generate: Generate, vocab: int) -> None:
     """Answer each work with the seconds of a burst of it, and in the end with the peak memory."""
     rng = np.random.default_rng(0)
 
     def seconds(work: Work, count: int) -> float:
-        prompts = rng.integers(SIZES["vocab_size"], size=(work.rows, work.length))
+        prompts = rng.integers(vocab, size=(work.rows, work.length))
         start = time.perf_counter()
         generate(prompts, count, work)
         return time.perf_counter() - start
@@ -316,11 +332,11 @@ def table(found: list[str], pairs: dict[tuple[str, str], Pairs], peaks: dict[str
     return made
 
 
-def draws() -> str:
+def draws(vocab: int) -> str:
     """What it takes to draw a token from logits, which no model takes part in."""
     from solutions.engine_02 import Sampling, choose
 
-    rng, vocab = np.random.default_rng(0), SIZES["vocab_size"]
+    rng = np.random.default_rng(0)
     logits = 3 * rng.standard_normal((1, vocab), dtype=np.float32)
     said = []
     for name, work in WORKS.items():
@@ -334,32 +350,65 @@ def draws() -> str:
     return f"Of that the course draws for, in ms: {'; '.join(said)}."
 
 
-def write_random_model(folder: Path) -> None:
-    """A model folder with GPT-2's sizes, and tokens that no text is made of."""
+def write_random_model(folder: Path, model: str) -> None:
+    """A model folder with the sizes of a model, and tokens that no text is made of."""
     from tokenizers import Tokenizer, models
 
-    vocab, width, rng = SIZES["vocab_size"], SIZES["n_embd"], np.random.default_rng(0)
-
-    def normal(*shape: int) -> np.ndarray[Any, Any]:
-        return 0.02 * rng.standard_normal(shape, dtype=np.float32)
-
-    state = {"wte.weight": normal(vocab, width), "wpe.weight": normal(SIZES["n_positions"], width)}
-    layers = {"attn.c_attn": 3, "attn.c_proj": 1, "mlp.c_fc": 4, "mlp.c_proj": 1}
-    for layer in range(SIZES["n_layer"]):
-        for name, times in layers.items():
-            rows = 4 * width if name == "mlp.c_proj" else width
-            state[f"h.{layer}.{name}.weight"] = normal(rows, times * width)
-            state[f"h.{layer}.{name}.bias"] = normal(times * width)
-    for norm in ["ln_f", *(f"h.{i}.ln_{n}" for i in range(SIZES["n_layer"]) for n in (1, 2))]:
-        state |= {f"{norm}.weight": 1 + normal(width), f"{norm}.bias": normal(width)}
+    sizes, rng = SIZES[model], np.random.default_rng(0)
+    shapes = {"gpt2": gpt2_shapes, "smollm2": llama_shapes}[model](sizes)
+    state = {}
+    for name, shape in shapes.items():
+        numbers = rng.standard_normal(shape, dtype=np.float32)
+        state[name] = 0.02 * numbers + ("norm" in name or ("ln_" in name and "weight" in name))
     folder.mkdir(parents=True, exist_ok=True)
-    names = {f"t{token}": token for token in range(vocab - 1)} | {"<|endoftext|>": vocab - 1}
-    tokenizer = Tokenizer(models.BPE(vocab=names, merges=[], unk_token="<|endoftext|>"))  # noqa: S106
-    tokenizer.add_special_tokens(["<|endoftext|>"])
+    end = "<|endoftext|>"
+    names = {f"t{token}": token for token in range(sizes["vocab_size"] - 1)}
+    tokenizer = Tokenizer(models.BPE(vocab=names | {end: len(names)}, merges=[], unk_token=end))
+    tokenizer.add_special_tokens([end])
     tokenizer.save(str(folder / "tokenizer.json"))
-    config = {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], **SIZES}
+    family = {"gpt2": "gpt2", "smollm2": "llama"}[model]
+    kind = {"gpt2": "GPT2LMHeadModel", "smollm2": "LlamaForCausalLM"}[model]
+    config = {"model_type": family, "architectures": [kind], **sizes}
     (folder / "config.json").write_text(json.dumps(config, indent=1))
     save_file(state, folder / "model.safetensors", {"format": "pt"})
+
+
+def gpt2_shapes(sizes: dict[str, Any]) -> dict[str, list[int]]:
+    """The tensors of a GPT-2, as Hugging Face names them."""
+    width = sizes["n_embd"]
+    shapes = {
+        "wte.weight": [sizes["vocab_size"], width],
+        "wpe.weight": [sizes["n_positions"], width],
+    }
+    layers = {"attn.c_attn": 3, "attn.c_proj": 1, "mlp.c_fc": 4, "mlp.c_proj": 1}
+    for layer in range(sizes["n_layer"]):
+        for name, times in layers.items():
+            rows = 4 * width if name == "mlp.c_proj" else width
+            shapes[f"h.{layer}.{name}.weight"] = [rows, times * width]
+            shapes[f"h.{layer}.{name}.bias"] = [times * width]
+    norms = ["ln_f", *(f"h.{i}.ln_{n}" for i in range(sizes["n_layer"]) for n in (1, 2))]
+    return shapes | {f"{norm}.{part}": [width] for norm in norms for part in ("weight", "bias")}
+
+
+def llama_shapes(sizes: dict[str, Any]) -> dict[str, list[int]]:
+    """The tensors of a Llama whose head is tied, as Hugging Face names them."""
+    width, inner = sizes["hidden_size"], sizes["intermediate_size"]
+    groups = width // sizes["num_attention_heads"] * sizes["num_key_value_heads"]
+    layer = {
+        "input_layernorm": [width],
+        "self_attn.q_proj": [width, width],
+        "self_attn.k_proj": [groups, width],
+        "self_attn.v_proj": [groups, width],
+        "self_attn.o_proj": [width, width],
+        "post_attention_layernorm": [width],
+        "mlp.gate_proj": [inner, width],
+        "mlp.up_proj": [inner, width],
+        "mlp.down_proj": [width, inner],
+    }
+    shapes = {"model.embed_tokens.weight": [sizes["vocab_size"], width]}
+    for number in range(sizes["num_hidden_layers"]):
+        shapes |= {f"model.layers.{number}.{name}.weight": layer[name] for name in layer}
+    return shapes | {"model.norm.weight": [width]}
 
 
 def read_speed() -> float:

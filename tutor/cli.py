@@ -59,6 +59,7 @@ Examples:
   echo "A king had" | tutor generate - --greedy
   tutor generate --batch-file prompts.txt > stories.jsonl
   tutor generate "Hello" --model gpt2
+  tutor generate "Hello" --model HuggingFaceTB/SmolLM2-135M
 """
 )
 @click.argument("prompt", required=False)
@@ -105,6 +106,12 @@ Examples:
 )
 @click.option("--device", type=click.Choice(["cpu", "gpu"]), default="cpu")
 @click.option("--dtype", type=click.Choice(DTYPES), default=DTYPES[0])
+@click.option(
+    "--context",
+    type=int,
+    metavar="N",
+    help="Reserve memory for a text of N tokens.  [default: what the model knows, at most 4096]",
+)
 @click.option("--no-cache", is_flag=True, help="Compute the whole context for each token.")
 @click.option(
     "--speculation/--no-speculation",
@@ -135,6 +142,7 @@ def generate(
     stop_at_eos: bool,
     device: str,
     dtype: str,
+    context: int | None,
     no_cache: bool,
     speculation: bool,
     output: str,
@@ -159,6 +167,7 @@ def generate(
         "tree": tree,
         "device": device,
         "dtype": dtype,
+        "context": context,
         "cache": not no_cache,
         "speculation": speculation and len(given) * num_samples == 1,
     }

@@ -129,7 +129,7 @@ def test_a_tensor_that_does_not_fit_is_named(
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("model_type", "llama"),
+        ("model_type", "gemma"),
         ("activation_function", "relu"),
         ("activation_function", "gelu"),
         ("activation_function", ["gelu_new"]),

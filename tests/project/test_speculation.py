@@ -96,7 +96,7 @@ def test_a_draft_is_made_only_where_it_pays(
     model = load_engine().model
     monkeypatch.setattr(drafts, "FEWEST", 10**9 if what == "small" else 0)
     if what == "memory":
-        free = 2 * drafts.needed_memory(model.config, 3_505_152) - 1
+        free = 2 * drafts.needed_memory(3_505_152, 2 * 6 * 192 * 256) - 1
         monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=free))
     if what == "widths":
         monkeypatch.setattr("tutor.engine.quantization.BLOCK", 7)

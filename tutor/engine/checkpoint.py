@@ -1,7 +1,9 @@
-"""Model folders: where they come from, and whether they hold a GPT-2 as this course builds it."""
+"""Model folders: where they come from, and whether they hold a model as this course builds it."""
 
 import json
 from pathlib import Path
+
+import psutil
 
 from tutor import ROOT
 from tutor.engine import settings, weights
@@ -12,6 +14,7 @@ from tutor.errors import InputError
 
 BUNDLED_MODEL = ROOT / "models" / "fairy-tales"
 FILES = (CONFIG, WEIGHTS, TOKENIZER)  # of a folder as most are
+CONTEXT = 4096  # positions that are reserved, unless the model has fewer or another number is given
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
@@ -61,21 +64,49 @@ def download(name: str, files: list[str]) -> Path:
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse, in one line, a folder that is no GPT-2 as this course builds it."""
+    """Refuse, in one line, a folder that holds no model as this course builds it."""
     if missing := what_is_missing(folder):
         raise InputError(f"{folder} has no {missing}")
     entries = settings.read_config(folder / CONFIG)
     tensors = weights.check(folder)
     # Only to build so many layers could take forever; all else that does not fit shows on loading.
-    if entries.get("n_layer", 0) > tensors:
+    for name in settings.find_family(folder).counts:
+        if entries.get(name, 0) > tensors:
+            raise InputError(
+                f"{folder / CONFIG} has {name} {entries[name]}, but {WEIGHTS} has no more than "
+                f"{tensors} tensors; take both from the same model"
+            )
+
+
+def choose_context(folder: Path, known: int, wanted: int | None) -> int:
+    """How many positions to reserve, of those that a model knows."""
+    if wanted is None:
+        return min(known, CONTEXT)
+    if not 1 <= wanted <= known:
         raise InputError(
-            f"{folder / CONFIG} has n_layer {entries['n_layer']}, but {WEIGHTS} has no more than "
-            f"{tensors} tensors; take both from the same model"
+            f"--context must be 1 to {known}, the positions that the model in {folder} knows, "
+            f"but is {wanted}"
+        )
+    return wanted
+
+
+def check_memory(folder: Path, columns: int, context: int) -> None:
+    """Refuse a model that is larger than the memory that is free.
+
+    A number takes 4 bytes, in the weights and in the columns of the cache, one for each position.
+    """
+    parameters = weights.count_numbers(folder)
+    needed, free = 4 * (parameters + columns * context), psutil.virtual_memory().available
+    if needed > free:
+        raise InputError(
+            f"{folder} needs {needed / 1e9:.1f} GB of memory, {4 * parameters / 1e9:.1f} for "
+            f"{parameters:,} parameters in float32, the rest for a cache of {context:,} "
+            f"positions, but {free / 1e9:.1f} GB are free; choose a smaller model or --context"
         )
 
 
 def is_plain(folder: Path) -> bool:
-    """Whether step 11 can read a checked folder by itself."""
+    """Whether the step that loads can read a checked folder by itself."""
     encoding = json.detect_encoding((folder / CONFIG).read_bytes())
     return encoding == "utf-8" and weights.is_plain(folder)
 

@@ -10,6 +10,7 @@ import functools
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,10 +18,12 @@ import numpy as np
 from tutor import runtime
 from tutor.engine import checkpoint, settings, trees
 from tutor.engine.drafts import make_draft
+from tutor.engine.family import Family
 from tutor.engine.loops import NONE, Columns, Loop, Options, Tokens, make_loop
 from tutor.engine.tokenizer import UNFINISHED, Stream, Tokenizer, load_tokenizer
 from tutor.engine.trees import learners_code
 from tutor.errors import InputError
+from tutor.runtime import columns
 
 if TYPE_CHECKING:
     from max.driver import Device
@@ -67,11 +70,17 @@ class Engine:
     silent: Tokens = field(
         default_factory=lambda: NONE, compare=False
     )  # tokens without text, never drawn
+    folder: Path = checkpoint.BUNDLED_MODEL
+
+    @property
+    def family(self) -> Family:
+        """The family of its model."""
+        return settings.find_family(self.folder)
 
     @functools.cached_property
     def loop(self) -> Loop:
         """The compiled model in its loop."""
-        with learners_code(self.tree):
+        with learners_code(self.tree), columns.multiplied():
             return self.make_loop()
 
     def write(self, prompt: str, *, seed: int | None = None, **options: Any) -> str:
@@ -160,8 +169,10 @@ class Engine:
                 "take tokens and model from the same folder"
             )
         if len(ids) > most:
+            could = trees.make_config(self.folder, "solutions").n_positions
             raise InputError(
-                f"the prompt has {len(ids)} tokens, but the model sees {most} at most; shorten it"
+                f"the prompt has {len(ids)} tokens, but the model sees {most} at most; "
+                f"shorten it{'' if len(ids) > could else ' or give a larger --context'}"
             )
 
 
@@ -173,12 +184,14 @@ def load_engine(
     dtype: str = "float32",
     cache: bool = True,
     speculation: bool = False,
+    context: int | None = None,
 ) -> Engine:
     """The engine for a model: a folder, a name on the Hugging Face Hub, or the bundled one.
 
     With the tree "steps" the learner's own code runs: the loop with the cache, or while that is not
     finished, the one of the batches or of step 12. With speculation a large model is given a draft,
-    which pays for a long text alone; the text is the same.
+    which pays for a long text alone; the text is the same. `context` is how many positions to
+    reserve; without it, those that the model knows, but at most 4096.
     """
     if dtype == "q4_0" and (tree != "solutions" or not cache or device != "cpu"):
         raise InputError("--dtype q4_0 is for the reference with its cache, on the CPU")
@@ -187,7 +200,7 @@ def load_engine(
     folder = checkpoint.find_model(model)
     checkpoint.check_folder(folder)
     tokenizer = load_tokenizer(folder)
-    loaded = trees.load_model(folder, tree, place)
+    loaded = trees.load_model(folder, tree, place, context)
     if dtype == "q4_0":
         from tutor.engine.quantization import quantize
 
@@ -199,12 +212,19 @@ def load_engine(
         loaded.config,
         tokenizer,
         lambda: make_loop(
-            tree, loaded, place, cache, silent, lambda: make_draft(loaded) if wants_draft else None
+            tree,
+            loaded,
+            place,
+            cache,
+            silent,
+            lambda: make_draft(loaded, folder) if wants_draft else None,
+            settings.find_family(folder),
         ),
         tree,
         loaded,
         ends,
         silent,
+        folder,
     )
 
 

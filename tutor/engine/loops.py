@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tutor.course.registry import Step, step_that
+from tutor.course.registry import Role, Step, step_that
 from tutor.engine import trees
+from tutor.engine.families import GPT2
+from tutor.engine.family import Family
 from tutor.errors import InputError
 
 if TYPE_CHECKING:
@@ -76,14 +78,14 @@ class BatchLoop:
     """The loop of the engine track, with a model that keeps a cache or one that does not."""
 
     def __init__(
-        self, tree: str, model: Any, device: "Device", step: Step, silent: Tokens = NONE
+        self, tree: str, model: Any, device: "Device", step: Step, kind: str, silent: Tokens = NONE
     ) -> None:
+        """`kind` is what the step calls such a model; without one, it has none for this family."""
         self.step, self.silent = step, silent
         self.sampling = trees.load_step(tree, step_that("samples"))
         self.batches = trees.load_step(tree, step_that("batches"))
-        code = trees.load_step(tree, step)
-        kind = code.CachedModel if "caches" in step.roles else code.BatchModel
-        self.model = kind(model, device=device)
+        make = getattr(trees.load_step(tree, step), kind) if kind else WholeModel
+        self.model = make(model, device=device)
 
     def logits(self, token_ids: list[int]) -> NDArray[np.float32]:
         logits: NDArray[np.float32] = self.model(np.array([token_ids]), np.zeros(1, np.int64))[0]
@@ -110,8 +112,11 @@ class BatchLoop:
 class SpeculativeLoop(BatchLoop):
     """The loop of the cache; for a row alone a draft guesses, and the model checks the guesses."""
 
-    def __init__(self, tree: str, model: Any, silent: Tokens, draft: Any) -> None:
-        super().__init__(tree, model, draft.device, step_that("caches"), silent)
+    def __init__(
+        self, tree: str, model: Any, silent: Tokens, draft: Any, family: Family = GPT2
+    ) -> None:
+        step = step_that(family.caches)
+        super().__init__(tree, model, draft.device, step, family.cached_model, silent)
         self.code = trees.load_step(tree, step_that("speculates"))
         self.draft = self.code.ModelDraft(quieted(draft, silent))
         self.guesses: list[int] = []  # of this round, and not checked yet
@@ -210,6 +215,17 @@ class CompiledModel:
         return logits
 
 
+class WholeModel(CompiledModel):
+    """In place of engine 03's BatchModel: each row by itself, so that none needs any padding."""
+
+    def __call__(self, input_ids: Tokens, start: Tokens, /) -> NDArray[np.float32]:  # type: ignore[override]
+        rows = [
+            super(WholeModel, self).__call__(as_tensor([row[first:].tolist()]))
+            for row, first in zip(input_ids, start, strict=True)
+        ]
+        return np.stack([row.to_numpy()[0, -1] for row in rows])
+
+
 class Quieted:
     """A model that expects none of some tokens, since they have no text."""
 
@@ -244,20 +260,27 @@ def make_loop(
     cache: bool,
     silent: Tokens = NONE,
     make_draft: Callable[[], Any] = lambda: None,
+    family: Family = GPT2,
 ) -> Loop:
     """The best loop of a tree that is finished, with its model compiled; the reference has all.
 
     It draws none of the tokens that are silent, whatever the model says. A draft is made, if one
     is to be had, where a step can use it.
     """
-    fast = [step_that("caches")] * cache + [step_that("batches")]
-    finished = (step for step in fast if not trees.find_unfinished(tree, step))
-    can_speculate = cache and not trees.find_unfinished(tree, step_that("speculates"))
+
+    def is_finished(role: Role) -> bool:
+        return not trees.find_unfinished(tree, step_that(role))
+
+    fast: list[tuple[Role, str]] = [(family.caches, family.cached_model)] * cache
+    fast.append(("batches", family.batch_model))
+    finished = next((each for each in fast if is_finished(each[0])), None)
+    can_speculate = cache and is_finished("speculates") and is_finished(family.caches)
     loop: Loop
     if draft := make_draft() if can_speculate else None:
-        loop = SpeculativeLoop(tree, model, silent, draft)
-    elif step := next(finished, None):
-        loop = BatchLoop(tree, model, device, step, silent)
+        loop = SpeculativeLoop(tree, model, silent, draft, family)
+    elif finished:
+        role, kind = finished
+        loop = BatchLoop(tree, model, device, step_that(role), kind, silent)
     else:
         loop = StepLoop(tree, model, device, silent)
     if tree == "steps":

@@ -1,26 +1,17 @@
-"""The settings of a model folder: its JSON files, the sizes of a GPT-2, and what ends a text."""
+"""The settings of a model folder: its JSON files, of which family it is, and what ends a text."""
 
 import json
-import math
 import reprlib
 from pathlib import Path
 from typing import Any
 
+from tutor.engine.families import FAMILIES
+from tutor.engine.family import Family
 from tutor.errors import InputError, reason
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
 
-# Entries of config.json that change what a GPT-2 computes, and the values that ours computes.
-SUPPORTED = {
-    "model_type": ("gpt2",),
-    "activation_function": ("gelu_new", "gelu_pytorch_tanh"),
-    "scale_attn_weights": (True,),
-    "scale_attn_by_inverse_layer_idx": (False,),
-    "add_cross_attention": (False,),
-}
-SIZES = ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head", "n_inner")
-LARGEST_SIZE = 10**6  # no GPT-2 has more of anything
-LARGEST_FILE = 16 * 2**20  # bytes; the index of a GPT-2 in many files has less than a hundredth
+LARGEST_FILE = 16 * 2**20  # bytes; the index of a model in many files has less than a tenth
 
 
 def read_text(path: Path) -> str:
@@ -43,28 +34,43 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The entries of a config.json, if they are a GPT-2's."""
+    """The entries of a config.json, if they are of a model that the steps can make."""
     entries = read_json(path)
-    for name, value in entries.items():
-        if wanted := what_is_wanted(name, value):
-            found = reprlib.repr(value)
-            raise InputError(f"{path} has {name} {found}, not {wanted}; choose another model")
+    if fault := find_fault(entries):
+        raise InputError(f"{path} has {fault}; choose another model")
     return entries
 
 
-def what_is_wanted(name: str, value: Any) -> str:
-    """What an entry of config.json ought to be; nothing if it is that, or does not matter."""
-    if name in SUPPORTED and value not in SUPPORTED[name]:
-        return f"{SUPPORTED[name][0]!r}, as in the GPT-2 of this course"
-    if name == "quantization_config" and value is not None:
-        return "null: quantized weights are not read"
-    if name == "n_inner" and value is None:
-        return ""
-    if name in SIZES and not (type(value) is int and 1 <= value <= LARGEST_SIZE):
-        return f"a whole number from 1 to {LARGEST_SIZE:,}"
-    if name == "layer_norm_epsilon" and not (type(value) in (int, float) and 0 < value < math.inf):
-        return "a small number above 0"
-    return ""
+def find_fault(entries: dict[str, Any]) -> str:
+    """What is wrong with the entries of a config.json, or nothing."""
+    family = family_of(entries)
+    if family is None:
+        *most, last = map(repr, FAMILIES)
+        return f"model_type {shown(entries['model_type'])}, not {', '.join(most)} or {last}"
+    if missing := [name for name in family.needed if name not in entries]:
+        return f"no {missing[0]}, which is needed for {family.label}"
+    for name, value in entries.items():
+        if wanted := family.rules[name](value) if name in family.rules else "":
+            return f"{name} {shown(value)}, not {wanted}"
+    return family.fault(entries)
+
+
+def family_of(entries: dict[str, Any]) -> Family | None:
+    """The family that the entries of a config.json name; those of GPT-2 need not."""
+    name = entries.get("model_type", "gpt2")
+    return FAMILIES.get(name) if isinstance(name, str) else None
+
+
+def find_family(folder: Path) -> Family:
+    """The family of a model folder."""
+    found = family_of(read_config(folder / CONFIG))
+    assert found
+    return found
+
+
+def shown(value: Any) -> str:
+    """A value of a config.json, which may be long."""
+    return reprlib.repr(value)
 
 
 def find_ends(folder: Path, vocab_size: int) -> list[int]:

@@ -52,7 +52,7 @@ def compile_engine(engine: Engine, **options: Any) -> None:
         graphs.postponed() as waiting,
     ):
         step = engine.loop.step
-    if options["cache"] and "caches" not in step.roles:
+    if options["cache"] and engine.family.caches not in step.roles:
         used = "generate_next_token" if "generates" in step.roles else "the loop"
         console.print(f"The KV cache is not finished; using {used} of {step.label}.", style="dim")
     if waiting:

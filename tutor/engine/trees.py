@@ -88,19 +88,30 @@ def learners_code(tree: str) -> Iterator[None]:
         raise InputError(f"{places[-1]}: {said}" if places else said) from error
 
 
-def load_model(folder: Path, tree: str = "solutions", device: "Device | None" = None) -> Any:
-    """The model in a folder, not compiled yet."""
-    step = load_step(tree, step_that("loads"))
+def load_model(
+    folder: Path,
+    tree: str = "solutions",
+    device: "Device | None" = None,
+    context: int | None = None,
+) -> Any:
+    """The model in a folder, not compiled yet, with room for so many positions."""
+    family = settings.find_family(folder)
+    step = load_step(tree, step_that(family.loads))
     try:
         with learners_code(tree):
+            config = make_config(folder, tree)
+            reserved = checkpoint.choose_context(folder, config.n_positions, context)
+            checkpoint.check_memory(folder, family.columns(config), reserved)
             if tree == "steps" and checkpoint.is_plain(folder):
-                model = step.load_pretrained(folder, device=device)
+                model = family.load(step, folder, device)
             else:
                 model = convert_model(step, folder, tree, device)
+            if reserved != model.config.n_positions:
+                model.config = dataclasses.replace(model.config, **{family.positions: reserved})
     except ValueError as error:
         raise InputError(
             f"{folder} cannot be loaded: {reason(error)}; "
-            "its config.json and its weights have to be of the same GPT-2"
+            f"its config.json and its weights have to be of the same {family.label}"
         ) from None
     for name, parameter in model.parameters:
         if not np.isfinite(parameter.to_numpy()).all():
@@ -109,26 +120,33 @@ def load_model(folder: Path, tree: str = "solutions", device: "Device | None" = 
 
 
 def convert_model(step: ModuleType, folder: Path, tree: str, device: "Device | None") -> Any:
-    """The model in a folder as step 11 converts it, from tensors that are read here one by one."""
+    """The model in a folder as its step converts it, from tensors that are read one by one."""
     from max.driver import CPU
-    from max.dtype import DType
-    from max.experimental import functional as F
-    from max.experimental.tensor import default_device, default_dtype
 
-    config = make_config(folder, tree)
+    family, config = settings.find_family(folder), make_config(folder, tree)
     state = weights.read(folder)
     # A learner's code may want more of it than a Mapping can.
-    state = step.convert_state_dict(dict(state) if tree == "steps" else state, config)
-    kind = load_step(tree, step_that("model")).MaxGPT2LMHeadModel
-    with F.lazy(), default_device(device or CPU()), default_dtype(DType.float32):
-        model = kind(config)
+    state = family.convert(step, dict(state) if tree == "steps" else state, config)
+    model = make_model(folder, tree, config, device or CPU())
     model.load_state_dict(state)
     return model
 
 
-def make_config(folder: Path, tree: str) -> Any:
-    """The GPT2Config of a tree with the sizes of a model folder. Raises ValueError as that does."""
-    kind = load_step(tree, step_that("sizes")).GPT2Config
+def make_model(folder: Path, tree: str, config: Any, device: "Device") -> Any:
+    """A model of a tree like the one in a folder, without its weights, which are not drawn."""
+    from max.dtype import DType
+    from max.experimental import functional as F
+    from max.experimental.tensor import default_device, default_dtype
+
+    family = settings.find_family(folder)
     entries = settings.read_config(folder / settings.CONFIG)
-    names = [each.name for each in dataclasses.fields(kind)]
-    return kind(**{name: entries[name] for name in names if name in entries})
+    code = load_step(tree, step_that(family.model))
+    with F.lazy(), default_device(device), default_dtype(DType.float32):
+        return family.make_model(code, config, entries)
+
+
+def make_config(folder: Path, tree: str) -> Any:
+    """The config of a tree with the sizes of a model folder. Raises ValueError as that does."""
+    family = settings.find_family(folder)
+    code = load_step(tree, step_that(family.sizes))
+    return family.make_config(code, settings.read_config(folder / settings.CONFIG))

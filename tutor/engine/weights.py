@@ -1,4 +1,4 @@
-"""The weights of a model folder, named as step 11 knows them: from one safetensors file or many.
+"""The weights of a model folder, named as the steps know them: from one safetensors file or many.
 
 Read leniently: bfloat16, the prefixes that wrappers leave, other heads, buffers. Never a pickle.
 """
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutor.engine import settings
+from tutor.engine.family import Family
 from tutor.errors import InputError, reason
 
 State = Mapping[str, NDArray[Any]]
@@ -24,17 +25,13 @@ MOST_FILES = 1000  # that an index may name
 
 # How the numbers of a weight are stored; bfloat16 is the upper half of a float32.
 FLOATS = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "BF16": "<u2"}
-PLAIN = ("F16", "F32", "F64", "U8", "BOOL")  # what step 11 reads by itself; the last two in buffers
 
 # What torch.compile and others put into names, at any place.
 WRAPPERS = re.compile(
     r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|_forward_module)\."
 )
-EMBEDDINGS = "wte.weight"  # every GPT-2 has them; what stands before is the prefix of all
-HEAD, BODY = "lm_head.", ("wte", "wpe", "h", "ln_f")
+HEAD = "lm_head."
 OTHER_HEAD = re.compile(r"[^.]*head[^.]*|score|classifier|qa_outputs")
-STEP_11_SKIPS = (".attn.bias", ".attn.masked_bias")  # the masks of GPT-2 itself
-BUFFER = re.compile(r".*\.attn\.(bias|masked_bias|mask|causal_mask|tril)|(.*\.)?position_ids")
 
 
 @dataclass(frozen=True)
@@ -74,32 +71,41 @@ class Tensors(State):
 
 
 def read(folder: Path) -> State:
-    """The weights of a checked folder, under the names that step 11 converts."""
-    return Tensors(select(find(folder)))
+    """The weights of a checked folder, under the names that its step converts."""
+    return Tensors(select(find(folder), settings.find_family(folder)))
 
 
 def is_plain(folder: Path) -> bool:
-    """Whether step 11 can read the weights by itself."""
-    if not (folder / WEIGHTS).is_file():
+    """Whether the step that loads can read the weights by itself."""
+    family = settings.find_family(folder)
+    is_one, is_many = ((folder / file).is_file() for file in (WEIGHTS, INDEX))
+    # Where there are both, a step that knows an index may take either.
+    if (is_one and is_many) if family.reads_many else not is_one:
         return False
     found = find(folder)
-    kept = select(found)
+    kept = select(found, family)
     return all(
-        entry.dtype in PLAIN and (kept.get(name) is entry or name.endswith(STEP_11_SKIPS))
+        entry.dtype in family.dtypes and (kept.get(name) is entry or name.endswith(family.skipped))
         for name, entry in found.items()
     )
 
 
+def count_numbers(folder: Path) -> int:
+    """How many numbers the weights of a checked folder are."""
+    kept = select(find(folder), settings.find_family(folder))
+    return sum(math.prod(entry.shape) for entry in kept.values())
+
+
 def check(folder: Path) -> int:
     """How many tensors a folder has, if its files are whole and hold numbers that can be read."""
-    found = find(folder)
-    for entry in select(found).values():
+    found, family = find(folder), settings.find_family(folder)
+    for entry in select(found, family).values():
         if entry.dtype not in FLOATS:
             raise InputError(
                 f"{entry.file} has {entry.name} in {entry.dtype}; save it as F16, BF16 or F32"
             )
-        is_matrix = entry.name.endswith("c_attn.weight") and len(entry.shape) == 2
-        if is_matrix and entry.shape[0] == 3 * entry.shape[1]:
+        is_matrix = family.transposed and entry.name.endswith(family.transposed)
+        if is_matrix and len(entry.shape) == 2 and entry.shape[0] == 3 * entry.shape[1]:
             raise InputError(
                 f"{entry.file} has {entry.name} as {entry.shape}, [out, in], where Hugging "
                 "Face's GPT-2 has [in, out]; transpose c_attn, c_proj and c_fc, and save it again"
@@ -137,7 +143,7 @@ def read_index(path: Path, *, complete: bool = True) -> dict[str, str]:
             )
     names = sorted(set(files.values()))
     if len(names) > MOST_FILES:
-        raise InputError(f"{path} names {len(names)} files; no GPT-2 has more than {MOST_FILES}")
+        raise InputError(f"{path} names {len(names)} files; no model has more than {MOST_FILES}")
     for name in names if complete else []:
         if not (path.parent / name).is_file():
             raise InputError(f"{path.parent} has no {name}, which {INDEX} names; fetch it, too")
@@ -166,20 +172,23 @@ def read_header(path: Path) -> dict[str, Entry]:
     }
 
 
-def select(found: dict[str, Entry]) -> dict[str, Entry]:
-    """The tensors that make a GPT-2, by the names that step 11 knows them by.
+def select(found: dict[str, Entry], family: Family) -> dict[str, Entry]:
+    """The tensors that make a model, by the names that its step knows them by.
 
-    What cannot be told from a weight is kept, for step 11 to refuse.
+    What cannot be told from a weight is kept, for that step to refuse.
     """
     names = {name: WRAPPERS.sub("", name) for name in found}
-    outer = find_prefix(names.values())
-    has_body = f"{outer}transformer.{EMBEDDINGS}" in names.values()
+    outer = find_prefix(names.values(), family)
+    has_trunk = f"{outer}{family.trunk}{family.body[0]}.weight" in names.values()
     selected: dict[str, Entry] = {}
     for name, unwrapped in names.items():
         own = unwrapped.removeprefix(outer)
         is_outside = not unwrapped.startswith(outer) and not own.startswith(HEAD)
-        if is_outside or is_buffer(own, found[name].dtype) or is_other_head(own, has_body):
+        is_buffer = is_whole(own, found[name].dtype) or re.fullmatch(family.buffers, own)
+        if is_outside or is_buffer or is_other_head(own, family, has_trunk):
             continue
+        if family.is_trunk_needed and own.partition(".")[0] in family.body:
+            own = family.trunk + own
         if own in selected:
             raise InputError(
                 f"{found[name].file} has {own} twice, as {selected[own].name} and {name}; "
@@ -189,26 +198,26 @@ def select(found: dict[str, Entry]) -> dict[str, Entry]:
     return selected
 
 
-def find_prefix(names: Iterable[str]) -> str:
-    """What stands before the names of a GPT-2, as where it is part of a larger model."""
+def find_prefix(names: Iterable[str], family: Family) -> str:
+    """What stands before the names of a model, as where it is part of a larger one."""
+    embedding = f"{family.body[0]}.weight"  # there is one in every file
     prefixes = {
-        name.removesuffix(EMBEDDINGS).removesuffix("transformer.")
+        name.removesuffix(embedding).removesuffix(family.trunk)
         for name in names
-        if f".{name}".endswith(f".{EMBEDDINGS}")
+        if f".{name}".endswith(f".{embedding}")
     }
     return prefixes.pop() if len(prefixes) == 1 else ""
 
 
-def is_buffer(name: str, dtype: str) -> bool:
-    """Whether a tensor is a mask or the like: nothing that was learned."""
+def is_whole(name: str, dtype: str) -> bool:
+    """Whether a tensor has whole numbers, as masks and the like have: nothing that was learned."""
     last = name.rpartition(".")[2]
-    is_whole = dtype not in FLOATS and not dtype.startswith("F") and last not in ("weight", "bias")
-    return is_whole or bool(BUFFER.fullmatch(name))
+    return dtype not in FLOATS and not dtype.startswith("F") and last not in ("weight", "bias")
 
 
-def is_other_head(name: str, has_body: bool) -> bool:
+def is_other_head(name: str, family: Family, has_trunk: bool) -> bool:
     """Whether a tensor belongs to another head than the one for language."""
     first = name.partition(".")[0]
-    if has_body:
-        return first not in ("transformer", "lm_head", *BODY)
+    if has_trunk:
+        return first not in (family.trunk.rstrip("."), "lm_head", *family.body)
     return first != "lm_head" and bool(OTHER_HEAD.fullmatch(first))

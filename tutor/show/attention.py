@@ -40,6 +40,7 @@ def show_attention(
     each of them.
     """
     engine, _, ids = read(text, model, tree, output)
+    observing.only_gpt2(engine.folder, "tutor show attention")
     layers, heads = engine.config.n_layer, engine.config.n_head
     layer = layers - 1 if layer is None else choose("--layer", layer, layers)
     chosen = list(range(heads)) if head is None else [choose("--head", head, heads)]

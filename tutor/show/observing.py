@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tutor.engine import settings
+from tutor.engine.families import GPT2
 from tutor.engine.loops import as_tensor
 from tutor.errors import InputError
 
@@ -33,6 +36,12 @@ def around_calls(around: Around) -> Iterator[None]:
 
     with mock.patch.object(Module, "__call__", call):
         yield
+
+
+def only_gpt2(folder: Path, what: str) -> None:
+    """Refuse a model of another family, which this cannot show."""
+    if (family := settings.find_family(folder)) is not GPT2:
+        raise InputError(f"{what} shows a GPT-2, but {folder} has a {family.label}")
 
 
 def next_logits(model: Any, ids: list[int]) -> Array:

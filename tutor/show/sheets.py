@@ -19,6 +19,7 @@ from tutor.engine.generation import Engine
 from tutor.engine.loops import as_tensor, quieted
 from tutor.engine.start import start_engine
 from tutor.errors import InputError, reason
+from tutor.show.observing import only_gpt2
 from tutor.show.tracing import Letters, Line, shorten, trace
 
 # What the fields of a configuration are called in shapes, or what else they are.
@@ -133,6 +134,7 @@ def of_weights(step: Step, model: str | None, tree: str) -> Sheet:
         lines, letters = of_llama_checkpoint(tree, model)
         return Sheet(head, lines, letters, f", as in {model or 'a small Llama'}")
     engine = start_engine(model, tree=tree)
+    only_gpt2(engine.folder, f"tutor show shapes {step.short}")
     whose, letters = f", as in {model or checkpoint.BUNDLED_MODEL.name}", Letters.of(engine.config)
     if "generates" in step.roles:
         head = ("call", "ids → what comes of them", "text")
@@ -149,6 +151,7 @@ def sizes_of(tree: str, model: str | None) -> Any:
             return config()
     folder = checkpoint.find_model(model)
     checkpoint.check_folder(folder)
+    only_gpt2(folder, "tutor show shapes of such a step")
     try:
         with trees.learners_code(tree):
             return trees.make_config(folder, tree)
