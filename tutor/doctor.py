@@ -137,6 +137,9 @@ def bundled_model(folder: Path) -> Finding:
         return Finding("Bundled model", f"{error}; `git checkout models` restores it", ok=False)
     sums = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))
     for file, digest in sums.items():
+        if not (folder / file).is_file():
+            text = f"{folder} has no {file}; `git checkout models` restores it"
+            return Finding("Bundled model", text, ok=False)
         if hashlib.sha256((folder / file).read_bytes()).hexdigest() != digest:
             text = f"{file} is damaged; `git checkout models` restores it"
             return Finding("Bundled model", text, ok=False)

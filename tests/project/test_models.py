@@ -409,6 +409,20 @@ def test_one_of_two_files_is_not_enough(folder: Path) -> None:
     refused(folder, "no tokenizer.json", "no merges.txt")
 
 
+def test_without_a_tokenizer_tokens_are_numbers(folder: Path) -> None:
+    with_text = load_engine(str(folder)).story([1, 2, 3], seed=0)
+    (folder / "tokenizer.json").unlink()
+    engine = load_engine(str(folder))
+    story = engine.story([1, 2, 3], seed=0)
+    assert story.prompt == "1,2,3"
+    assert "".join(map(story.add, [12, 7])) + story.finish() == ",12,7"
+    assert story.prompt_ids == with_text.prompt_ids
+    assert engine.tokenizer.show(12) == "12"
+    assert not engine.silent.size
+    with pytest.raises(InputError, match=r"no tokenizer\.json.*--prompt-tokens"):
+        engine.story("Once")
+
+
 def test_a_tokenizer_may_begin_with_a_byte_order_mark(folder: Path) -> None:
     content = (folder / "tokenizer.json").read_bytes()
     (folder / "tokenizer.json").write_bytes(codecs.BOM_UTF8 + content)

@@ -98,6 +98,28 @@ class Tokenizer:
         return not self._is_local or token in self._bytes or text.endswith(UNFINISHED)
 
 
+class NoTokenizer(Tokenizer):
+    """Stands in where a folder has none: there is no text, only token ids with commas."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    def _encode(self, text: str) -> tuple[list[int], list[int]]:  # noqa: ARG002
+        raise InputError(self._why)
+
+    def decode(self, token_ids: list[int], /) -> str:
+        return ",".join(map(str, token_ids))
+
+    def end_of_text(self) -> None:
+        return None
+
+    def show(self, token: int) -> str:
+        return str(token)
+
+    def silent(self, size: int) -> NDArray[np.int64]:  # noqa: ARG002
+        return np.array([], np.int64)
+
+
 class Stream:
     """The text of tokens that come one by one: in all, what a decode of the whole adds to it.
 
@@ -144,10 +166,21 @@ class Stream:
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer of a model folder."""
+    """The tokenizer of a model folder; where it has none, one that knows token ids alone."""
     files = [folder / TOKENIZER]
     if not files[0].is_file():
         files = [folder / file for file in TWO_FILES]
+        match [file.name for file in files if not file.is_file()]:
+            case [lacking]:
+                raise InputError(
+                    f"{folder} has no {TOKENIZER} and no {lacking}; "
+                    f"{' and '.join(TWO_FILES)} could stand in for it"
+                )
+            case [_, _]:
+                return NoTokenizer(
+                    f"{folder} has no {TOKENIZER}, so there is no text; put it there, or give "
+                    "--prompt-tokens"
+                )
     try:
         return Tokenizer(*files)
     except Exception as error:  # the library raises nothing narrower
