@@ -1,5 +1,6 @@
 """A TransformerLM as CS336's students save it is the Llama that computes the same."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from tests import oracle_modern
-from tutor.engine import cs336
+from tests.project.commands import run_child
+from tutor.engine import cs336, tokenizer
+from tutor.engine.checkpoint import BUNDLED_MODEL
 from tutor.errors import InputError
 
 Array = NDArray[Any]
@@ -125,3 +128,61 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         cs336.load_model_from_checkpoint(tmp_path / "no.safetensors", 61, 32, 24, 2, 4, 40)
     with pytest.raises(InputError, match="convert_checkpoint"):
         cs336.load_model_from_checkpoint(tmp_path / "model.pt", 61, 32, 24, 2, 4, 40)
+
+
+def generate(*arguments: str) -> list[dict[str, Any]]:
+    """The stories that `tutor generate` writes, with NumPy, so that nothing is compiled."""
+    finished = run_child(
+        *("generate", *arguments, "--max-new-tokens", "6", "--format", "json"),
+        environment={"TUTOR_KERNELS": "numpy"},
+    )
+    assert finished.code == 0, finished.err
+    return [json.loads(line) for line in finished.out.splitlines()]
+
+
+def greedy(state: Mapping[str, Array], ids: list[int], count: int) -> list[int]:
+    """The most likely tokens, one after the other."""
+    written = list(ids)
+    for _ in range(count):
+        written.append(int(logits(state, np.array(written))[-1].argmax()))
+    return written[len(ids) :]
+
+
+def test_the_options_of_the_assignments_generator_have_their_places(tmp_path: Path) -> None:
+    state, prompt = make_state(), [1, 2, 3]
+    expected = greedy(state, prompt, 6)
+    folder = tmp_path / "model"
+    sizes: dict[str, Any] = {"context_length": CONTEXT, "rope_theta": THETA}
+    cs336.write_folder(folder, state, HEADS, **sizes, end=expected[2])
+    ids = ("--model", str(folder), "--prompt-tokens", "1,2,3", "--device", "cpu")
+    # Ids in and ids out, up to the end of text, or past it.
+    [story] = generate(*ids, "--temperature", "0")
+    count = expected.index(expected[2])
+    assert (story["tokens"], story["finish"]) == (expected[:count], "eos")
+    assert (story["prompt"], story["text"]) == ("1,2,3", "".join(f",{i}" for i in expected[:count]))
+    [story] = generate(*ids, "--temperature", "0", "--no-stop-at-eos")
+    assert story["tokens"] == expected
+    drawn = ("--no-stop-at-eos", "--temperature", "2", "--top-p", "0.9", "--seed", "1")
+    stories = generate(*ids, *drawn, "--num-samples", "2")
+    assert [story["seed"] for story in stories] == [1, 2]
+    assert stories[0]["tokens"] != stories[1]["tokens"] != expected
+
+
+def test_with_vocabulary_and_merges_there_is_text(tmp_path: Path) -> None:
+    saved = json.loads((BUNDLED_MODEL / "tokenizer.json").read_text(encoding="utf-8"))["model"]
+    files = [tmp_path / "vocab.json", tmp_path / "merges.txt"]
+    files[0].write_text(json.dumps(saved["vocab"]), encoding="utf-8")
+    files[1].write_text("\n".join(" ".join(pair) for pair in saved["merges"]), encoding="utf-8")
+    state, rng = make_state(), np.random.default_rng(7)
+    for name in ("token_embeddings.weight", "lm_head.weight"):
+        state[name] = rng.normal(0, 0.5, (len(saved["vocab"]), 24)).astype(np.float32)
+    folder, words = tmp_path / "model", tokenizer.read(*files)
+    cs336.write_folder(folder, state, HEADS, words=words)
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("Once upon a time\nThe witch\n", encoding="utf-8")
+    stories = generate("--model", str(folder), "--batch-file", str(prompts), "--greedy")
+    for story, text in zip(stories, ("Once upon a time", "The witch"), strict=True):
+        assert story["prompt"] == text
+        assert story["text"] == words.decode(story["tokens"])
+    end = json.loads((folder / "generation_config.json").read_text())["eos_token_id"]
+    assert end == saved["vocab"]["<|endoftext|>"]

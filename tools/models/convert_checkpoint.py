@@ -7,18 +7,14 @@ follow from the weights; those that you give are checked.
 """
 
 import argparse
-import json
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.numpy import save_file
 
 from tutor.engine import cs336, tokenizer
-from tutor.engine.settings import CONFIG, GENERATION
-from tutor.engine.weights import WEIGHTS
 from tutor.errors import InputError, reason
 
 SIZES = ("vocab_size", "d_model", "num_layers", "d_ff")
@@ -64,21 +60,15 @@ def convert(options: argparse.Namespace) -> None:
         for name, tensor in cs336.renamed(read(options.checkpoint), names).items()
     }
     cs336.check_sizes(state, {name: getattr(options, name) for name in SIZES})
-    settings = cs336.llama_settings(
-        state, options.num_heads, options.context_length, options.rope_theta
+    cs336.write_folder(
+        options.output,
+        state,
+        options.num_heads,
+        context_length=options.context_length,
+        rope_theta=options.rope_theta,
+        end=options.eos_token_id,
+        words=options.vocab and tokenizer.read(options.vocab, options.merges),
     )
-    converted = cs336.llama_state(state, options.num_heads)
-    words = options.vocab and tokenizer.read(options.vocab, options.merges)
-    end = options.eos_token_id
-    if end is None and words:
-        end = words.token_to_id(tokenizer.END_OF_TEXT)
-
-    options.output.mkdir(parents=True, exist_ok=True)
-    save_file(converted, options.output / WEIGHTS, metadata={"format": "pt"})
-    write(options.output / CONFIG, settings | {"eos_token_id": end})
-    write(options.output / GENERATION, {"eos_token_id": end})
-    if words:
-        words.save(str(options.output / tokenizer.TOKENIZER))
 
 
 def read(path: Path) -> Mapping[str, torch.Tensor]:
@@ -111,10 +101,6 @@ def is_state(entry: Any) -> bool:
             for name, value in entry.items()
         )
     )
-
-
-def write(path: Path, settings: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(settings, indent=2) + "\n")
 
 
 if __name__ == "__main__":

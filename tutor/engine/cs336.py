@@ -5,6 +5,7 @@ them, a TransformerLM pairs neighbors.
 Source: the handout of its first assignment, sections 3.4 to 3.6.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutor.course.registry import step_that
-from tutor.engine import trees, weights
+from tutor.engine import tokenizer, trees, weights
+from tutor.engine.settings import CONFIG, GENERATION
 from tutor.errors import InputError
 
 if TYPE_CHECKING:
@@ -79,6 +81,35 @@ def load_model_from_checkpoint(
         model = kind(config)
     model.load_state_dict(llama_state(state, num_heads))
     return model
+
+
+def write_folder(
+    folder: Path,
+    state: Mapping[str, NDArray[Any]],
+    num_heads: int,
+    *,
+    context_length: int = 1024,
+    rope_theta: float = 10000.0,
+    end: int | None = None,
+    words: Any = None,
+) -> None:
+    """Write a TransformerLM as the model folder of a Llama, with the tokenizer `words`, if any.
+
+    `end` is the token that ends a text; without it, the tokenizer's own <|endoftext|> does.
+    """
+    from safetensors.numpy import save_file
+
+    settings = llama_settings(state, num_heads, context_length, rope_theta)
+    converted = llama_state(state, num_heads)
+    if end is None and words:
+        end = words.token_to_id(tokenizer.END_OF_TEXT)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(converted, folder / weights.WEIGHTS, metadata={"format": "pt"})
+    for file, entries in ((CONFIG, settings), (GENERATION, {})):
+        text = json.dumps({**entries, "eos_token_id": end}, indent=2)
+        (folder / file).write_text(f"{text}\n", encoding="utf-8")
+    if words:
+        words.save(str(folder / tokenizer.TOKENIZER))
 
 
 def renamed(state: Mapping[str, Any], names: Mapping[str, str] | None = None) -> dict[str, Any]:
