@@ -21,7 +21,8 @@ def rotary_speeds(config: LlamaConfig) -> NDArray[np.float32]:
     """
     # Give pair i the speed rope_theta to the power of -2i / D.
     speeds = config.rope_theta ** -(np.arange(0, config.head_dim, 2) / config.head_dim)
-    # If there is a rope_scaling of rope_type "linear", divide all speeds by its factor.
+    # rope_scaling is None or a dictionary. If its rope_type is "linear", divide all speeds by its
+    # factor.
     scaling = config.rope_scaling or {}
     kind = scaling.get("rope_type", "default")
     if kind == "linear":
@@ -35,7 +36,7 @@ def rotary_speeds(config: LlamaConfig) -> NDArray[np.float32]:
         low, high = scaling["low_freq_factor"], scaling["high_freq_factor"]
         kept = np.clip((turns - low) / (high - low), 0, 1)
         speeds = kept * speeds + (1 - kept) * speeds / scaling["factor"]
-    # Refuse any other but "default", which is none; return the speeds as float32.
+    # Raise the error for any other but "default", which means no scaling; return float32.
     elif kind != "default":
         raise ValueError(f"rope_type must be default, linear or llama3, but is {kind!r}")
     return speeds.astype(np.float32)
@@ -49,7 +50,7 @@ def rotary_table(positions: Tensor, speeds: NDArray[np.float32]) -> tuple[Tensor
     # Multiply each position by each speed, all in float32.
     rates = Tensor(speeds, dtype=DType.float32, device=positions.device)
     angles = positions.cast(DType.float32).unsqueeze(-1) * rates  # [B, T] -> [B, T, D / 2]
-    # Return the cosine and the sine of these angles, computed and not looked up.
+    # Return the cosine and the sine of these angles, from the positions as they are, however large.
     return F.cos(angles), F.sin(angles)
 
 

@@ -61,7 +61,8 @@ class LlamaAttention(Module[..., Tensor]):
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
         """[B, H, T, D], 2 [B, G, S, D], mask [B, T, S] -> [B, T, H D]."""
-        # Stack the queries of the R = H / G heads of a group, to meet its keys in one product.
+        # Stack the queries of the R = H / G heads of a group to [B, G, R T, D], so that they meet
+        # its keys in one product.
         batch, heads, length, head_dim = query.shape
         groups, seen = key.shape[1:3]
         shared = int(heads) // int(groups)

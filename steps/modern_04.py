@@ -24,12 +24,13 @@ def rotary_speeds(config: LlamaConfig) -> NDArray[np.float32]:
     Shape: [D / 2]. Raises ValueError, naming it, for a rope_type other than linear and llama3.
     """
     # TODO: Give pair i the speed rope_theta to the power of -2i / D.
-    # TODO: If there is a rope_scaling of rope_type "linear", divide all speeds by its factor.
+    # TODO: rope_scaling is None or a dictionary. If its rope_type is "linear", divide all speeds by
+    #   its factor.
     # TODO: If it is "llama3", ask how many turns a pair makes in original_max_position_embeddings
     #   positions. With low_freq_factor turns or fewer its speed is divided by the factor, with
     #   high_freq_factor or more it is kept, and in between it goes from the one to the other in
     #   proportion to the turns.
-    # TODO: Refuse any other but "default", which is none; return the speeds as float32.
+    # TODO: Raise the error for any other but "default", which means no scaling; return float32.
     raise NotImplementedError("modern 04: rotary_speeds")
 
 
@@ -39,7 +40,8 @@ def rotary_table(positions: Tensor, speeds: NDArray[np.float32]) -> tuple[Tensor
     Shape: [B, T] int64, [D / 2] -> 2 [B, T, D / 2].
     """
     # TODO: Multiply each position by each speed, all in float32.
-    # TODO: Return the cosine and the sine of these angles, computed and not looked up.
+    # TODO: Return the cosine and the sine of these angles, from the positions as they are, however
+    #   large.
     raise NotImplementedError("modern 04: rotary_table")
 
 

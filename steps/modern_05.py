@@ -47,8 +47,8 @@ class LlamaAttention(Module[..., Tensor]):
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
         """[B, H, T, D], 2 [B, G, S, D], mask [B, T, S] -> [B, T, H D]."""
-        # TODO: Stack the queries of the R = H / G heads of a group, to meet its keys in one
-        #   product.
+        # TODO: Stack the queries of the R = H / G heads of a group to [B, G, R T, D], so that they
+        #   meet its keys in one product.
         # TODO: Take the heads apart to add the mask, which is the same for all, and to take the
         #   softmax.
         # TODO: Stack them again to mix the values; then put the heads side by side for o_proj.

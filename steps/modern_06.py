@@ -43,7 +43,8 @@ class LlamaBlock(Module[..., Tensor]):
 class MaxLlamaModel(Module[..., Tensor]):
     """From token ids to one vector per position: norm(layers(embed_tokens(ids))).
 
-    Shape: [B, T] int64, positions [B, T] int64, mask [B, T, S] -> [B, T, C].
+    Shape: [B, T] int64, positions [B, T] int64, mask [B, T, S] -> [B, T, C]. There are as many
+    memories as layers, or none at all.
     """
 
     def __init__(self, config: LlamaConfig) -> None:

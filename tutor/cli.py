@@ -618,8 +618,8 @@ Examples:
 def shapes(step: Step, **options: Any) -> None:
     """Show the shapes on the way through step N.
 
-    The sizes are those of GPT-2 small, unless you give a --model. If a step needs weights, they are
-    those of the bundled model.
+    The sizes are those of GPT-2 small, and in the modern track those of Qwen3 4B, unless you give a
+    --model. If a step needs weights, they are those of the bundled model.
     """
     from tutor.show.shapes import show_shapes
 

@@ -164,7 +164,7 @@ def test_a_folder_in_place_of_a_step_is_refused(course: Path) -> None:
     step_file(course, "7").unlink()
     (step_file(course, "7") / "own").mkdir(parents=True)
     assert_refused(run_child("reset", "7", course=course), "steps/step_07.py cannot be written")
-    assert sorted(file.name for file in (course / "steps").glob("*07*")) == ["step_07.py"]
+    assert sorted(file.name for file in (course / "steps").glob("*step_07*")) == ["step_07.py"]
 
 
 @pytest.mark.parametrize("place", ["os.fsync", "pathlib.Path.chmod", "pathlib.Path.replace"])
@@ -230,7 +230,7 @@ def in_namespace(course: Path, mounts: str, *arguments: str) -> Finished:
     """A command where file systems are mounted for it alone, then what is in steps/."""
     script = (
         f'{mounts}\n"$@" && code=0 || code=$?; '
-        "cat steps/step_07.py >&2; ls -A steps | grep 07; exit $code"
+        "cat steps/step_07.py >&2; ls -A steps | grep step_07; exit $code"
     )
     command = ["unshare", "-rm", "sh", "-ec", script, "sh"]
     ended = subprocess.run(

@@ -123,6 +123,9 @@ def what_of_parameters(name: str, got: dict[str, list[int]], expected: dict[str,
             )
         return f"{owner} has no {name.rpartition('.')[2]}."
     if name in extra:
+        owner, _, last = name.rpartition(".")
+        if last == "bias" and f"{owner}.weight" in expected:
+            return f"{owner} has a bias, which the checkpoint lacks; bias=False leaves it out."
         return f"{name} is kept in self, so it is a parameter, and the checkpoint has none like it."
     return resized(got[name], expected[name])
 

@@ -147,7 +147,7 @@ def sentence(text: str) -> str:
 def is_about_shapes(error: BaseException | None) -> bool:
     """Whether the shapes on the way help to understand it."""
     if isinstance(error, MismatchError):
-        return "shape" in error.what
+        return "shape" in error.what and not error.says
     return isinstance(error, CodeError) and "shape" in error.message.lower()
 
 

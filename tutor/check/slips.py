@@ -48,7 +48,8 @@ SAID = {
     ),
     r"index into a list or NumPy array|'Dim' object cannot be interpreted as an integer": (
         "A length can be a symbol that only a running graph knows, so Python's range, lists and "
-        "NumPy have no use for it; compute with Tensors, as Tensor.arange."
+        "NumPy have no use for it; compute with Tensors, as Tensor.arange. Sizes of a head are in "
+        "the config."
     ),
     r"'NoneType' object (?:has no attribute|is not|does not)|and 'NoneType'|'NoneType' and": (
         "Something in this line is None, by default or because a function without a return gives "
@@ -61,7 +62,8 @@ SAID = {
         "One of the two is a tuple; a comma after a value makes one."
     ),
     r"Expected condition to be a boolean tensor": (
-        "F.where takes the condition first, then the value where it holds, then the other one."
+        "F.where takes the condition first, true or false for each place, then the value where it "
+        "holds, then the other one."
     ),
     r"Invalid approximation method": (
         'F.gelu knows three words for approximate: "none", "tanh" and "quick".'
@@ -121,6 +123,21 @@ SAID = {
     ),
     r"'Shape' object is not callable": "shape is no function: x.shape, without parentheses.",
     r"Unsupported dimension type .*float": "A size has to be a whole number: divide sizes with //.",
+    r"has no attribute '(float(?:16|32|64)?|half|double|long|int|type|astype)'": (
+        "MAX calls it cast: x.cast(DType.float32)."
+    ),
+    r"to\(\) expects Device.* got DType": (
+        "to moves a Tensor to a device; x.cast(DType.float32) changes its type."
+    ),
+    r"DLPack only supports signed": (
+        "A size that is read off a shape is no int; take it from the config."
+    ),
+    r"'(?:Static)?Dim' object is not iterable": (
+        "F.split takes a list of sizes; F.chunk(x, 2, axis=-1) cuts an axis into two equal parts."
+    ),
+    r"Sequential\.forward\(\) takes 2 positional arguments": (
+        "A Sequential hands a single value from layer to layer; go through the layers with for."
+    ),
     r"has no attribute 'cat'": "MAX calls it F.concat.",
     r"has no attribute 'pow'": "Write x**2.",
     r"has no attribute 'view'": "MAX calls it reshape, and its shape is a list.",

@@ -22,6 +22,21 @@ from tutor.errors import InputError, reason
 from tutor.show.observing import only_gpt2
 from tutor.show.tracing import Letters, Line, shorten, trace
 
+# The sizes of a Llama, unless a model is given: as few as possible are equal.
+USUAL_LLAMA = "Qwen3 4B"
+LLAMA_SIZES: dict[str, Any] = {
+    "vocab_size": 151936,
+    "hidden_size": 2560,
+    "intermediate_size": 9728,
+    "num_hidden_layers": 36,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+    "max_position_embeddings": 40960,
+    "rope_theta": 1e6,
+    "qk_norm": True,
+}
+
 # What the fields of a configuration are called in shapes, or what else they are.
 MEANINGS = {
     "vocab_size": "V",
@@ -105,7 +120,7 @@ def of_step(step: Step, model: str | None, tree: str) -> Sheet:
     if {"loads", "generates", "llama_loads"} & {*step.roles}:
         return of_weights(step, model, tree)
     if step.track == MODERN:
-        config, letters, usual = *llama_sizes_of(tree, model), "Llama 7B"
+        config, letters, usual = *llama_sizes_of(tree, model), USUAL_LLAMA
     else:
         config, usual = sizes_of(tree, model), "GPT-2 small"
         letters = Letters.of(config)
@@ -160,7 +175,7 @@ def sizes_of(tree: str, model: str | None) -> Any:
 
 
 def llama_sizes_of(tree: str, model: str | None) -> tuple[Any, Letters]:
-    """The LlamaConfig of a tree, with the sizes of Llama 7B or of a model, and its letters."""
+    """The LlamaConfig of a tree, with the usual sizes or those of a model, and its letters."""
     code = trees.load_step(tree, step_that("llama_sizes"))
     if model:
         file = checkpoint.find_model(model) / settings.CONFIG
@@ -173,7 +188,7 @@ def llama_sizes_of(tree: str, model: str | None) -> tuple[Any, Letters]:
             raise InputError(f"{file} is no Llama's: {reason(error)}") from None
     else:
         with trees.learners_code(tree):
-            config = code.LlamaConfig()
+            config = code.LlamaConfig(**LLAMA_SIZES)
     names = {name: letter for name, letter in MEANINGS.items() if len(letter) == 1}
     sizes = {
         letter: getattr(config, name) for name, letter in names.items() if hasattr(config, name)
