@@ -47,6 +47,7 @@ RIGHT = {
     },
     "modern_05": {
         "1 → 2 in: weights = F.softmax(scores + mask": "the new axes are the same either way",
+        "key → value in: groups, seen = key.shape": "both have these sizes",
     },
     "modern_07": {
         "8 → 7 in: start = 8 + int.from_bytes": "the eighth byte is always 0",
