@@ -128,7 +128,7 @@ def load(module: Any, weights: Mapping[str, Array]) -> None:
 
 
 def call(module: Any, *inputs: Any) -> Any:
-    """What a module makes of its inputs; all operations at once take a third of the time.
+    """The output of a module; all operations at once take a third of the time.
 
     Code that looks at its tensors, say to print them, needs them one by one, and gets that.
     """

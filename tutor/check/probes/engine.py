@@ -195,7 +195,7 @@ def interpret(
     inputs: Sequence[Buffer],
     caches: Sequence[Buffer] = (),
 ) -> Tensor:
-    """What a function makes of its inputs in a graph, where it can write to the caches.
+    """The output of a function in a graph, where it can write to the caches.
 
     The graph is traced for these very sizes, and interpreted: compiling it would take a minute.
     """
@@ -386,7 +386,7 @@ class EngineProbes(StepProbes):
     def run_head(
         self, name: str, config: Config, *inputs: list[Array], weights: Mapping[str, Array]
     ) -> list[Array]:
-        """What one head on a model with these weights makes of several inputs."""
+        """The outputs of one head, on a model with these weights, for several inputs."""
         model = gpt2(self.step, config)
         load(model, weights)
         with F.lazy():
