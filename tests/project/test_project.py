@@ -26,7 +26,7 @@ README = (ROOT / "README.md").read_text()
 STEPS = all_steps()
 # Of a solution; the goal is 80. Step 12 spells out three signatures, engine 03 has padding, a model
 # and its loop, modern 01 fourteen fields.
-MOST_LINES = {"steps": 100, "engine": 190, "modern": 120}
+MOST_LINES = {"steps": 100, "engine": 190, "modern": 120, "text": 120}
 MOST_STATEMENTS = 15  # of a function
 
 by_step = pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)

@@ -28,7 +28,7 @@ def check_steps(
         Console(stderr=True, highlight=False).print(Text(message, style="dim"))
 
     bench = Workbench(tree, root=root, seconds=seconds, announce=announce)
-    bench.start()  # it gets ready while pytest is imported
+    bench.start(steps)  # it gets ready while pytest is imported
     try:
         results = run_suites(steps, bench, console)
     finally:

@@ -91,7 +91,7 @@ class Suites:
             self._tests[name] = item.function
             result.outcomes[name] = outcome
             if is_telling(outcome):
-                self.fresh.start()  # it gets ready during the checks that follow
+                self.fresh.start([result.step])  # it gets ready during the checks that follow
             for listener in self.listeners:
                 listener.checked(outcome)
             if error:

@@ -18,7 +18,7 @@ EXERCISES = ROOT / "tutor" / "exercises"
 
 # What the engine asks a step for: sizes, a model of these, weights for it, and a loop, with more
 # ways to draw, many rows, a cache, and guesses; and of a Llama, its sizes, its positions, its
-# attention, the model, weights for it, a cache, and experts.
+# attention, the model, weights for it, a cache, and experts. And a tokenizer of the learner's own.
 Role = Literal[
     "sizes",
     "masks",
@@ -36,6 +36,7 @@ Role = Literal[
     "llama_loads",
     "llama_caches",
     "mixes",
+    "tokenizes",
 ]
 
 

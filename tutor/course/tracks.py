@@ -13,12 +13,14 @@ class Track:
     word: str  # before a number in the name of a file, and in prose
     letter: str  # before a number in a pixi task
     short: str  # before a number in a command
+    computes: bool = True  # on MAX, which takes a second to start
 
 
 STEPS = Track("steps", "GPT-2 from scratch", 12, word="step", letter="s", short="")
 ENGINE = Track("engine", "Make it fast", 5, word="engine", letter="e", short="e")
 MODERN = Track("modern", "From GPT-2 to Llama", 9, word="modern", letter="m", short="m")
-TRACKS = (STEPS, ENGINE, MODERN)
+TEXT = Track("text", "From text to tokens", 2, word="text", letter="t", short="t", computes=False)
+TRACKS = (STEPS, ENGINE, MODERN, TEXT)
 
 
 def find_track(name: str) -> Track:

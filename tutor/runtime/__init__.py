@@ -63,6 +63,12 @@ def activate(announce: Announce | None = None, *, one_thread: bool = False) -> N
     grouping.keep_groups_light()
 
 
+def do_without() -> None:
+    """Have `activate` do nothing in this process, which computes no tensors."""
+    global _announce
+    _announce = _report
+
+
 def start_one_thread() -> None:
     """Have MAX start one thread to compute with, if it has not started any.
 

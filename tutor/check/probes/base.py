@@ -17,19 +17,12 @@ from max.experimental.nn import Module
 from max.experimental.tensor import Tensor
 from numpy.typing import NDArray
 
+from tutor.check.probes.names import public
 from tutor.check.sandbox.errors import ContractError
 from tutor.check.sizes import Config
 from tutor.course.names import named
 
 Array = NDArray[Any]
-
-
-def public(step: ModuleType, name: str) -> Any:
-    """A public name of a step."""
-    try:
-        return getattr(step, name)
-    except AttributeError:
-        raise ContractError(f"the step defines no {name}") from None
 
 
 def other_step(step: ModuleType, name: str) -> ModuleType:

@@ -31,11 +31,11 @@ from tutor.check.probes.base import (
     load,
     make,
     other_step,
-    public,
     shapes,
     size_name,
     tensor,
 )
+from tutor.check.probes.names import public
 from tutor.check.probes.steps import Letters, ScriptedModel, StepProbes, settings
 from tutor.check.sandbox.errors import ContractError
 from tutor.check.sizes import Config

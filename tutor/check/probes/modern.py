@@ -24,7 +24,6 @@ from tutor.check.probes.base import (
     make_config,
     other_step,
     plain_fields,
-    public,
     shapes,
     size_name,
     tensor,
@@ -36,6 +35,7 @@ from tutor.check.probes.engine import (
     buffer,
     signature,
 )
+from tutor.check.probes.names import public
 from tutor.check.probes.steps import contiguous_arrays, loaded, named_arrays
 from tutor.check.sandbox.errors import ContractError
 

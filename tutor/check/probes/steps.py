@@ -26,11 +26,11 @@ from tutor.check.probes.base import (
     make_config,
     other_step,
     plain_fields,
-    public,
     shapes,
     size_name,
     tensor,
 )
+from tutor.check.probes.names import public
 from tutor.check.sandbox.errors import ContractError
 from tutor.check.sizes import Config
 

@@ -89,8 +89,10 @@ class CodeProcess:
         announce: Callable[[str], None],
         compiling: Clock,
         isolation: Isolation | None = None,
+        computes: bool = True,
     ) -> None:
         self._folder, self._announce, self._compiling = root / tree, announce, compiling
+        self.computes = computes
         self._isolation = isolation
         self._connection, other = multiprocessing.Pipe()
         self._output = tempfile.TemporaryFile("a+b")  # noqa: SIM115 (both live as long as the process)
@@ -102,7 +104,8 @@ class CodeProcess:
         self._child, self._pid = start(worker, [other.fileno(), *descriptors], isolation, root)
         other.close()
         rules = isolation.rules(home_of(root), root, given()) if isolation else None
-        settings = {"root": root, "tree": tree, "descriptors": descriptors, "rules": rules}
+        settings = {"root": root, "tree": tree, "computes": computes, "rules": rules}
+        settings |= {"descriptors": descriptors}
         with contextlib.suppress(OSError):  # it has ended already, which is told when it is asked
             channel.send(self._connection, settings)
 

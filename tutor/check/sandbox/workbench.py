@@ -15,7 +15,12 @@ from tutor.course.registry import Step, load_step
 from tutor.errors import EnvironmentBrokenError
 
 if TYPE_CHECKING:
-    from tutor.check.probes.modern import ModernProbes as Probes
+    from tutor.check.probes.modern import ModernProbes
+    from tutor.check.probes.text import TextProbes
+
+    class Probes(ModernProbes, TextProbes):
+        """Those of all tracks."""
+
 else:
     Probes = object  # they are in the other process, with MAX
 
@@ -47,6 +52,7 @@ class Workbench(Probes):
         self._process: CodeProcess | None = None
         self._step: dict[str, Any] = {}
         self._is_loaded, self._clock = False, Clock(seconds)
+        self._computes = True
 
     def another(self) -> "Workbench":
         """One like this, with a process of its own, in which each step is by itself."""
@@ -59,15 +65,17 @@ class Workbench(Probes):
             by_itself=True,
         )
 
-    def start(self) -> CodeProcess:
-        """Have a process, which need not be ready yet."""
-        if self._process is None or self._process.has_ended():
+    def start(self, steps: Collection[Name] = ()) -> CodeProcess:
+        """Have a process for these steps or the one selected, which need not be ready yet."""
+        computes = any(step.track.computes for step in steps) if steps else self._computes
+        process = self._process
+        if process is None or process.has_ended() or (computes and not process.computes):
             self.close()
-            self._process = CodeProcess(
-                self.root, self.tree, self.announce, self._compiling, self.isolation
+            self._process = process = CodeProcess(
+                *(self.root, self.tree, self.announce, self._compiling, self.isolation), computes
             )
             self._is_loaded = False
-        return self._process
+        return process
 
     def close(self) -> None:
         """End the process, if there is one."""
@@ -97,6 +105,7 @@ class Workbench(Probes):
         references = {each.name: sources.reference(each, self.tree) for each in reference}
         self._step = {"step": step.name, "references": references, "source": source}
         self._is_loaded, self._clock = False, clock or Clock(self.seconds)
+        self._computes = step.track.computes
 
     def output(self) -> str:
         """What the code has printed since this was asked before."""

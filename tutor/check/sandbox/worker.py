@@ -3,6 +3,7 @@
 It knows no expected value. It ends when the process that started it does.
 """
 
+import contextlib
 import ctypes
 import faulthandler
 import importlib
@@ -16,7 +17,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
@@ -91,11 +92,16 @@ class TextLoader(importlib.abc.InspectLoader):
 class Worker:
     """Loads steps and carries out probes, as it is asked."""
 
-    def __init__(self, connection: Connection, root: Path, tree: str) -> None:
-        from tutor.check.probes.modern import ModernProbes  # and with it MAX, before a clock runs
+    def __init__(self, connection: Connection, root: Path, tree: str, computes: bool) -> None:
+        from tutor.check.probes.text import TextProbes
 
-        self.connection = connection
-        self.probes = ModernProbes
+        self.connection, self.computes = connection, computes
+        self.probes: Callable[[ModuleType], object] = TextProbes
+        self.text_probes = TextProbes
+        if computes:
+            from tutor.check.probes.modern import ModernProbes  # with MAX, before a clock runs
+
+            self.probes = ModernProbes
         self.finder = TreeFinder(root, tree)
         self.step: ModuleType | None = None
         self.name = names.NAMES[0]
@@ -112,14 +118,10 @@ class Worker:
 
     def serve(self) -> None:
         """Answer one request after the other."""
-        from max.driver import CPU
-        from max.dtype import DType
-        from max.experimental.tensor import default_device, default_dtype
-
         hide_what_observes()
         sys.meta_path.insert(0, self.finder)
         pack = channel.pack
-        with default_device(CPU()), default_dtype(DType.float32):
+        with on_cpu() if self.computes else contextlib.nullcontext():
             while True:
                 request = self.requests.get()
                 token = {"token": request.pop("token")}
@@ -158,7 +160,8 @@ class Worker:
     def probe(self, name: str, arguments: list[Any], options: dict[str, Any]) -> Any:
         """Carry out one of the probes on the step."""
         assert self.step
-        return getattr(self.probes(self.step), name)(*arguments, **options)
+        probes = self.probes if self.name.track.computes else self.text_probes
+        return getattr(probes(self.step), name)(*arguments, **options)
 
     def describe(self, error: BaseException) -> dict[str, Any]:
         """An exception in plain values: its types, its message, and where in the tree it arose."""
@@ -184,6 +187,17 @@ class Worker:
         if isinstance(error, NotImplementedError) and message.startswith(f"{self.name.label}: "):
             kind = "stub"
         return {"types": types, "message": message, "where": where, "kind": kind}
+
+
+@contextlib.contextmanager
+def on_cpu() -> Iterator[None]:
+    """Have tensors be made there, and of float32."""
+    from max.driver import CPU
+    from max.dtype import DType
+    from max.experimental.tensor import default_device, default_dtype
+
+    with default_device(CPU()), default_dtype(DType.float32):
+        yield
 
 
 def is_ours(name: str) -> bool:
@@ -243,9 +257,10 @@ def end_with_parent() -> None:
 def main() -> None:
     """Get ready, say so, and serve.
 
-    The argument is the descriptor of the connection. There the root comes, and the tree; the
-    descriptors of the file for what the code prints, and of the one for where a signal hits it;
-    and the rules, if the code is not to be trusted.
+    The argument is the descriptor of the connection. There the root comes, and the tree; whether
+    the steps compute, for which MAX is needed; the descriptors of the file for what the code
+    prints, and of the one for where a signal hits it; and the rules, if the code is not to be
+    trusted.
     """
     end_with_parent()
     connection = Connection(int(sys.argv[1]))
@@ -264,8 +279,11 @@ def main() -> None:
 
     sys.modules["gguf"] = None  # type: ignore[assignment] # MAX does without, a tenth sooner
     try:
-        runtime.activate(announce)
-        worker = Worker(connection, Path(root), tree)
+        if settings["computes"]:
+            runtime.activate(announce)
+        else:
+            runtime.do_without()
+        worker = Worker(connection, Path(root), tree, settings["computes"])
     except Exception as error:
         channel.send(connection, {"broken": f"{type(error).__name__}: {error}"})
         return

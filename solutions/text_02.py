@@ -1,0 +1,78 @@
+"""Text 02: learning merges, so that what is frequent in a text becomes a token.
+
+Source: Sennrich et al., "Neural Machine Translation of Rare Words with Subword Units", algorithm 1.
+"""
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+
+from solutions.text_01 import BPETokenizer, Pair, byte_letters, cut, join, spell, split
+
+Piece = tuple[str, ...]  # as tokens
+
+
+def count_pieces(text: str, special_tokens: Collection[str] = ()) -> Counter[Piece]:
+    """How often a text has each piece, spelled in letters; special tokens are not counted."""
+    # Cut the text, leave out the special tokens, split the other parts, and count the pieces as
+    # tuples of letters.
+    parts = [part for part in cut(text, special_tokens) if part not in special_tokens]
+    pieces = Counter(piece for part in parts for piece in split(part))
+    return Counter({tuple(spell(piece)): times for piece, times in pieces.items()})
+
+
+def learn_merges(pieces: Mapping[Piece, int], count: int) -> list[Pair]:
+    """The merges of the pairs that are most frequent, at most so many, in the order learned."""
+    # Order the 256 letters by code point. That decides ties, and a new token goes behind them.
+    order = {letter: number for number, letter in enumerate(sorted(byte_letters().values()))}
+    # Count how often neighbours stand side by side in all pieces, each as often as the text has
+    # it, and note for each pair which pieces have it.
+    words, counts = list(pieces), Counter[Pair]()
+    places = defaultdict[Pair, set[int]](set)
+
+    def add(number: int, word: Sequence[str], times: int) -> None:
+        for pair in itertools.pairwise(word):
+            counts[pair] += times
+            places[pair].add(number)
+
+    for number, word in enumerate(words):
+        add(number, word, pieces[word])
+    # Merge the most frequent pair, and of several the one whose first token is the earliest in the
+    # order, then whose second is. Stop at count merges, or when no pair occurs twice.
+    merges: list[Pair] = []
+    current: list[Sequence[str]] = list(words)
+    while len(merges) < count and (most := max(counts.values(), default=0)) > 1:
+        ties = [pair for pair, times in counts.items() if times == most]
+        best = min(ties, key=lambda pair: (order[pair[0]], order[pair[1]]))
+        merges.append(best)
+        order.setdefault("".join(best), len(order))
+        # Join it in the pieces that have it. Only in these do the counts change: take the pairs
+        # from before out, and add those from after.
+        for number in places.pop(best):
+            times = pieces[words[number]]
+            add(number, current[number], -times)
+            current[number] = join(current[number], best)
+            add(number, current[number], times)
+    return merges
+
+
+def make_vocabulary(merges: Sequence[Pair], special_tokens: Collection[str] = ()) -> dict[str, int]:
+    """The id of each token: letters by code point, then what was merged, then special tokens."""
+    # Number the tokens from 0, in this order; if two merges make the same token, it counts once.
+    tokens = [*sorted(byte_letters().values()), *map("".join, merges), *special_tokens]
+    return {token: number for number, token in enumerate(dict.fromkeys(tokens))}
+
+
+def train_tokenizer(
+    text: str, vocab_size: int, special_tokens: Collection[str] = ("<|endoftext|>",)
+) -> BPETokenizer:
+    """A tokenizer of the text's own with at most so many tokens.
+
+    Raises ValueError, naming vocab_size, if it has no room for the letters and the special tokens.
+    """
+    # Learn as many merges as there is room for beside the 256 letters and the special tokens.
+    room = vocab_size - len(byte_letters()) - len(special_tokens)
+    if room < 0:
+        raise ValueError(f"vocab_size must be at least {vocab_size - room}, but is {vocab_size}")
+    merges = learn_merges(count_pieces(text, special_tokens), room)
+    return BPETokenizer(make_vocabulary(merges, special_tokens), merges, special_tokens)

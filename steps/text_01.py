@@ -1,0 +1,89 @@
+"""Text 01: byte-level BPE, which turns text into token ids and back.
+
+Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
+Chapter: book/src/text_01.md
+Check:   pixi run t01   or   uv run tutor check t1
+
+Source: Sennrich et al., "Neural Machine Translation of Rare Words with Subword Units", section 3.2;
+Radford et al., "Language Models are Unsupervised Multitask Learners", section 2.2, for the bytes.
+"""
+
+import functools
+import itertools
+from collections.abc import Collection, Mapping, Sequence
+
+import regex
+
+Pair = tuple[str, str]
+
+
+@functools.cache  # computed once
+def byte_letters() -> dict[int, str]:
+    """The letter of each byte: a printable character, and no two alike."""
+    # TODO: Let the bytes of !…~, of ¡…¬ and of ®…ÿ be these characters themselves, chr(byte). Give
+    #   the other bytes, from 0 up, the characters 256, 257 and so on.
+    raise NotImplementedError("text 01: byte_letters")
+
+
+def split(text: str) -> list[str]:
+    """The pieces of a text, all of it in order; no token reaches beyond its piece."""
+    # TODO: Return all that this pattern finds, its alternatives in this order: the endings 's 't
+    #   're 've 'm 'll 'd; a run of letters \p{L}, of digits \p{N}, or of what is neither these nor
+    #   white space \s, each with a space before it if there is one; white space up to the last
+    #   character that stands before something else; any other white space. re has no \p, but regex
+    #   does.
+    raise NotImplementedError("text 01: split")
+
+
+def spell(piece: str) -> list[str]:
+    """The letters of the bytes of a piece."""
+    # TODO: Encode the piece in UTF-8, and take the letter of each byte.
+    raise NotImplementedError("text 01: spell")
+
+
+def join(tokens: Sequence[str], pair: Pair) -> list[str]:
+    """The tokens, with the two of a pair made one wherever they are neighbours."""
+    # TODO: Go through the tokens from left to right. If the last one that you have kept and this
+    #   one are the pair, add this one to it; otherwise keep it as it is.
+    raise NotImplementedError("text 01: join")
+
+
+def merge(tokens: Sequence[str], ranks: Mapping[Pair, int]) -> list[str]:
+    """The tokens after all merges; a pair with a lower rank was learned earlier, and goes first."""
+    # TODO: As long as some neighbours have a rank, join the pair of the lowest rank.
+    raise NotImplementedError("text 01: merge")
+
+
+def cut(text: str, special_tokens: Collection[str]) -> list[str]:
+    """The parts of a text: special tokens, and what is before, between and after them."""
+    # TODO: Look for all special tokens at once, the longest first, so that none hides a longer one.
+    #   Take their characters literally, and keep them: regex.split keeps what a group matches. A
+    #   text without any is a single part.
+    raise NotImplementedError("text 01: cut")
+
+
+class BPETokenizer:
+    """Turns text into token ids and back, as GPT-2 does."""
+
+    def __init__(
+        self,
+        vocab: Mapping[str, int],
+        merges: Sequence[Pair],
+        special_tokens: Collection[str] = (),
+    ) -> None:
+        # TODO: Keep the ids by token and the tokens by id, the ranks of the merges by pair, in
+        #   which the first has rank 0, and the special tokens, which have an id in vocab, too.
+        raise NotImplementedError("text 01: BPETokenizer.__init__")
+
+    def encode(self, text: str, /) -> list[int]:
+        """The token ids of a text."""
+        # TODO: Cut the text. A special token is one id. Of any other part, split it, spell each
+        #   piece, merge its letters, and take the ids of the tokens that come out.
+        raise NotImplementedError("text 01: BPETokenizer.encode")
+
+    def decode(self, ids: Sequence[int], /) -> str:
+        """The text of token ids, with U+FFFD for bytes that are no character."""
+        # TODO: Turn every letter of a token into its byte, and a special token into its own UTF-8.
+        #   Decode only when all bytes are together, since a character may have bytes in several
+        #   tokens; with errors="replace", bytes that are not UTF-8 raise nothing.
+        raise NotImplementedError("text 01: BPETokenizer.decode")
