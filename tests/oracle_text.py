@@ -144,16 +144,17 @@ def learn_merges(pieces: Mapping[Piece, int], count: int) -> list[Pair]:
             for i in range(len(tokens) - 1):
                 pair = (tokens[i], tokens[i + 1])
                 counts[pair] = counts.get(pair, 0) + times
-        ranked = sorted(
-            (-times, order[one], order[other]) for (one, other), times in counts.items()
-        )
-        if not ranked or ranked[0][0] > -2:
+        ranked = ((-times, order[one], order[other]) for (one, other), times in counts.items())
+        first = min(ranked, default=(0, 0, 0))
+        if first[0] > -2:
             break
-        names = {place: token for token, place in order.items()}
-        best = names[ranked[0][1]], names[ranked[0][2]]
+        names = list(order)
+        best = names[first[1]], names[first[2]]
         merges.append(best)
         order.setdefault("".join(best), len(order))
-        words = [(join(tokens, best), times) for tokens, times in words]
+        words = [
+            (join(tokens, best) if best[0] in tokens else tokens, times) for tokens, times in words
+        ]
     return merges
 
 

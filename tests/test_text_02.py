@@ -1,5 +1,7 @@
 """Text 02, learning merges: pieces and pairs, ties, updates, the end, and a tokenizer of them."""
 
+import functools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -55,12 +57,10 @@ TEXTS = (
     "don't don't 2024 2024",
     "",
 )
-# A thousand words of up to nine letters, the first ones far more often than the last.
-LONG = draw_words(
-    31,
-    16_000,
-    ["".join(map(chr, generator(n).integers(97, 110, size=2 + n % 8))) for n in range(1000)],
-)
+# Words of up to nine letters, the first ones far more often than the last.
+NAMES = ["".join(map(chr, generator(n).integers(97, 110, size=2 + n % 8))) for n in range(500)]
+LONG = draw_words(31, 16_000, NAMES)
+MANY = 80  # merges of these
 
 
 def expect_learned(
@@ -107,10 +107,23 @@ def test_stop(step: Workbench) -> None:
 
 
 def test_long_text(step: Workbench) -> None:
-    pieces = oracle_text.count_pieces(LONG)
-    got = step.learn_merges([*pieces.items()], 150)
-    wanted = [list(pair) for pair in oracle_text.learn_merges(pieces, 150)]
-    expect_equal(f"150 merges of a text of {len(LONG):,} characters", got, wanted)
+    what = f"of a text of {len(LONG):,} characters"
+    expect_equal(f"the pieces {what}", step.count_pieces(LONG, []), counted(pieces_of_long()))
+    got = step.learn_merges([*pieces_of_long().items()], MANY)
+    expect_equal(f"{MANY} merges {what}", got, merges_of_long())
+
+
+def pieces_of_long() -> dict[oracle_text.Piece, int]:
+    """The pieces of the long text, which is words and nothing else."""
+    first, *others = LONG.split(" ")
+    words: dict[oracle_text.Piece, int] = {("Ġ", *word): n for word, n in Counter(others).items()}
+    return {(*first,): 1} | words
+
+
+@functools.cache
+def merges_of_long() -> list[list[str]]:
+    """What is to be learned from it."""
+    return [list(pair) for pair in oracle_text.learn_merges(pieces_of_long(), MANY)]
 
 
 def test_vocabulary(step: Workbench) -> None:

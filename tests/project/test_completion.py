@@ -21,6 +21,7 @@ from tutor import ROOT
 FOLDER = Path(sys.executable).parent  # where the command is installed
 ENGINE = ["e1", "e2", "e3", "e4", "e5"]
 MODERN = [f"m{number}" for number in range(1, 10)]
+TEXT = ["t1", "t2"]
 STARTS = {
     "bash": ["bash", "--norc", "--noprofile", "-i"],
     "zsh": ["zsh", "--no-rcs", "-i"],
@@ -121,10 +122,10 @@ def test_tab_completes_commands_options_steps_trees_and_files(shell: str, tmp_pa
         ("tutor ch", ["check"]),
         ("tutor check --tr", ["--track", "--tree"]),
         ("tutor check --tre", ["--tree"]),
-        ("tutor check --track ", ["steps", "engine", "modern"]),
+        ("tutor check --track ", ["steps", "engine", "modern", "text"]),
         ("tutor check --tree ", ["steps", "solutions"]),
         ("tutor generate --dt", ["--dtype"]),
-        ("tutor hint ", [*map(str, range(1, 13)), *ENGINE, *MODERN]),
+        ("tutor hint ", [*map(str, range(1, 13)), *ENGINE, *MODERN, *TEXT]),
         ("tutor hint 1", ["1", "10", "11", "12"]),
         ("tutor hint e", ENGINE),
         ("tutor hint eng", [f"engine_0{short[1:]}" for short in ENGINE]),

@@ -7,7 +7,7 @@ import pytest
 from tutor.course import names, registry
 from tutor.course.names import NAMES, Name, find_name, find_names, in_order, named, prose
 from tutor.course.registry import all_steps, find_step, step_that
-from tutor.course.tracks import ENGINE, MODERN, STEPS, TRACKS, find_track
+from tutor.course.tracks import ENGINE, MODERN, STEPS, TEXT, TRACKS, find_track
 from tutor.errors import InputError
 
 
@@ -136,7 +136,7 @@ def test_the_order_of_the_course_goes_by_tracks_and_numbers() -> None:
 
 
 def test_a_track_is_found_by_its_name() -> None:
-    assert [find_track(track.name) for track in TRACKS] == [STEPS, ENGINE, MODERN]
+    assert [find_track(track.name) for track in TRACKS] == [STEPS, ENGINE, MODERN, TEXT]
     with pytest.raises(KeyError):
         find_track("extra")
 
@@ -167,5 +167,6 @@ def test_each_role_is_that_of_one_step() -> None:
         "llama_loads": "m7",
         "llama_caches": "m8",
         "mixes": "m9",
+        "tokenizes": "t1",
     }
     assert roles.keys() == set(registry.Role.__args__)  # type: ignore[attr-defined]

@@ -25,7 +25,7 @@ from tests.project.test_project import PIXI_TASKS, parse
 from tests.project.tiers import partly
 from tutor.course.names import NAMES
 from tutor.course.registry import Step, all_steps, find_step
-from tutor.course.tracks import ENGINE, MODERN, STEPS, TRACKS, Track
+from tutor.course.tracks import ENGINE, STEPS, TEXT, TRACKS, Track
 from tutor.learn import progress, records
 from tutor.learn.progress import Standing, of_track
 from tutor.learn.records import Record
@@ -305,7 +305,7 @@ def test_of_tracks_that_lie_ahead_only_the_titles_are_shown() -> None:
     known[:12] = passed(all_steps(STEPS))
     assert shown(known) == names(STEPS, ENGINE)
     known[-1] = Standing(known[-1].step, "not checked")
-    assert shown(known) == names(STEPS, ENGINE, MODERN)
+    assert shown(known) == names(STEPS, ENGINE, TEXT)
 
 
 @pytest.mark.parametrize("width", [40, 50, 69, 70, 100])
