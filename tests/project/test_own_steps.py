@@ -50,6 +50,18 @@ def test_own_steps_write_the_golden_text(course: Path) -> None:
     assert finished.code == 0, finished.err
     assert STORY["text"].startswith(finished.out.rstrip("\n"))
     assert len(finished.out) > len(STORY["prompt"]) + 12
+    assert "Your own tokenizer, of text 01, makes the tokens." in finished.err
+
+
+@pytest.mark.full("commands in odd situations")
+def test_an_own_tokenizer_is_used_once_it_is_finished(course: Path) -> None:
+    change(course, "t1", "        ids: list[int] = []", "        ids: list[int] = [1 / 0]")
+    finished = run_child(*GENERATE, course=course)
+    assert_refused(finished, "steps/text_01.py, line ", "ZeroDivisionError: division by zero")
+    (course / find_step("t1").file("steps")).write_text(derive(find_step("t1")))
+    finished = run_child(*GENERATE, course=course)
+    assert STORY["text"].startswith(finished.out.rstrip("\n"))
+    assert "tokenizer" not in finished.err
 
 
 def test_a_crash_says_in_which_line_of_which_step(course: Path) -> None:

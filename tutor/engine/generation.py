@@ -20,7 +20,7 @@ from tutor.engine import checkpoint, settings, trees
 from tutor.engine.drafts import make_draft
 from tutor.engine.family import Family
 from tutor.engine.loops import NONE, Columns, Loop, Options, Tokens, make_loop
-from tutor.engine.tokenizer import UNFINISHED, Stream, Tokenizer, load_tokenizer
+from tutor.engine.tokenizer import UNFINISHED, Stream, Tokenizer
 from tutor.engine.trees import learners_code
 from tutor.errors import InputError
 from tutor.runtime import columns
@@ -199,7 +199,7 @@ def load_engine(
     place = find_device(device)
     folder = checkpoint.find_model(model)
     checkpoint.check_folder(folder)
-    tokenizer = load_tokenizer(folder)
+    tokenizer = trees.find_tokenizer(folder, tree)
     loaded = trees.load_model(folder, tree, place, context)
     if dtype == "q4_0":
         from tutor.engine.quantization import quantize

@@ -32,8 +32,12 @@ def start_engine(model: str | None, **options: Any) -> Engine:
     """An engine, with a status line until it is loaded."""
     # Before the status line, since it may say something.
     runtime.activate(one_thread=is_small(model))
-    with Console(stderr=True).status(Text(f"Loading {model or 'the bundled model'}")):
-        return load_engine(model, **options)
+    console = Console(stderr=True, highlight=False)
+    with console.status(Text(f"Loading {model or 'the bundled model'}")):
+        engine = load_engine(model, **options)
+    if engine.tokenizer.is_own:
+        console.print("Your own tokenizer, of text 01, makes the tokens.", style="dim")
+    return engine
 
 
 @interrupts.held(patience=0)

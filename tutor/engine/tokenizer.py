@@ -2,6 +2,8 @@
 
 import itertools
 import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,16 @@ END_OF_TEXT = "<|endoftext|>"
 
 UNFINISHED = "\N{REPLACEMENT CHARACTER}"  # where the bytes of a text end within a character
 FUSING = ("Fuse", "ByteLevel")  # decoders that make one text of all tokens
+# Of a tokenizer.json like GPT-2's: the kinds of its parts, and what its model doesn't have.
+LIKE_GPT2 = "BPE", "ByteLevel", "ByteLevel"
+ODD = (
+    *("unk_token", "continuing_subword_prefix", "end_of_word_suffix"),
+    *("byte_fallback", "ignore_merges", "dropout"),
+)
 KEPT = 32  # tokens before those to be decoded: more than any decoder looks back
+
+Parts = tuple[dict[str, int], list[tuple[str, str]], list[str]]  # vocab, merges, special tokens
+Guard = Callable[[], AbstractContextManager[None]]
 
 
 class Tokenizer:
@@ -26,6 +37,7 @@ class Tokenizer:
     """
 
     _bytes: frozenset[int] = frozenset()  # tokens that are a byte each, of a character or of none
+    is_own = False  # the learner's
     _is_local = True  # what a token adds to a text is certain when it comes
     _ends_words = False  # spaces come with the word before them, not with the one after
     _start: list[int] = []  # noqa: RUF012 (not changed)
@@ -93,9 +105,44 @@ class Tokenizer:
         has_text[known[known < size]] = True
         return np.flatnonzero(~has_text)
 
+    def parts(self) -> Parts | None:
+        """What its files hold, if it is a tokenizer like GPT-2's, and no other."""
+        entries = json.loads(self._tokenizer.to_str())
+        model, splitter = entries["model"], entries["pre_tokenizer"] or {}
+        decoder, added = entries["decoder"] or {}, entries["added_tokens"]
+        odd = [model.get(name) for name in ODD]
+        odd += [entries["normalizer"], splitter.get("add_prefix_space", True), *self._start]
+        odd += [token[name] for token in added for name in ("single_word", "lstrip", "rstrip")]
+        kinds = model.get("type", "BPE"), splitter.get("type"), decoder.get("type")
+        if kinds != LIKE_GPT2 or any(odd) or not splitter.get("use_regex", True):
+            return None
+        merges = [pair if isinstance(pair, list) else pair.split(" ") for pair in model["merges"]]
+        special = {token["content"]: token["id"] for token in added}
+        return model["vocab"] | special, [(one, other) for one, other in merges], list(special)
+
     def may_change(self, token: int, text: str) -> bool:
         """Whether the end of a text, with this last token, may change by what comes after it."""
         return not self._is_local or token in self._bytes or text.endswith(UNFINISHED)
+
+
+class OwnTokenizer(Tokenizer):
+    """The same tokenizer, where a learner's own code turns text into ids and back."""
+
+    is_own = True
+
+    def __init__(self, tokenizer: Tokenizer, own: Any, guard: Guard) -> None:
+        self._tokenizer, self._own, self._guard = tokenizer._tokenizer, own, guard
+
+    def _encode(self, text: str) -> tuple[list[int], list[int]]:
+        with self._guard():
+            return [], [int(token) for token in self._own.encode(text)]
+
+    def decode(self, token_ids: list[int], /) -> str:
+        with self._guard():
+            text = self._own.decode(list(token_ids))
+            if not isinstance(text, str):
+                raise TypeError(f"decode returned {type(text).__name__}, not str")
+        return text
 
 
 class NoTokenizer(Tokenizer):
@@ -111,6 +158,9 @@ class NoTokenizer(Tokenizer):
         return ",".join(map(str, token_ids))
 
     def end_of_text(self) -> None:
+        return None
+
+    def parts(self) -> None:
         return None
 
     def show(self, token: int) -> str:

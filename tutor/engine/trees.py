@@ -19,6 +19,7 @@ from tutor.course import sources
 from tutor.course.names import Name
 from tutor.course.registry import step_that
 from tutor.engine import checkpoint, settings, weights
+from tutor.engine.tokenizer import OwnTokenizer, Tokenizer, load_tokenizer
 from tutor.errors import EnvironmentBrokenError, InputError, reason
 
 if TYPE_CHECKING:
@@ -86,6 +87,16 @@ def learners_code(tree: str) -> Iterator[None]:
         if not places:
             said = f"what your steps return cannot be used ({said}); see tutor check for them"
         raise InputError(f"{places[-1]}: {said}" if places else said) from error
+
+
+def find_tokenizer(folder: Path, tree: str) -> Tokenizer:
+    """The tokenizer of a model folder; with a learner's tree, their own code once it's finished."""
+    tokenizer, step = load_tokenizer(folder), step_that("tokenizes")
+    if tree != "steps" or find_unfinished(tree, step) or not (parts := tokenizer.parts()):
+        return tokenizer
+    with learners_code(tree):
+        own = load_step(tree, step).BPETokenizer(*parts)
+    return OwnTokenizer(tokenizer, own, lambda: learners_code(tree))
 
 
 def load_model(
