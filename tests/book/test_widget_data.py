@@ -111,6 +111,12 @@ def test_next_tokens_are_those_of_the_model(prompt: dict[str, Any]) -> None:
         np.testing.assert_allclose(shown, wanted, rtol=0, atol=PROBABILITY_TOLERANCE)
 
 
+def test_merges_are_those_of_the_tokenizer() -> None:
+    parts = tokenizer().parts()
+    assert parts
+    assert read("merges")["merges"] == [" ".join(pair) for pair in parts[1]]
+
+
 def test_attention_is_that_of_the_model() -> None:
     data = read("attention")
     expected, _ = follow("".join(data["tokens"]))

@@ -9,7 +9,10 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from solutions.engine_02 import Sampling, probabilities
+from solutions.text_01 import BPETokenizer
 from tests.book.test_widget_data import read
+from tutor.engine.checkpoint import BUNDLED_MODEL
+from tutor.engine.tokenizer import load_tokenizer
 
 LISTED = 12  # tokens; a row for the others comes after them
 PLACES = {1: 0, 10: 7, 500: 16, None: 19}  # of values of top_k on its slider
@@ -79,7 +82,7 @@ def test_tables_stand_in_without_scripts_or_without_data(
 ) -> None:
     page = browser.new_page(java_script_enabled=scripts)
     page.route("**/data/*.js", lambda route: route.abort())
-    for chapter in ("step_07", "step_08", "step_12", "engine_02"):
+    for chapter in ("step_07", "step_08", "step_12", "engine_02", "text_01"):
         page.goto((site / f"{chapter}.html").as_uri())
         figure = page.locator("figure.widget")
         expect(figure.locator("form")).to_have_count(0)
@@ -289,3 +292,32 @@ def test_the_scale_of_a_stage_can_be_its_own(widget: Open) -> None:
     field(figure, "same").uncheck()
     expect(axis).to_have_text(f"{np.abs(numbers[1]).max():.1f}")
     assert figure.locator("dd").all_text_contents() == statistics(0, 1)
+
+
+# Merges.
+
+
+@pytest.mark.full("pages in a browser")
+@pytest.mark.parametrize("text", ["The witch was unbelievable.", " naïve 龍  don't", "x"])
+def test_merges_end_with_the_tokens_of_the_tokenizer(widget: Open, text: str) -> None:
+    parts = load_tokenizer(BUNDLED_MODEL).parts()
+    assert parts
+    figure = widget("merges", "text_01")
+    field(figure, "text").fill(text)
+    expect(status(figure)).to_contain_text(f"{len(text.encode())} tokens of {len(text.encode())}")
+    figure.get_by_role("button", name="merge all").click()
+    names = {number: token for token, number in parts[0].items()}
+    expected = [names[number] for number in BPETokenizer(*parts).encode(text)]
+    expect(figure.locator(".token")).to_have_text(expected)
+    expect(figure.get_by_role("button", name="merge", exact=True)).to_be_disabled()
+
+
+@pytest.mark.full("pages in a browser")
+def test_a_press_merges_the_pair_of_the_lowest_rank(widget: Open) -> None:
+    figure = widget("merges", "text_01")
+    field(figure, "text").fill("there")
+    figure.get_by_role("button", name="merge", exact=True).press("Enter")
+    expect(status(figure)).to_contain_text("Rank 0: h and e. 4 tokens of 5 bytes.")
+    expect(figure.locator(".token.here")).to_have_text(["he"])
+    figure.get_by_role("button", name="again").click()
+    expect(figure.locator(".token")).to_have_text([*"there"])

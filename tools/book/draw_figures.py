@@ -5,7 +5,7 @@ python -m tools.book.draw_figures --check    only tell which have changed; exit 
 """
 
 from tools import derived
-from tools.book.figures import attention, engine, generation, layers, modern, tables, whole
+from tools.book.figures import attention, engine, generation, layers, modern, tables, text, whole
 from tutor import ROOT
 
 FIGURES = ROOT / "book" / "figures"
@@ -41,6 +41,8 @@ PICTURES = (
     modern.bfloat16,
     modern.group_cache,
     modern.experts,
+    text.merges,
+    text.learning,
 )
 
 

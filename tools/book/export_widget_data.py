@@ -8,6 +8,7 @@ The data of a widget are a script, since a page that is opened from a file can l
 The fallbacks are tables for readers without scripts.
 """
 
+import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from solutions.engine_02 import Sampling, probabilities
 from solutions.solution_02 import causal_mask
 from solutions.solution_11 import load_pretrained
+from solutions.text_01 import join, spell
 from tools import derived
 from tools.book import widget_tables as tables
 from tutor import ROOT
@@ -40,6 +42,7 @@ PROMPTS = (
     "He cut off the dragon's",
 )
 SENTENCE = "The witch gave Hansel an apple, and Hansel ate the apple."
+PIECE = " lower"
 TOKEN = 11  # the last apple: the first query that is shown, and the vector that is followed
 LAYER, HEAD = 3, 0  # what is shown first: a head that looks for the verb
 SHOWN_TOKENS, SHOWN_NUMBERS = 12, 48  # as many as a phone has room for
@@ -59,6 +62,7 @@ class Source:
     def __init__(self) -> None:
         self.model = load_pretrained(BUNDLED_MODEL)
         self.tokenizer = Tokenizer(BUNDLED_MODEL / TOKENIZER)
+        _, self.merges, _ = self.tokenizer.parts() or ({}, [], [])
 
     def tokens(self, text: str) -> list[str]:
         return [self.tokenizer.decode([token]) for token in self.tokenizer.encode(text)]
@@ -109,6 +113,7 @@ def export(source: Source) -> dict[Path, str]:
         "next-token": next_token_data(source, logits),
         "attention": attention_data(tokens, attention),
         "block": block_data(tokens[TOKEN], blocks),
+        "merges": {"merges": quote([" ".join(pair) for pair in source.merges])},
     }
     fallbacks = {
         "next-token": next_token_table(source, logits[0], "temperature", TEMPERATURES),
@@ -116,6 +121,7 @@ def export(source: Source) -> dict[Path, str]:
         "causal-mask": "".join(mask_table(4, cached) for cached in (0, 2)),
         "attention": tables.attention(LAYER, HEAD, attention[LAYER][HEAD], tokens),
         "block": tables.block(LAYER, tokens[TOKEN], [describe(x) for x in blocks[LAYER]]),
+        "merges": merges_table(source, PIECE),
     }
     scripts = {BOOK / "src" / "data" / f"{name}.js": script(name, data[name]) for name in data}
     return scripts | {BOOK / "fallbacks" / f"{name}.html": text for name, text in fallbacks.items()}
@@ -166,6 +172,16 @@ def next_token_table(
     likeliest = np.argsort(-logits)[:SHOWN_TOKENS].tolist()
     tokens = {token: source.tokenizer.decode([token]) for token in likeliest}
     return tables.next_tokens(PROMPTS[0], by, columns, tokens)
+
+
+def merges_table(source: Source, piece: str) -> str:
+    """A piece after each of its merges."""
+    ranks, tokens, rows = {pair: n for n, pair in enumerate(source.merges)}, spell(piece), []
+    while pairs := [pair for pair in itertools.pairwise(tokens) if pair in ranks]:
+        best = min(pairs, key=ranks.__getitem__)
+        tokens = join(tokens, best)
+        rows.append((f"{ranks[best]}", " ".join(best), " ".join(tokens)))
+    return tables.merges(piece, rows)
 
 
 def mask_table(length: int, cached: int) -> str:

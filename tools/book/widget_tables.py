@@ -57,6 +57,12 @@ def block(layer: int, token: str, stages: Sequence[Mapping[str, float]]) -> str:
     return table(caption, ["at", *DIGITS], rows)
 
 
+def merges(piece: str, rows: Iterable[tuple[str, str, str]]) -> str:
+    """The merges of a piece: the rank, the pair, and the tokens after it."""
+    shown = [[rank, f"<code>{pair}</code>", f"<code>{left}</code>"] for rank, pair, left in rows]
+    return table(f"The merges of {visible(piece)}", ["rank", "pair", "tokens"], shown)
+
+
 def table(caption: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """A table whose first column names the rows."""
     cells = "".join(f'<th scope="col">{head}</th>' if head else "<td></td>" for head in heads)
