@@ -143,7 +143,14 @@ def test_vocabulary(step: Workbench) -> None:
 
 def test_tokenizer(step: Workbench) -> None:
     text = f"{draw_words(34, 300)}{END}{draw_words(35, 300)}{END} {END}" + f" x{SPECIAL[1]}" * 40
-    texts = [*WORDS, f"the lowest{END}", "something new", f"banana{SPECIAL[1]} x{SPECIAL[0]}"]
+    text += " qx" * 200 + " -xj" * 190  # in qxj, the earlier of the two merges goes first
+    texts = [
+        *WORDS,
+        "qxj",
+        f"the lowest{END}",
+        "something new",
+        f"banana{SPECIAL[1]} x{SPECIAL[0]}",
+    ]
     cases: list[tuple[int, list[str] | None]] = [(300, None), (280, SPECIAL), (257, None)]
     got = [step.train_tokenizer(text, *case, texts) for case in cases]
     wanted = []

@@ -52,8 +52,8 @@ def learning() -> Drawing:
         "learning",
         "Four words before and after three merges",
         f"""Twice the words {", ".join(WORDS)} in boxes, each with the number of times that the text
-        has it. At first every letter is a box of its own. Below, what was merged is one box: {said}.
-        """,
+        has it. At first every letter is a box of its own. Below, what was merged is one box:
+        {said}.""",
     )
     y, words = 0.0, [list(piece) for piece in pieces]
     for number in range(0, LEARNED + 1, LEARNED):
