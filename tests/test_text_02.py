@@ -165,5 +165,5 @@ def test_tokenizer(step: Workbench) -> None:
         what = f"with vocab_size={size} and special tokens {given or [END]}, ids and text of"
         for each, came, expected in zip(texts, found, right, strict=True):
             expect_equal(f"{what} {each!r}", came, expected, observed=got)
-    small = partial(step.train_tokenizer, text, 258, SPECIAL, [])
-    expect_refusals({"vocab_size=258 with 4 special tokens": (small, ["vocab_size", 258])})
+    small = partial(step.train_tokenizer, text, 259, SPECIAL, [])
+    expect_refusals({"vocab_size=259 with 4 special tokens": (small, ["vocab_size", 259])})

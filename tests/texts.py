@@ -36,7 +36,7 @@ def draw_text(seed: int, length: int) -> str:
     """A text of characters of all kinds, in runs, as texts have them."""
     rng = generator(seed)
     kinds = (LETTERS, LETTERS, NUMBERS, OTHERS, " ", SPACES)
-    drawn = []
+    drawn: list[str] = []
     while len(drawn) < length:
         kind = kinds[int(rng.integers(len(kinds)))]
         drawn += [kind[int(rng.integers(len(kind)))] for _ in range(int(rng.integers(1, 4)))]

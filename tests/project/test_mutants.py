@@ -52,6 +52,15 @@ RIGHT = {
     "modern_07": {
         "8 → 7 in: start = 8 + int.from_bytes": "the eighth byte is always 0",
     },
+    "text_01": {
+        '1 → 2 in: plain += range(ord("®"), ord("ÿ") + 1)': "256 is no byte",
+        "256 → 257 in: others = [": "256 is no byte",
+        "256 → 255 in: others = [": "255 is plain",
+    },
+    "text_02": {
+        "0 → 1 in: while len(merges) < count": "less than two, like 0",
+        "0 → -1 in: while len(merges) < count": "less than two, like 0",
+    },
 }
 
 

@@ -55,6 +55,8 @@ NEAR = {
     "modern_07": ["square projections transposed", "rounded to float16"],
     "modern_08": ["values not remembered", "positions not handed on"],
     "modern_09": ["norm_topk_prob the wrong way round", "one too many"],
+    "text_01": ["letters by exclusion in re", "last space taken, too"],
+    "text_02": ["alphabet in place of age", "places that overlap left out"],
 }
 
 
