@@ -619,7 +619,8 @@ def shapes(step: Step, **options: Any) -> None:
     """Show the shapes on the way through step N.
 
     The sizes are those of GPT-2 small, and in the modern track those of Qwen3 4B, unless you give a
-    --model. If a step needs weights, they are those of the bundled model.
+    --model. If a step needs weights, they are those of the bundled model. Steps of the text track
+    show what they make of a short text.
     """
     from tutor.show.shapes import show_shapes
 

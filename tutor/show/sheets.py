@@ -19,6 +19,7 @@ from tutor.engine.generation import Engine
 from tutor.engine.loops import as_tensor, quieted
 from tutor.engine.start import start_engine
 from tutor.errors import InputError, reason
+from tutor.show import texts
 from tutor.show.observing import only_gpt2
 from tutor.show.tracing import Letters, Line, shorten, trace
 
@@ -116,6 +117,9 @@ def of_step(step: Step, model: str | None, tree: str) -> Sheet:
 
     Weights are loaded for the steps that use them, and then those of the bundled model.
     """
+    if not step.track.computes:
+        lines = texts.of_text(step, checkpoint.find_model(model), tree)
+        return Sheet(("function", "in → out", "what comes out"), lines, Letters({}), "")
     runtime.activate()
     if {"loads", "generates", "llama_loads"} & {*step.roles}:
         return of_weights(step, model, tree)
