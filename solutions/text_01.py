@@ -13,7 +13,7 @@ import regex
 Pair = tuple[str, str]
 
 
-@functools.cache  # computed once
+@functools.cache
 def byte_letters() -> dict[int, str]:
     """The letter of each byte: a printable character, and no two alike."""
     # Let the bytes of !…~, of ¡…¬ and of ®…ÿ be these characters themselves, chr(byte). Give the

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from solutions.text_01 import BPETokenizer, Pair, byte_letters, cut, join, spell, split
 
-Piece = tuple[str, ...]  # as tokens
+Piece = tuple[str, ...]
 
 
 def count_pieces(text: str, special_tokens: Collection[str] = ()) -> Counter[Piece]:
@@ -21,38 +21,50 @@ def count_pieces(text: str, special_tokens: Collection[str] = ()) -> Counter[Pie
     return Counter({tuple(spell(piece)): times for piece, times in pieces.items()})
 
 
+class _PairCounts:
+    """The neighbours in pieces: how often each pair stands side by side, and in which pieces."""
+
+    def __init__(self, pieces: Mapping[Piece, int]) -> None:
+        # Keep the pieces as rows of tokens, and how often each occurs. Count the pairs of every
+        # piece, each as often as the text has it.
+        self.rows: list[Sequence[str]] = list(pieces)
+        self.times = list(pieces.values())
+        self.counts, self.places = Counter[Pair](), defaultdict[Pair, set[int]](set)
+        for number, times in enumerate(self.times):
+            self.add(number, times)
+
+    def add(self, number: int, times: int) -> None:
+        """Count the pairs of the piece of this number so many times."""
+        # Add the times at every place where two tokens are neighbours, and note that this piece has
+        # that pair.
+        for pair in itertools.pairwise(self.rows[number]):
+            self.counts[pair] += times
+            self.places[pair].add(number)
+
+    def merge(self, pair: Pair) -> None:
+        """Join a pair in all pieces that have it."""
+        # Only in these do the counts change: take out the pairs from before, join, and add those
+        # from after.
+        for number in self.places.pop(pair):
+            self.add(number, -self.times[number])
+            self.rows[number] = join(self.rows[number], pair)
+            self.add(number, self.times[number])
+
+
 def learn_merges(pieces: Mapping[Piece, int], count: int) -> list[Pair]:
     """The merges of the pairs that are most frequent, at most so many, in the order learned."""
     # Order the 256 letters by code point. That decides ties, and a new token goes behind them.
     order = {letter: number for number, letter in enumerate(sorted(byte_letters().values()))}
-    # Count how often neighbours stand side by side in all pieces, each as often as the text has
-    # it, and note for each pair which pieces have it.
-    words, counts = list(pieces), Counter[Pair]()
-    places = defaultdict[Pair, set[int]](set)
-
-    def add(number: int, word: Sequence[str], times: int) -> None:
-        for pair in itertools.pairwise(word):
-            counts[pair] += times
-            places[pair].add(number)
-
-    for number, word in enumerate(words):
-        add(number, word, pieces[word])
+    pairs, merges = _PairCounts(pieces), list[Pair]()
     # Merge the most frequent pair, and of several the one whose first token is the earliest in the
-    # order, then whose second is. Stop at count merges, or when no pair occurs twice.
-    merges: list[Pair] = []
-    current: list[Sequence[str]] = list(words)
-    while len(merges) < count and (most := max(counts.values(), default=0)) > 1:
-        ties = [pair for pair, times in counts.items() if times == most]
+    # order, then whose second is. Stop at count merges, or when no pair occurs twice. (_PairCounts
+    # is one way to do it quickly; counting anew after each merge is right as well.)
+    while len(merges) < count and (most := max(pairs.counts.values(), default=0)) > 1:
+        ties = [pair for pair, times in pairs.counts.items() if times == most]
         best = min(ties, key=lambda pair: (order[pair[0]], order[pair[1]]))
         merges.append(best)
         order.setdefault("".join(best), len(order))
-        # Join it in the pieces that have it. Only in these do the counts change: take the pairs
-        # from before out, and add those from after.
-        for number in places.pop(best):
-            times = pieces[words[number]]
-            add(number, current[number], -times)
-            current[number] = join(current[number], best)
-            add(number, current[number], times)
+        pairs.merge(best)
     return merges
 
 

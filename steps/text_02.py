@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from steps.text_01 import BPETokenizer, Pair, byte_letters, cut, join, spell, split
 
-Piece = tuple[str, ...]  # as tokens
+Piece = tuple[str, ...]
 
 
 def count_pieces(text: str, special_tokens: Collection[str] = ()) -> Counter[Piece]:
@@ -23,16 +23,34 @@ def count_pieces(text: str, special_tokens: Collection[str] = ()) -> Counter[Pie
     raise NotImplementedError("text 02: count_pieces")
 
 
+class _PairCounts:
+    """The neighbours in pieces: how often each pair stands side by side, and in which pieces."""
+
+    def __init__(self, pieces: Mapping[Piece, int]) -> None:
+        # TODO: Keep the pieces as rows of tokens, and how often each occurs. Count the pairs of
+        #   every piece, each as often as the text has it.
+        raise NotImplementedError("text 02: _PairCounts.__init__")
+
+    def add(self, number: int, times: int) -> None:
+        """Count the pairs of the piece of this number so many times."""
+        # TODO: Add the times at every place where two tokens are neighbours, and note that this
+        #   piece has that pair.
+        raise NotImplementedError("text 02: _PairCounts.add")
+
+    def merge(self, pair: Pair) -> None:
+        """Join a pair in all pieces that have it."""
+        # TODO: Only in these do the counts change: take out the pairs from before, join, and add
+        #   those from after.
+        raise NotImplementedError("text 02: _PairCounts.merge")
+
+
 def learn_merges(pieces: Mapping[Piece, int], count: int) -> list[Pair]:
     """The merges of the pairs that are most frequent, at most so many, in the order learned."""
     # TODO: Order the 256 letters by code point. That decides ties, and a new token goes behind
     #   them.
-    # TODO: Count how often neighbours stand side by side in all pieces, each as often as the text
-    #   has it, and note for each pair which pieces have it.
     # TODO: Merge the most frequent pair, and of several the one whose first token is the earliest
     #   in the order, then whose second is. Stop at count merges, or when no pair occurs twice.
-    # TODO: Join it in the pieces that have it. Only in these do the counts change: take the pairs
-    #   from before out, and add those from after.
+    #   (_PairCounts is one way to do it quickly; counting anew after each merge is right as well.)
     raise NotImplementedError("text 02: learn_merges")
 
 
