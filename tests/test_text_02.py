@@ -68,10 +68,11 @@ def expect_learned(
 ) -> None:
     """Expect the merges of each case; a mistake is recognized by all of them."""
     given = [({tuple(word): n * factor for word, n in each.items()}, most) for each, most in cases]
-    shown = [({"".join(word): n for word, n in pieces.items()}, most) for pieces, most in given]
     got = [step.learn_merges([*pieces.items()], most) for pieces, most in given]
-    wanted = [[[*pair] for pair in oracle_text.learn_merges(*case)] for case in given]
-    expect_each("the merges learned from these pieces, and at most so many:", shown, got, wanted)
+    for (pieces, most), found in zip(given, got, strict=True):
+        words = {"".join(word): times for word, times in pieces.items()}
+        wanted = [list(pair) for pair in oracle_text.learn_merges(pieces, most)]
+        expect_equal(f"the merges of {words}, {most} at most", found, wanted, observed=got)
 
 
 def counted(pieces: Mapping[oracle_text.Piece, int]) -> list[list[object]]:
