@@ -29,6 +29,10 @@ def like(got: Any, right: Any = RIGHT) -> str:
         (lambda x: x * 0.7, "Every number is 0.7 times the right one."),
         (lambda x: x + 1, "Every number is 1 more than the right one."),
         (lambda x: x - 0.25, "Every number is 0.25 less than the right one."),
+        (
+            lambda x: x - x.max(-1, keepdims=True),
+            "Along the last axis, all numbers are off by the same, not everywhere by as much.",
+        ),
         (lambda x: 0 * x, "Every number is 0."),
         (lambda x: x * np.nan, "Every number is NaN."),
         (lambda x: np.exp(x), "Every number is the exponential of the right one."),
