@@ -162,6 +162,7 @@ def test_an_oracle_remembers_its_stages() -> None:
         ([1, 2, 3, 4], [1, 2], "2 entries are too many, at the end."),
         ([2, 3], [1, 2, 3], "One entry is missing, at the beginning."),
         ([3, 2, 1], [1, 2, 3], "The order is reversed."),
+        ([["a"], ["b"]], [["b"], ["a"]], "The order is reversed."),
         ([], [1], "It is empty."),
         ([1, 1], [1, 2], ""),
         ("aaa", "aa", "One character is too many, at the beginning."),
