@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.project.commands import run_here
-from tutor import book
+from tutor.book import pages
+from tutor.book import site as book
+from tutor.course.registry import all_steps, find_step
 
 MDBOOK = """\
 #!/bin/sh
@@ -61,23 +63,77 @@ def test_what_was_built_needs_no_mdbook(course: Path) -> None:
     assert times_built(course) == 1
 
 
-def test_without_mdbook_a_line_says_how_to_get_it(
-    course: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def own_pages(course: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The first page as the course builds it itself, here in a word."""
+
+    def build(site: Path) -> None:
+        site.mkdir(parents=True)
+        (site / "index.html").write_text("own\n")
+
+    monkeypatch.setattr(pages, "build", build)
+    return course / "build" / "book" / "index.html"
+
+
+def test_without_mdbook_the_course_builds_the_pages(
+    course: Path, own_pages: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(course))
-    finished = run_here("book")
-    assert (finished.code, finished.out) == (3, "")
-    (line,) = finished.err.splitlines()
-    for advice in ("pixi run book", "cargo install mdbook --version 9.8.7 --locked"):
-        assert advice in line
+    assert times_built(course) == 1
+    assert own_pages.read_text() == "own\n"
 
 
-def test_what_mdbook_refuses_is_passed_on_in_a_line(course: Path) -> None:
+def test_what_mdbook_refuses_is_passed_on_in_a_line_and_the_pages_are_built(
+    course: Path, own_pages: Path
+) -> None:
     give_mdbook(course, BROKEN_MDBOOK)
-    finished = run_here("book")
-    assert (finished.code, finished.out) == (3, "")
+    finished = run_here("book", "--no-open")
+    assert (finished.code, finished.out) == (0, f"{own_pages}\n")
     (line,) = finished.err.splitlines()
     assert "no such chapter" in line
+    assert "written for 9.8.7" in line
+    assert own_pages.read_text() == "own\n"
+
+
+def test_a_chapter_and_a_mistake_have_their_addresses(course: Path) -> None:
+    step = find_step("7")
+    folder = course / "build" / "book"
+    for arguments, place in (
+        (["7"], "step_07.html"),
+        (["setup"], "setup.html"),
+        (["7", "--mistake", step.example], "step_07.html#scaled-by-the-width"),
+        (["--mistake", "Scores n_embd head_dim (4.9)"], "step_07.html#scaled-by-the-width"),
+    ):
+        folder.mkdir(parents=True, exist_ok=True)
+        for page in ("step_07", "setup", "index"):
+            (folder / f"{page}.html").touch()
+        finished = run_here("book", "--no-open", *arguments)
+        assert (finished.code, finished.out) == (0, f"{folder / place}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["8", "--mistake", "of frogs"], "no known mistake"),
+        (["--mistake", "no mask"], "fits several"),
+        (["frogs"], "no chapter 'frogs'"),
+    ],
+)
+def test_what_the_book_does_not_have_is_one_line(
+    course: Path, arguments: list[str], said: str
+) -> None:
+    del course
+    finished = run_here("book", "--no-open", *arguments)
+    assert (finished.code, finished.out) == (2, "")
+    (line,) = finished.err.splitlines()
+    assert said in line
+
+
+def test_every_mistake_has_an_anchor_of_its_own() -> None:
+    for step in all_steps():
+        for mistake in step.mistakes:
+            assert book.find_mistake(mistake.anchor, [step]) == (step, mistake)
+            assert book.find_mistake(mistake.name, [step]) == (step, mistake)
 
 
 @pytest.mark.parametrize(

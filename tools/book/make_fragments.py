@@ -25,9 +25,9 @@ from tutor import ROOT
 from tutor.check import diagnosis
 from tutor.check.running import run_suites
 from tutor.check.sandbox.workbench import Workbench
-from tutor.course import sources
+from tutor.course import pages, sources
 from tutor.course.names import find_name
-from tutor.course.registry import Step, all_steps
+from tutor.course.registry import Mistake, Step, all_steps
 from tutor.course.tracks import STEPS
 
 BOOK = ROOT / "book"
@@ -82,8 +82,15 @@ def model_map(here: int) -> str:
 
 
 def mistakes(step: Step) -> str:
-    """All mistakes that the tutor knows by name, as a list."""
-    return "".join(f"- **{mistake.name}**: {mistake.says}\n" for mistake in step.mistakes)
+    """All mistakes that the tutor knows by name, as a list; a link where the chapter says more."""
+    written = (ROOT / step.chapter).read_text()
+
+    def item(mistake: Mistake) -> str:
+        if mistake.is_in(written):
+            return f"**[{mistake.name}](#{mistake.anchor})**: {mistake.says}"
+        return f'<b id="{mistake.anchor}">{mistake.name}</b>: {mistake.says}'
+
+    return "".join(f"- {item(mistake)}\n" for mistake in step.mistakes)
 
 
 def equation(rows: list[str]) -> str:
@@ -105,7 +112,10 @@ def learner() -> Iterator[Workbench]:
             write(folder, step, sources.reference(step, "steps"))
         bench = Workbench("steps", root=folder)
         try:
-            with mock.patch.object(diagnosis, "SECONDS", PATIENCE):
+            with (
+                mock.patch.object(diagnosis, "SECONDS", PATIENCE),
+                mock.patch.object(pages, "SITE", folder),  # where no book was built
+            ):
                 yield bench
         finally:
             bench.close()
