@@ -674,7 +674,7 @@ def read(chapter: "Chapter | None", unfold: bool) -> None:
     from tutor.book import reading
     from tutor.terminal.console import OpenConsole, page
 
-    console = OpenConsole(highlight=False)
+    console = OpenConsole(highlight=False, theme=reading.THEME)
     console.width = min(console.width, reading.MOST_COLUMNS)
     text = reading.read(chapter, unfold=unfold) if chapter else reading.listing()
     page(console, text, is_wrapped=True)

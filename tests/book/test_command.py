@@ -3,13 +3,17 @@
 import os
 import platform
 import webbrowser
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.style import Style
 
 from tests.project.commands import run_here
 from tutor.book import pages
 from tutor.book import site as book
+from tutor.check import report
+from tutor.course import pages as places
 from tutor.course.registry import all_steps, find_step
 
 MDBOOK = """\
@@ -166,3 +170,43 @@ def test_a_browser_is_opened_where_there_is_a_screen(
     finished = run_here("book", *arguments)
     assert (finished.code, finished.out) == (0, f"{page}\n")
     assert opened == [page.as_uri()] * opens
+
+
+@pytest.fixture
+def more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tuple[str, str]]:
+    """What a check says about more on a mistake of step 07, and what it links to."""
+    (tmp_path / "pyproject.toml").write_text("[project]\n")
+    monkeypatch.setattr(places, "ROOT", tmp_path)
+    monkeypatch.setattr(places, "SITE", tmp_path / "build" / "book")
+
+    def say(name: str) -> tuple[str, str]:
+        step = find_step("7")
+        (mistake,) = [mistake for mistake in step.mistakes if mistake.name == name]
+        lines = list(report.more_on(step, mistake))
+        return "".join(line.plain for line in lines), "".join(
+            line.style.link or "" for line in lines if isinstance(line.style, Style)
+        )
+
+    return say
+
+
+def test_a_check_says_where_the_book_says_more(
+    more: Callable[[str], tuple[str, str]], tmp_path: Path
+) -> None:
+    name, anchor = find_step("7").example, "step_07.html#scaled-by-the-width"
+    command = "More on it: tutor book 7 --mistake scaled-by-the-width"
+    assert more(name) == (command, "")
+    published = "https://pages.example/a-course"
+    urls = f'[project.urls]\nDocumentation = "{published}/"\n'
+    (tmp_path / "pyproject.toml").write_text(f"[project]\n{urls}")
+    assert more(name) == (f"More on it: {published}/{anchor}", f"{published}/{anchor}")
+    site = tmp_path / "build" / "book"
+    site.mkdir(parents=True)
+    (site / "step_07.html").touch()
+    assert more(name) == (f"More on it: build/book/{anchor}", f"{site.as_uri()}/{anchor}")
+
+
+def test_a_check_is_silent_where_the_book_says_no_more(
+    more: Callable[[str], tuple[str, str]],
+) -> None:
+    assert more("scaled twice") == ("", "")

@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
+from rich.theme import Theme
 
 from tutor.book import chapters, maths
 from tutor.book.chapters import Chapter
@@ -19,6 +20,8 @@ from tutor.book.chapters import Chapter
 MOST_COLUMNS = 90  # of a text; longer lines are hard to read
 CODE = "ansi_dark"  # in the terminal's own colours
 SOLUTION = "The solution"  # the section that has it
+# Legible on a light and on a dark ground.
+THEME = Theme({"markdown.code": "cyan", "markdown.h2": "bold underline", "markdown.h3": "bold"})
 LINKS = re.compile(r"^\[[^\]]+\]: \S+$", re.MULTILINE)  # where the links of a chapter lead to
 TAG = re.compile(r"<(/?)(\w+)[^<>]*>")
 MARKS = {"em": "*", "i": "*", "b": "**", "strong": "**", "code": "`"}
