@@ -431,13 +431,24 @@ def watch(step: Step | None) -> None:
 Examples:
   tutor progress
   tutor progress > progress.txt
+  tutor progress --share my-gpt2.svg
 """
 )
-def progress() -> None:
+@click.option(
+    "--share",
+    "shared",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Draw what you have built into this .svg, and say it in words.",
+)
+def progress(shared: Path | None) -> None:
     """Show what the last checks said about each step, and what comes next."""
-    from tutor.learn import progress
+    from tutor.learn import progress, share
     from tutor.terminal.console import OpenConsole
 
+    if shared:
+        click.echo(share.share(progress.standings(), shared), nl=False)
+        return
     console = OpenConsole(highlight=False)
     console.print(progress.overview(progress.standings(), console.width))
 

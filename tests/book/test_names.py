@@ -74,7 +74,7 @@ def test_a_chapter_includes_stub_solution_check_and_mistakes(step: Step) -> None
 @by_step
 def test_a_chapter_calls_mistakes_as_the_tutor_does(step: Step) -> None:
     section = text_of(step).partition("## Mistakes")[2].partition("\n## ")[0]
-    named = re.findall(r'<b id="(.+?)">(.+?)</b>', section, re.DOTALL)
+    named = re.findall(r'<b\s+id="(.+?)">(.+?)</b>', section, re.DOTALL)
     assert len(named) >= 3
     known = {(mistake.anchor, mistake.name) for mistake in step.mistakes}
     assert {(anchor, " ".join(name.split())) for anchor, name in named} <= known

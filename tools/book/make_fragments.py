@@ -27,20 +27,13 @@ from tutor.check.running import run_suites
 from tutor.check.sandbox.workbench import Workbench
 from tutor.course import pages, sources
 from tutor.course.names import find_name
+from tutor.course.parts import OUTERMOST, PARTS, SHORT
 from tutor.course.registry import Mistake, Step, all_steps
 from tutor.course.tracks import STEPS
 
 BOOK = ROOT / "book"
 FOLDERS = ("equations", "facts", "maps", "mistakes", "transcripts")
 DOORWAY = "step_07"  # whose check the first page shows
-
-# The twelve steps, each with what is built into it, as in the picture of the introduction.
-PARTS: dict[int, tuple[int, ...]] = {12: (10,), 10: (9,), 9: (5, 6, 8), 8: (3, 7, 4), 7: (2,)}
-OUTERMOST = (12, 1, 11)
-SHORT = (
-    *("Sizes", "Mask", "Norm", "MLP", "Tokens", "Positions"),
-    *("Attention", "Block", "Model", "Head", "Weights", "Writing"),
-)
 
 COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")  # of a terminal
 

@@ -40,8 +40,9 @@ def build(site: Path) -> None:
         copy(BOOK / f"{name}.css", site)
     for name in WIDGETS:
         copy(BOOK / "widgets" / f"{name}.js", site / "widgets")
-    for file in (BOOK / "src" / "data").iterdir():
-        copy(file, site / "data")
+    for file in (BOOK / "src").rglob("*.*"):
+        if file.suffix != ".md":
+            copy(file, site / file.parent.relative_to(BOOK / "src"))
     for file in (BOOK / "wide.js", BOOK / "theme" / "favicon.svg"):
         copy(file, site)
     template = jinja2.Template(TEMPLATE.read_text(encoding="utf-8"), autoescape=True)

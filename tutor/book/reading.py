@@ -110,7 +110,7 @@ class Reader:
         kind = "To try out" if figure.get("class") == "widget" else "Picture"
         if (table := figure.find("table")) is not None:
             shown += [Text(), tabular(table)]
-        elif (said := spoken(figure.find("svg/desc"))) and said != caption:
+        elif (said := spoken(figure.find("svg/desc")) or described(figure)) and said != caption:
             shown.append(Text(f"\n{said}", style="dim"))
         return Panel(
             Group(*shown),
@@ -158,6 +158,12 @@ def words(html: str) -> str:
 def spoken(element: ET.Element | None) -> str:
     """The text of an element, in one line; nothing if it isn't there."""
     return " ".join("".join(element.itertext()).split()) if element is not None else ""
+
+
+def described(figure: ET.Element) -> str:
+    """What is said in place of a picture that is a file."""
+    image = figure.find(".//img")
+    return image.get("alt", "") if image is not None else ""
 
 
 def moved(found: re.Match[str]) -> str:
