@@ -1,7 +1,7 @@
 """Text 01: byte-level BPE, which turns text into token ids and back.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/text_01.md
+Chapter: uv run tutor read t1   or   uv run tutor book t1
 Check:   pixi run t01   or   uv run tutor check t1
 
 Source: Sennrich et al., "Neural Machine Translation of Rare Words with Subword Units", section 3.2;

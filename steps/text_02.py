@@ -1,7 +1,7 @@
 """Text 02: learning merges, so that what is frequent in a text becomes a token.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/text_02.md
+Chapter: uv run tutor read t2   or   uv run tutor book t2
 Check:   pixi run t02   or   uv run tutor check t2
 
 Source: Sennrich et al., "Neural Machine Translation of Rare Words with Subword Units", algorithm 1.
