@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import tomllib
 import webbrowser
 from pathlib import Path
@@ -13,6 +14,7 @@ from tutor.errors import EnvironmentBrokenError, reason
 
 SOURCES = ("book", "steps", "solutions")  # the chapters, and the code that they include
 SITE = ROOT / "build" / "book"
+PACKER = "tools.book.pack_model"  # writes the model that the pages run
 SCREENS = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")  # how Linux says that there is one
 
 
@@ -38,6 +40,7 @@ def build(site: Path) -> str:
             "the book is built by mdbook, which is not found; run `pixi run book`, "
             f"or get it with `cargo install mdbook --version {mdbook_version()} --locked`"
         )
+    subprocess.run([sys.executable, "-m", PACKER], cwd=ROOT, check=True)  # noqa: S603
     command = [mdbook, "build", str(ROOT / "book"), "--dest-dir", str(site)]
     finished = subprocess.run(  # noqa: S603 (nothing in it comes from the user)
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
