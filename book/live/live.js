@@ -4,7 +4,7 @@
 
 (() => {
     const STATE = ["text", "more", "off", "head", "at", "temperature", "top_k", "top_p"];
-    const LOOKING = ["heads", "path"]; // parts about one of the tokens
+    const LOOKING = ["mask", "heads", "path"]; // parts about one of the tokens
     const LINK = "#live&";
     const CONTROLS = "temperature top_k top_p";
 
@@ -78,19 +78,28 @@
             const update = liveViews[name](place, text, { controls, isLookedInto, isSmall, switches });
             text.onChange(update);
         });
-        text.changed();
-        // Another width has room for other maps, and another theme has other colours.
-        new ResizeObserver(() => text.changed()).observe(form);
-        new MutationObserver(() => text.changed()).observe(document.documentElement, {
-            attributeFilter: ["class"],
-        });
         if ("state" in figure.dataset) {
             keepInLink(form, text);
             addEventListener("hashchange", () => {
                 if (location.hash.startsWith(LINK)) text.set(stateOf(figure, stateOfLink()));
                 figure.scrollIntoView();
             });
-        }
+        } else addCloser(form, text);
+        text.changed();
+        // Another width has room for other maps, and another theme has other colours.
+        new ResizeObserver(() => text.changed()).observe(form);
+        new MutationObserver(() => text.changed()).observe(document.documentElement, {
+            attributeFilter: ["class"],
+        });
+    }
+
+    // A link to the playground, which opens with the same text.
+    function addCloser(form, text) {
+        const link = document.createElement("a");
+        link.className = "closer";
+        link.textContent = "Look closer in the playground";
+        form.append(link);
+        text.onChange(() => (link.href = `playground.html${linkOf(text)}`));
     }
 
     // The address follows what is seen, so that a copy of it brings somebody else here.

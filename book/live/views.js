@@ -14,6 +14,7 @@ const liveViews = (() => {
     const [SHOWN, FEW] = [10, 6]; // next tokens, on a page of their own and on a small one
     const NAMED = 3; // so many of the largest weights are said in words
     const PACE = 45; // ms between two tokens, so that the eye can follow
+    const AXES = "a row for each query, a column for each key";
     const EXAMPLES = [
         "Once upon a time there was a",
         "The witch gave Hansel an apple, and Hansel ate the apple.",
@@ -24,7 +25,11 @@ const liveViews = (() => {
     const range = (length) => Array.from({ length }, (_, i) => i);
     const escape = (text) =>
         text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
-    const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(1)}`;
+    function signed(value) {
+        const size = Math.abs(value).toFixed(1);
+        const sign = value < 0 ? "−" : "+";
+        return size === "0.0" ? size : `${sign}${size}`;
+    }
     // An update that does nothing while its key stays the same.
     function whenChanged(key, update) {
         let last;
@@ -248,6 +253,59 @@ const liveViews = (() => {
         };
     }
 
+    // As many tokens as a map has room for: the last ones, and always the chosen one.
+    function windowOf(map, text) {
+        const room = Math.max(8, Math.min(28, Math.floor((map.clientWidth - 70) / 14)));
+        const count = text.ids.length;
+        const to = text.at === null ? count : Math.min(count, Math.max(text.place + 1, room));
+        return [Math.max(0, to - room), to];
+    }
+
+    // A map of tokens by tokens: a row for each query, and a cell for each key up to itself.
+    function triangle(map, text, [from, to], cell) {
+        const tokens = range(to - from).map((i) => from + i);
+        const name = (i) => `<code>${escape(text.show(text.ids[i]))}</code>`;
+        const rows = tokens.map((query) => {
+            const cells = tokens.filter((key) => key <= query).map((key) => cell(query, key));
+            const asking = query === text.place ? " asking" : "";
+            return `<div class="row${asking}" data-token="${query}">${name(query)}
+                ${cells.join("")}</div>`;
+        });
+        map.style.setProperty("--count", to - from);
+        map.innerHTML = `<p class="keys"><span>key →<br>query ↓</span>
+            ${tokens.map(name).join("")}</p>${rows.join("")}`;
+    }
+
+    function chooseByRow(map, text) {
+        map.addEventListener("click", ({ target }) => {
+            const at = target.closest("[data-token]")?.dataset.token;
+            if (at === undefined) return;
+            text.at = Number(at);
+            text.changed();
+        });
+    }
+
+    // The causal mask of the text, before there is any attention.
+    function mask(place, text) {
+        place.innerHTML = `
+            <p class="title">What each token may see</p>
+            <div class="map" role="img" aria-label="The causal mask: ${AXES}"></div>
+            <p role="status" class="named"></p>`;
+        const [map, named] = [".map", ".named"].map((name) => place.querySelector(name));
+        chooseByRow(map, text);
+        const key = () => [text.version, text.place, map.clientWidth].join();
+        return whenChanged(key, () => {
+            triangle(map, text, windowOf(map, text), () =>
+                `<span class="cell" style="--weight:0.5"></span>`);
+            const query = text.place;
+            const later = text.ids.length - 1 - query;
+            named.textContent =
+                `“${text.show(text.ids[query])}” (${query}) sees ` +
+                (query ? `keys 0 to ${query}` : "key 0, itself") +
+                (later ? ` and none of the ${later} after it: −inf there.` : ": all of them.");
+        });
+    }
+
     // All heads as little maps, and one of them large, with the switches of its parts.
     function heads(place, text, { switches }) {
         const { n_layer, n_head } = LiveText.config;
@@ -287,12 +345,7 @@ const liveViews = (() => {
             text.head = target.value.split(".").map(Number);
             text.changed();
         });
-        map.addEventListener("click", ({ target }) => {
-            const at = target.closest("[data-token]")?.dataset.token;
-            if (at === undefined) return;
-            text.at = Number(at);
-            text.changed();
-        });
+        chooseByRow(map, text);
         place.addEventListener("change", ({ target }) => {
             if (target.name !== "off") return;
             const others = text.off.filter((part) => part !== target.value);
@@ -315,37 +368,12 @@ const liveViews = (() => {
             }
         }
 
-        function enlarge([layer, head], [from, to]) {
-            const names = range(to - from).map((i) => escape(text.show(text.ids[from + i])));
-            const keys = names.map((token) => `<code>${token}</code>`);
-            const rows = names.map((token, i) => {
-                const query = from + i;
-                const cells = range(i + 1).map((j) => {
-                    const share = text.shares[query][layer][head][from + j];
-                    const isOwn = query === text.place ? ` title="${share.toFixed(2)}"` : "";
-                    return `<span class="cell" style="--weight:${share.toFixed(3)}"${isOwn}></span>`;
-                });
-                const asking = query === text.place ? " asking" : "";
-                return `<div class="row${asking}" data-token="${query}"><code>${token}</code>
-                    ${cells.join("")}</div>`;
-            });
-            map.style.setProperty("--count", to - from);
-            map.setAttribute("aria-label", `Head ${head} of h.${layer}: a row for each query, ` +
-                "a column for each key");
-            map.innerHTML = `<p class="keys"><span>key →<br>query ↓</span>${keys.join("")}</p>
-                ${rows.join("")}`;
-        }
-
         const colour = () => getComputedStyle(grid).color;
         const key = () => [text.version, text.head, text.place, map.clientWidth, colour()].join();
         return whenChanged(key, () => {
             const [layer, head] = text.head;
             const query = text.place;
-            // As many of the last tokens as there is room for, and among them the chosen one.
-            const room = Math.max(8, Math.min(28, Math.floor((map.clientWidth - 70) / 14)));
-            const to = Math.min(text.ids.length, Math.max(query + 1, room));
-            const from = Math.max(0, (text.at === null ? text.ids.length : to) - room);
-            const window_ = [from, Math.min(text.ids.length, from + room)];
+            const window_ = windowOf(map, text);
             for (const radio of radios) {
                 const [l, h] = radio.value.split(".").map(Number);
                 paint(radio.nextElementSibling, l, h, window_, colour());
@@ -356,10 +384,15 @@ const liveViews = (() => {
                     parts.some((part) => text.off.includes(part)),
                 );
             }
-            enlarge(text.head, window_);
+            triangle(map, text, window_, (i, j) => {
+                const share = text.shares[i][layer][head][j];
+                const title = i === query ? ` title="${share.toFixed(2)}"` : "";
+                return `<span class="cell" style="--weight:${share.toFixed(3)}"${title}></span>`;
+            });
+            map.setAttribute("aria-label", `Head ${head} of h.${layer}: ${AXES}`);
             which.innerHTML = `Head <strong>${head}</strong> of block <strong>h.${layer}</strong>`;
-            if (from > 0 || window_[1] < text.ids.length) {
-                which.innerHTML += `, tokens ${from} to ${window_[1] - 1}`;
+            if (window_[1] - window_[0] < text.ids.length) {
+                which.innerHTML += `, tokens ${window_[0]} to ${window_[1] - 1}`;
             }
             const shares = text.shares[query][layer][head];
             const largest = [...shares.keys()]
@@ -452,5 +485,5 @@ const liveViews = (() => {
         });
     }
 
-    return { prompt, tokens, write, next, heads, path };
+    return { prompt, tokens, write, next, mask, heads, path };
 })();

@@ -1,5 +1,5 @@
 // The next-token distribution of the bundled model under temperature, then top-k, then top-p, as in
-// solutions/engine_02.py. data-controls of the figure names the sliders to show.
+// solutions/engine_02.py.
 "use strict";
 
 (() => {
@@ -13,8 +13,7 @@
         top_k: { max: TOP_K.length, value: TOP_K.length }, // a place in TOP_K; the last is all
         top_p: { min: 0.05, max: 1, step: 0.05, value: 1 },
     };
-    define("next-token", window.courseData?.["next-token"], (form, data, figure) => {
-        const wanted = (figure.dataset.controls ?? "temperature top-k top-p").replaceAll("-", "_");
+    define("next-token", window.courseData?.["next-token"], (form, data) => {
         const row = `<tr>
             <th scope="row"></th>
             <td aria-hidden="true"><div class="bars">
@@ -44,9 +43,6 @@
             </table>
             <p role="status" class="summary"></p>
             <p role="status" class="news"></p>`;
-        for (const control of form.querySelectorAll(".control:has([type=range])")) {
-            control.hidden = !wanted.split(" ").includes(control.querySelector("input").name);
-        }
         const [text, mark, summary, news] = [".text span", "mark", ".summary", ".news"].map(
             (selector) => form.querySelector(selector),
         );

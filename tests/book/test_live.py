@@ -16,6 +16,7 @@ from tests.book import live
 from tests.book.test_widget_data import config, follow, weights
 from tests.project.test_parity import TEXTS
 from tests.project.tiers import partly
+from tools.book.export_widget_data import SENTENCE
 from tutor.engine.checkpoint import BUNDLED_MODEL
 from tutor.engine.generation import load_engine
 from tutor.engine.loops import Options
@@ -27,7 +28,6 @@ KIND = "pages in a browser"
 LIVE_TOLERANCE = 3e-6
 MOST_BYTES = 6_200_000  # of the weights, as a server compresses them
 
-SENTENCE = "The witch gave Hansel an apple, and Hansel ate the apple."
 PROMPTS = ("Once upon a time", "There was once a king", "My dear child,", "“Who are you?”")
 NEW_TOKENS = 120
 

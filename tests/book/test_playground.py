@@ -1,8 +1,10 @@
 """The live figures: what the page says is what the model computes, for mouse, keys and readers."""
 
+import gzip
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from solutions.engine_02 import Sampling, probabilities
 from tests import oracle
+from tests.book.live import WEIGHTS
 from tests.book.test_live import KIND, encode, sizes
 from tests.book.test_pages import DESKTOP, FIND_WIDE, PHONE, THEMES, Visitor
 from tests.book.test_widget_data import follow, tokenizer, weights
@@ -19,6 +22,8 @@ KING = "Once upon a time there was a king and a"
 LINK = f"playground.html#live&text={KING.replace(' ', '+')}&temperature=1&head=4.4"
 SHOWN = 10  # next tokens
 MOST_WAIT = 100  # ms, from a key to what the page shows; the median of several, on a busy machine
+
+MOST_BYTES = 300_000  # of a page as a server compresses it, without the model
 
 Open = Callable[[str], Locator]
 
@@ -85,6 +90,29 @@ def test_a_link_brings_its_state_and_a_head_can_be_switched_off(live: Open, page
     figure.get_by_role("button", name="All on again").click()
     expect(figure.locator(".off")).to_be_empty()
     assert shown(figure) == bars(logits(KING), Sampling())
+
+
+@pytest.mark.parametrize("name", ["index.html", "playground.html"])
+def test_a_page_is_light_without_the_model(page: Page, site: Path, name: str) -> None:
+    asked: set[Path] = set()
+    page.on("request", lambda request: asked.add(Path(urlsplit(request.url).path)))
+    page.goto((site / name).as_uri())
+    files = [file for file in asked if file.is_file() and file.name != WEIGHTS.name]
+    assert site / name in files
+    assert len(files) > 20
+    packed = {file.name: len(gzip.compress(file.read_bytes())) for file in files}
+    assert sum(packed.values()) < MOST_BYTES, packed
+
+
+@pytest.mark.parametrize("name", ["index.html", "step_07.html", "playground.html"])
+def test_a_story_stands_in_where_the_model_is_missing(page: Page, site: Path, name: str) -> None:
+    page.route(f"**/{WEIGHTS.name}", lambda route: route.abort())
+    page.goto((site / name).as_uri())
+    figure = page.locator("figure.live")
+    if figure.locator(".wake").count():
+        figure.locator(".wake").click()
+    expect(figure.get_by_role("status")).to_contain_text("can't be run here")
+    expect(figure.locator(".fallback").first).to_be_visible()
 
 
 @pytest.mark.full(KIND)
