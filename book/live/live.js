@@ -132,6 +132,7 @@
             "Run the model here"} <small>6 MB, then no network</small></button>`;
         form.querySelector("button").addEventListener("click", () => wake(figure, form, state));
         figure.insertBefore(form, figure.querySelector("figcaption"));
-        if ("now" in figure.dataset) wake(figure, form, state);
+        const isOnPaper = location.pathname.endsWith("/print.html"); // all chapters at once
+        if ("now" in figure.dataset && !isOnPaper) wake(figure, form, state);
     }
 })();

@@ -105,7 +105,8 @@ const liveViews = (() => {
                 if (isLookedInto) label.querySelector("input").checked = i === text.place;
             });
             note.textContent =
-                `${text.ids.length} of at most ${LiveText.config.n_positions}, each with its id.` +
+                `${text.ids.length} of at most ${LiveText.config.n_positions}, each with its id; ` +
+                "␣ is a space." +
                 (isLookedInto ? " Choose one to look into it." : "");
         };
     }
@@ -117,7 +118,7 @@ const liveViews = (() => {
                 ><span></span><mark></mark></div>
             <div class="buttons">
                 <button type="button" name="one">One token</button>
-                <button type="button" name="on">Write on</button>
+                <button type="button" name="on">Keep writing</button>
                 <button type="button" name="again">Start over</button>
             </div>
             <div class="sliders">
@@ -166,7 +167,7 @@ const liveViews = (() => {
                 await pause(PACE);
             }
             isWriting = false;
-            onButton.textContent = "Write on";
+            onButton.textContent = "Keep writing";
             beQuiet(false);
             if (text.isFull) text.tell(full());
             else text.tell(id === 0 ? "Here the model ended its text." : `${written} tokens more.`);

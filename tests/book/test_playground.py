@@ -126,6 +126,30 @@ def test_the_sliders_change_the_odds(live: Open, sampling: Sampling) -> None:
 
 
 @pytest.mark.full(KIND)
+def test_a_link_of_the_page_changes_the_state(live: Open, page: Page) -> None:
+    figure = live("playground.html")
+    page.get_by_role("link", name="switch off head 4 of h.4").click()
+    expect(figure.locator(".off")).to_have_text("Off: head 4 of h.4.")
+    expect(figure.locator("textarea")).to_have_value(KING)
+    assert shown(figure)[0].startswith("␣queen 17.3%")
+
+
+@pytest.mark.full(KIND)
+def test_a_chapter_masks_a_sentence_and_leads_to_the_playground(live: Open, page: Page) -> None:
+    figure = live("step_02.html")
+    figure.locator("textarea").fill("The king and the queen")
+    rows = figure.locator(".map .row")
+    expect(rows).to_have_count(5)
+    assert [row.locator(".cell").count() for row in rows.all()] == [1, 2, 3, 4, 5]
+    rows.nth(2).click()
+    expect(figure.locator(".named")).to_have_text(
+        "“␣and” (2) sees keys 0 to 2 and none of the 2 after it: −inf there."
+    )
+    figure.get_by_role("link", name="playground").click()
+    expect(page.locator("textarea")).to_have_value("The king and the queen", timeout=30_000)
+
+
+@pytest.mark.full(KIND)
 def test_a_token_is_chosen_by_a_press_and_the_story_grows(live: Open) -> None:
     figure = live(LINK)
     figure.get_by_role("button", name="queen", exact=False).first.press("Enter")
@@ -136,7 +160,7 @@ def test_a_token_is_chosen_by_a_press_and_the_story_grows(live: Open) -> None:
     figure.get_by_role("button", name="One token").click()
     best = show(int(logits(f"{KING} queen").argmax()))
     expect(figure.locator(".news")).to_have_text(f"The model added “{best}”.")
-    figure.get_by_role("button", name="Write on").click()
+    figure.get_by_role("button", name="Keep writing").click()
     expect(figure.locator(".chip")).to_have_count(20, timeout=20_000)
     figure.get_by_role("button", name="Stop").click()
     figure.get_by_role("button", name="Start over").click()
