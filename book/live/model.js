@@ -57,12 +57,11 @@ class LiveModel {
         const attn = this.linear(`${name}.attn.c_proj`, merged);
         if (isOff("attn")) attn.fill(0);
         attn.forEach((value, i) => (x[i] += value));
-        const middle = x.slice();
         const ln_2 = this.norm(`${name}.ln_2`, x);
         const mlp = this.linear(`${name}.mlp.c_proj`, this.gelu(`${name}.mlp.c_fc`, ln_2));
         if (isOff("mlp")) mlp.fill(0);
         mlp.forEach((value, i) => (x[i] += value));
-        return { ln_1, shares, merged, attn, middle, ln_2, mlp, end: x.slice() };
+        return { shares, merged, attn, mlp, end: x.slice() };
     }
 
     // What the heads of a block find for the newest token, side by side. [3C] -> [C]

@@ -10,6 +10,7 @@ class LiveText {
     #number = (LiveText.#made += 1);
     #views = [];
     #ticket = 0;
+    #shares = []; // of what the worker has read last
 
     ids = [];
     version = 0; // of what the model has read
@@ -94,9 +95,9 @@ class LiveText {
         const ids = [...own, ...this.wanted].slice(0, n_positions);
         const ticket = (this.#ticket += 1);
         const found = await LiveText.#ask("read", { text: this.#number, ids, off: this.off });
-        this.shares = [...this.shares.slice(0, found.from), ...found.rows];
+        this.#shares = [...this.#shares.slice(0, found.from), ...found.rows];
         if (ticket !== this.#ticket) return; // the text has changed again
-        Object.assign(this, { ids, logits: found.logits, whole: found.whole, ms: found.ms });
+        Object.assign(this, { ids, shares: this.#shares, logits: found.logits, whole: found.whole, ms: found.ms });
         this.version += 1;
         const { PLAIN, probabilities, ranked } = courseSampling;
         this.order = ranked(this.logits);
@@ -129,9 +130,5 @@ class LiveText {
         const position = this.place;
         const next = this.ids[position + 1];
         return LiveText.#ask("look", { text: this.#number, position, next });
-    }
-
-    stages(layer) {
-        return LiveText.#ask("stages", { text: this.#number, position: this.place, layer });
     }
 }

@@ -95,7 +95,8 @@ const liveViews = (() => {
                 const label = document.createElement(isLookedInto ? "label" : "span");
                 const input = `<input type="radio" name="${name}" value="${i}">`;
                 label.innerHTML =
-                    `${isLookedInto ? input : ""}<code>${escape(text.show(text.ids[i]))}</code><small>${text.ids[i]}</small>`;
+                    `${isLookedInto ? input : ""}<code>${escape(text.show(text.ids[i]))}</code>` +
+                    `<small>${text.ids[i]}</small>`;
                 chips.append(label);
             }
             shown = text.ids;

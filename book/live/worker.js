@@ -48,13 +48,6 @@ class LiveWorker {
                 const id = next ?? levels.at(-1)[0].id;
                 return { position, levels, id, moves: now.shareOut(position, id) };
             },
-            // What a block does to a vector: numbers of each stage, for the chapters.
-            stages({ text, position, layer }) {
-                const { start, blocks } = texts.get(text).now.trace[position];
-                const { ln_1, attn, middle, ln_2, mlp, end } = blocks[layer];
-                const x = layer ? blocks[layer - 1].end : start;
-                return [x, ln_1, attn, middle, ln_2, mlp, end];
-            },
         };
         scope.onmessage = async ({ data: { call, name, details } }) => {
             try {

@@ -16,7 +16,6 @@ from tests.book.live import WEIGHTS
 from tests.book.test_live import KIND, encode, sizes
 from tests.book.test_pages import DESKTOP, FIND_WIDE, PHONE, THEMES, Visitor
 from tests.book.test_widget_data import follow, tokenizer, weights
-from tests.project.tiers import partly
 
 KING = "Once upon a time there was a king and a"
 LINK = f"playground.html#live&text={KING.replace(' ', '+')}&temperature=1&head=4.4"
@@ -246,7 +245,8 @@ def test_what_is_typed_is_read_within_a_blink(live: Open, page: Page) -> None:
     expect(figure.locator(".chip code")).to_have_text(["<|endoftext|>"])
 
 
-@pytest.mark.parametrize("name", partly(KIND, [LINK, "index.html"], "index.html".__eq__))
+@pytest.mark.full(KIND)
+@pytest.mark.parametrize("name", [LINK, "index.html"])
 def test_a_live_model_shuts_nobody_out(browser: Browser, site: Path, axe: str, name: str) -> None:
     visitor = Visitor(browser, site, axe)
     for size in (DESKTOP, PHONE):
