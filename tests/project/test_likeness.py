@@ -137,6 +137,10 @@ def test_nothing_is_said_where_two_sentences_are_true() -> None:
     assert not like(-same_there_and_back, same_there_and_back)
 
 
+def test_two_numbers_in_a_row_are_too_few_to_be_off_by_the_same() -> None:
+    assert not like(RIGHT[..., :1] ** 2 + 1, RIGHT[..., :1])
+
+
 def test_nothing_is_said_of_numbers_that_are_all_alike() -> None:
     assert not like(2 * np.ones((3, 4)), np.ones((3, 4)))
 
