@@ -7,17 +7,20 @@ const courseWidgets = (() => {
     function define(name, data, build) {
         if (!data) return;
         for (const figure of document.querySelectorAll(`figure.widget[data-widget="${name}"]`)) {
-            const form = document.createElement("form");
-            form.addEventListener("submit", (event) => event.preventDefault());
-            // Keys turn mdBook's pages and open its search, a swipe its contents; not from in here.
-            form.addEventListener("keydown", (event) => event.stopPropagation());
-            form.addEventListener("touchmove", (event) => event.stopPropagation(), {
-                passive: true,
-            });
-            build(form, data, figure);
+            const form = emptyForm();
+            build(form, data);
             figure.insertBefore(form, figure.querySelector("figcaption"));
             figure.querySelectorAll(".fallback").forEach((fallback) => fallback.remove());
         }
+    }
+
+    function emptyForm() {
+        const form = document.createElement("form");
+        form.addEventListener("submit", (event) => event.preventDefault());
+        // Keys turn mdBook's pages and open its search, a swipe its contents; not from in here.
+        form.addEventListener("keydown", (event) => event.stopPropagation());
+        form.addEventListener("touchmove", (event) => event.stopPropagation(), { passive: true });
+        return form;
     }
 
     // HTML of a slider. It is named as the parameter that it sets.
@@ -62,5 +65,5 @@ const courseWidgets = (() => {
         return token.replaceAll(" ", "␣").replaceAll("\n", "↵");
     }
 
-    return { chips, choice, define, say, slider, visible };
+    return { chips, choice, define, form: emptyForm, say, slider, visible };
 })();

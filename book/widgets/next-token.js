@@ -1,9 +1,10 @@
 // The next-token distribution of the bundled model under temperature, then top-k, then top-p, as in
-// solutions/engine_02.py. data-controls of the figure names the sliders to show.
+// solutions/engine_02.py.
 "use strict";
 
 (() => {
     const { choice, define, say, slider, visible } = courseWidgets;
+    const { PLAIN, count, describe, draw, percent, probabilities, ranked, sum } = courseSampling;
     const SHOWN = 12;
     const TOP_K = [1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 40, 50, 100, 200, 500, 1000, 2000];
     const SCALES = [0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1]; // what a full bar can mean
@@ -12,50 +13,7 @@
         top_k: { max: TOP_K.length, value: TOP_K.length }, // a place in TOP_K; the last is all
         top_p: { min: 0.05, max: 1, step: 0.05, value: 1 },
     };
-    const PLAIN = { temperature: 1, topK: Infinity, topP: 1 };
-
-    const sum = (values) => values.reduce((total, value) => total + value, 0);
-    const count = (number) => number.toLocaleString("en");
-    const percent = (share) =>
-        share > 0 && share < 0.0005 ? "<0.1%" : `${(100 * share).toFixed(1)}%`;
-
-    function normalize(weights) {
-        const total = sum(weights);
-        return weights.map((weight) => weight / total);
-    }
-
-    // What each token is drawn with, for logits that are sorted, the largest first; and how many
-    // tokens are left after top-k, and after top-p.
-    function probabilities(logits, { temperature, topK, topP }) {
-        const exponentials = logits.map((logit) => Math.exp((logit - logits[0]) / temperature));
-        let weights = normalize(temperature > 0 ? exponentials : logits.map((_, i) => Number(!i)));
-        weights = normalize(weights.map((weight, rank) => (rank < topK ? weight : 0)));
-        const afterTopK = weights.filter(Boolean).length;
-        if (topP < 1) {
-            let before = 0;
-            const kept = weights.map((weight) => {
-                before += weight;
-                return before - weight < topP ? weight : 0;
-            });
-            weights = normalize(kept);
-        }
-        return { weights, afterTopK, afterTopP: weights.filter(Boolean).length };
-    }
-
-    // In bits: two to this power equally likely tokens are as hard to guess.
-    function entropy(weights) {
-        return -sum(weights.map((weight) => (weight > 0 ? weight * Math.log2(weight) : 0)));
-    }
-
-    // The place of a token, drawn at random.
-    function draw(weights) {
-        let left = Math.random();
-        const rank = weights.findIndex((weight) => (left -= weight) < 0);
-        return Math.max(rank, 0); // after rounding, nothing may be left for the last
-    }
-
-    define("next-token", window.courseData?.["next-token"], (form, data, figure) => {
-        const wanted = (figure.dataset.controls ?? "temperature top-k top-p").replaceAll("-", "_");
+    define("next-token", window.courseData?.["next-token"], (form, data) => {
         const row = `<tr>
             <th scope="row"></th>
             <td aria-hidden="true"><div class="bars">
@@ -85,9 +43,6 @@
             </table>
             <p role="status" class="summary"></p>
             <p role="status" class="news"></p>`;
-        for (const control of form.querySelectorAll(".control:has([type=range])")) {
-            control.hidden = !wanted.split(" ").includes(control.querySelector("input").name);
-        }
         const [text, mark, summary, news] = [".text span", "mark", ".summary", ".news"].map(
             (selector) => form.querySelector(selector),
         );
@@ -102,7 +57,7 @@
         // Take what is set, and forget what was drawn with other settings.
         function update() {
             prompt = data.prompts[form.elements.prompt.value];
-            order = [...prompt.logits.keys()].sort((a, b) => prompt.logits[b] - prompt.logits[a]);
+            order = ranked(prompt.logits);
             logits = order.map((id) => prompt.logits[id]);
             const [temperature, place, topP] = Object.keys(SLIDERS).map((name) =>
                 Number(form.elements[name].value),
@@ -116,23 +71,8 @@
             counts = logits.map(() => 0);
             last = undefined;
             news.textContent = "";
-            summary.textContent = describe();
+            summary.textContent = describe(now, settings);
             show();
-        }
-
-        function describe() {
-            const size = count(logits.length);
-            if (!settings.temperature) return `Greedy: always the most likely of ${size} tokens.`;
-            const cuts = [
-                ["top_k", logits.length - now.afterTopK],
-                ["top_p", now.afterTopK - now.afterTopP],
-            ].flatMap(([name, tokens]) => (tokens ? [`${name} cuts ${count(tokens)}`] : []));
-            const left = `${cuts.length ? `${count(now.afterTopP)} of` : "All"} ${size} tokens`;
-            const bits = entropy(now.weights);
-            return (
-                `${[`${left} remain`, ...cuts].join("; ")}. Entropy ${bits.toFixed(2)} bits: ` +
-                `as open as a choice among ${(2 ** bits).toFixed(1)} equally likely tokens.`
-            );
         }
 
         function drawTokens(times) {

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.book.pages import Page, find_pages
 from tests.book.test_build import dead_links
@@ -104,5 +104,8 @@ def test_the_contents_lead_to_all_chapters_and_say_where_the_reader_is(own: Path
 def test_widgets_work_on_own_pages(browser: Browser, own: Path, name: str) -> None:
     page = browser.new_page()
     page.goto((own / name).as_uri())
-    assert page.locator("figure.widget form").count() == 1
+    figures = page.locator("figure.widget")
+    expect(figures.locator("form")).to_have_count(figures.count())
+    figures.locator(".wake").click()
+    expect(figures.locator(".chip").first).to_be_visible(timeout=30_000)
     page.close()

@@ -73,7 +73,7 @@ def test_all_widgets_come_to_life_on_one_page(page: Page, site: Path) -> None:
     figures = page.locator("figure.widget")
     assert figures.count() >= 5
     expect(figures.locator("form")).to_have_count(figures.count())
-    expect(page.locator(".fallback")).to_have_count(0)
+    expect(page.locator(".widget:not(.live) .fallback")).to_have_count(0)
 
 
 @pytest.mark.parametrize("scripts", [False, True])
@@ -82,7 +82,7 @@ def test_tables_stand_in_without_scripts_or_without_data(
 ) -> None:
     page = browser.new_page(java_script_enabled=scripts)
     page.route("**/data/*.js", lambda route: route.abort())
-    for chapter in ("step_07", "step_08", "step_12", "engine_02", "text_01"):
+    for chapter in ("step_08", "engine_02", "text_01"):
         page.goto((site / f"{chapter}.html").as_uri())
         figure = page.locator("figure.widget")
         expect(figure.locator("form")).to_have_count(0)
@@ -144,15 +144,13 @@ def test_another_text_has_other_next_tokens(widget: Open) -> None:
     assert names_and_numbers(figure) == expected_rows(3, Sampling())
 
 
-def test_step_12_has_the_temperature_only_and_keys_move_it(widget: Open, page: Page) -> None:
-    figure = widget("next-token", "step_12")
-    expect(field(figure, "top_k")).to_be_hidden()
-    expect(field(figure, "top_p")).to_be_hidden()
+def test_keys_move_a_slider(widget: Open, page: Page) -> None:
+    figure = widget("next-token", "engine_02")
     temperature = field(figure, "temperature")
     for _ in range(5):
         temperature.press("ArrowLeft")  # which turns the page elsewhere
     expect(temperature).to_have_attribute("aria-valuetext", "0.5")
-    assert page.url.endswith("step_12.html")
+    assert page.url.endswith("engine_02.html")
     assert names_and_numbers(figure) == expected_rows(0, Sampling(0.5))
     temperature.fill("0")
     assert names_and_numbers(figure)[0][1] == "100.0%"
@@ -216,46 +214,6 @@ def test_a_cell_of_the_mask_says_what_it_means(widget: Open, page: Page) -> None
     figure.locator("tbody tr").nth(0).locator("td").nth(3).hover()
     expect(status(figure)).to_have_text("Query 0 may not see key 3: 3 > 0 + 2.")
     assert page.url.endswith("step_02.html")
-
-
-# Attention.
-
-
-def what_a_head_does(layer: int, head: int, query: int) -> str:
-    """The sentence about the three largest weights of a query."""
-    data = read("attention")
-    names = [f"“{token.replace(' ', '␣')}” ({i})" for i, token in enumerate(data["tokens"])]
-    weights = data["weights"][layer][head][query]
-    largest = sorted(range(len(weights)), key=lambda key: -weights[key])[:3]
-    named = ", ".join(f"{weights[key]:.2f} to {names[key]}" for key in largest)
-    return f"Head {head} of h.{layer}: {names[query]} gives {named}."
-
-
-@pytest.mark.full("pages in a browser")
-def test_a_head_shares_out_its_weight(widget: Open, page: Page) -> None:
-    figure = widget("attention", "step_07")
-    data = read("attention")
-    layer, head, query = data["layer"], data["head"], data["query"]
-    expect(status(figure)).to_have_text(what_a_head_does(layer, head, query))
-    weights = [f"{weight:.2f}" for weight in data["weights"][layer][head][query]]
-    later = ["–"] * (len(data["tokens"]) - len(weights))
-    assert figure.locator(".share").all_text_contents() == weights + later
-    named = [token.replace(" ", "␣") for token in data["tokens"]]
-    assert figure.locator(".map .keys code").all_text_contents() == named
-
-    field(figure, "query").nth(query).press("ArrowLeft")
-    expect(status(figure)).to_have_text(what_a_head_does(layer, head, query - 1))
-    figure.locator(".chip").nth(3).hover()
-    expect(status(figure)).to_have_text(what_a_head_does(layer, head, 3))
-    page.mouse.move(0, 0)
-    expect(status(figure)).to_have_text(what_a_head_does(layer, head, query - 1))
-    figure.locator(".map > div").nth(5).click()
-    expect(field(figure, "query").nth(5)).to_be_checked()
-    field(figure, "layer").select_option("4")
-    field(figure, "head").select_option("2")
-    figure.locator(".chip").nth(7).click()
-    page.mouse.move(0, 0)
-    expect(status(figure)).to_have_text(what_a_head_does(4, 2, 7))
 
 
 # A block.

@@ -43,10 +43,12 @@ PROMPTS = (
 )
 SENTENCE = "The witch gave Hansel an apple, and Hansel ate the apple."
 PIECE = " lower"
+LENS = "Once upon a time there was a king and a"
+LENS_TOKENS = 3
 TOKEN = 11  # the last apple: the first query that is shown, and the vector that is followed
 LAYER, HEAD = 3, 0  # what is shown first: a head that looks for the verb
 SHOWN_TOKENS, SHOWN_NUMBERS = 12, 48  # as many as a phone has room for
-LOGIT_DIGITS, WEIGHT_DIGITS, VECTOR_DIGITS = 4, 4, 3
+LOGIT_DIGITS, VECTOR_DIGITS = 4, 3
 
 # What the tables compare.
 TEMPERATURES = {f"{value}": Sampling(value) for value in (0.5, 1.0, 1.5)}
@@ -103,6 +105,13 @@ class Source:
             x = stages[-1]
         return blocks
 
+    def lens(self, text: str) -> list[Array]:
+        """What the head makes of the last token's vector, at the start and after each block."""
+        blocks = self.stages(text, len(self.tokenizer.encode(text)) - 1)
+        vectors = np.stack([blocks[0][0], *(stages[-1] for stages in blocks)])  # [L + 1, C]
+        normed = self.model.transformer.ln_f(Tensor.from_dlpack(vectors))
+        return list(np.array(self.model.lm_head(normed).to_numpy()))
+
 
 def export(source: Source) -> dict[Path, str]:
     """All files with their contents."""
@@ -111,7 +120,6 @@ def export(source: Source) -> dict[Path, str]:
     tokens = source.tokens(SENTENCE)
     data = {
         "next-token": next_token_data(source, logits),
-        "attention": attention_data(tokens, attention),
         "block": block_data(tokens[TOKEN], blocks),
         "merges": {"merges": quote([" ".join(pair) for pair in source.merges])},
     }
@@ -120,6 +128,7 @@ def export(source: Source) -> dict[Path, str]:
         "sampling": next_token_table(source, logits[0], "what is cut", CUTS),
         "causal-mask": "".join(mask_table(4, cached) for cached in (0, 2)),
         "attention": tables.attention(LAYER, HEAD, attention[LAYER][HEAD], tokens),
+        "lens": lens_table(source),
         "block": tables.block(LAYER, tokens[TOKEN], [describe(x) for x in blocks[LAYER]]),
         "merges": merges_table(source, PIECE),
     }
@@ -134,16 +143,6 @@ def next_token_data(source: Source, logits: list[Array]) -> dict[str, str]:
         for prompt, row in zip(PROMPTS, logits, strict=True)
     ]
     return {"vocabulary": quote(vocabulary), "prompts": lines(prompts)}
-
-
-def attention_data(tokens: list[str], attention: list[Array]) -> dict[str, str]:
-    """The weights by layer, head, query and key, without the keys that a query does not see."""
-    layers = []
-    for layer in attention:
-        heads = [[numbers(row[: i + 1], WEIGHT_DIGITS) for i, row in enumerate(h)] for h in layer]
-        layers.append(lines(f"[{','.join(head)}]" for head in heads))
-    first = {"layer": f"{LAYER}", "head": f"{HEAD}", "query": f"{TOKEN}"}
-    return {"tokens": quote(tokens), **first, "weights": lines(layers)}
 
 
 def block_data(token: str, blocks: list[list[Array]]) -> dict[str, str]:
@@ -182,6 +181,15 @@ def merges_table(source: Source, piece: str) -> str:
         tokens = join(tokens, best)
         rows.append((f"{ranks[best]}", " ".join(best), " ".join(tokens)))
     return tables.merges(piece, rows)
+
+
+def lens_table(source: Source) -> str:
+    rows = []
+    for logits in source.lens(LENS):
+        shares = probabilities(logits[None], Sampling())[0]
+        best = np.argsort(-shares)[:LENS_TOKENS].tolist()
+        rows.append({source.tokenizer.decode([token]): shares[token] for token in best})
+    return tables.lens(LENS, rows)
 
 
 def mask_table(length: int, cached: int) -> str:

@@ -48,6 +48,20 @@ def attention(layer: int, head: int, weights: Array, tokens: Sequence[str]) -> s
     return table(caption, ["query", "keys"], rows)
 
 
+def lens(text: str, levels: Sequence[Mapping[str, float]]) -> str:
+    """What the model would say at the start, and after each block."""
+    names = ["start", *(f"<code>h.{layer}</code>" for layer in range(len(levels) - 1))]
+    rows = [
+        [name, *(f"{visible(token)} {share(part)}" for token, part in level.items())]
+        for name, level in zip(names, levels, strict=True)
+    ]
+    return table(
+        f"What the head would say next after “{escape(text)}”",
+        ["after", "first", "second", "third"],
+        rows,
+    )
+
+
 def block(layer: int, token: str, stages: Sequence[Mapping[str, float]]) -> str:
     rows = [
         [f"<code>{stage}</code>", *(fixed(values[name], DIGITS[name]) for name in DIGITS)]

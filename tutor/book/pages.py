@@ -19,8 +19,14 @@ from tutor.book import chapters
 from tutor.book.chapters import BOOK, Chapter
 
 TEMPLATE = Path(__file__).with_name("page.html")
-STYLES = ("pages", "course", "figures", "widgets", "look")
-WIDGETS = ("common", "attention", "block", "causal-mask", "next-token")  # the first before others
+STYLES = ("pages", "course", "figures", "widgets", "live/live", "look")
+LIVE = ("sampling", "tokenizer", "model", "weights", "worker", "text", "views", "live")
+WIDGETS = ("block", "causal-mask", "next-token")
+SCRIPTS = (  # each before those that use it
+    "widgets/common",
+    *(f"live/{name}" for name in LIVE),
+    *(f"widgets/{name}" for name in WIDGETS),
+)
 TITLE = "GPT-2 from scratch on MAX"
 
 
@@ -36,10 +42,8 @@ class Renderer(RendererHTML):
 
 def build(site: Path) -> None:
     """Write all pages there, and what they need."""
-    for name in STYLES:
-        copy(BOOK / f"{name}.css", site)
-    for name in WIDGETS:
-        copy(BOOK / "widgets" / f"{name}.js", site / "widgets")
+    for name in (*(f"{style}.css" for style in STYLES), *(f"{script}.js" for script in SCRIPTS)):
+        copy(BOOK / name, (site / name).parent)
     for file in (BOOK / "src").rglob("*.*"):
         if file.suffix != ".md":
             copy(file, site / file.parent.relative_to(BOOK / "src"))
@@ -58,7 +62,7 @@ def build(site: Path) -> None:
             neighbours=chapters.neighbours(chapter),
             content=render(chapter),
             styles=STYLES,
-            widgets=WIDGETS,
+            scripts=SCRIPTS,
         )
         (site / f"{chapter.stem}.html").write_text(page, encoding="utf-8")
 

@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import tomllib
 import webbrowser
 from pathlib import Path
@@ -16,6 +17,7 @@ from tutor.errors import EnvironmentBrokenError, InputError, reason
 
 SOURCES = ("book", "steps", "solutions")  # the chapters, and the code that they include
 SCREENS = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")  # how Linux says that there is one
+PACKER = "tools.book.pack_model"  # writes the model that the pages run
 MOST_NAMED = 3  # of several mistakes that fit
 
 
@@ -42,6 +44,7 @@ def renew() -> str:
     new = SITE.with_name(f"{SITE.name}.new")
     for folder in (new, SITE):
         shutil.rmtree(folder, ignore_errors=True)
+    pack()
     pages.build(new)
     new.rename(SITE)
     return said
@@ -53,8 +56,14 @@ def newest_source() -> float:
     return max(path.stat().st_mtime for path in paths if path.is_file() and path.suffix != ".pyc")
 
 
+def pack() -> None:
+    """Write the model that the pages run, unless it is there."""
+    subprocess.run([sys.executable, "-m", PACKER], cwd=ROOT, check=True)  # noqa: S603
+
+
 def build(site: Path) -> str:
     """Have mdbook write the site there; returns what mdbook had to say."""
+    pack()
     mdbook = shutil.which("mdbook") or ""
     command = [mdbook, "build", str(ROOT / "book"), "--dest-dir", str(site)]
     finished = subprocess.run(  # noqa: S603 (nothing in it comes from the user)

@@ -1,0 +1,134 @@
+// A text that the model reads and continues: its tokens, and what the model makes of them. The
+// views of a page show it, and hear of each change.
+"use strict";
+
+class LiveText {
+    static #ready; // the worker and the tokenizer, once somebody asks for them
+    static #waiting = new Map(); // calls that the worker has not answered
+    static #made = 0;
+
+    #number = (LiveText.#made += 1);
+    #views = [];
+    #ticket = 0;
+    #shares = []; // of what the worker has read last
+
+    ids = [];
+    version = 0; // of what the model has read
+    shares = []; // by token, block and head: the weights of attention, see model.js
+
+    // `wanted` are ids after those of the prompt, `off` parts that are switched off, `at` is the
+    // token that is looked at, or null for the last.
+    constructor({ prompt, wanted, off, head, at, settings }) {
+        Object.assign(this, { prompt, wanted, off, head, at, settings });
+    }
+
+    set(state) {
+        Object.assign(this, state);
+        return this.read();
+    }
+
+    // Load the model: the weights are a script, since a page that is opened from a file can load
+    // nothing else, and the worker is made from the text of our own classes for the same reason.
+    static load() {
+        LiveText.#ready ??= (async () => {
+            await new Promise((done, failed) => {
+                const script = document.createElement("script");
+                script.src = "live/fairy-tales.js";
+                script.onload = done;
+                script.onerror = () => failed(new Error("live/fairy-tales.js is missing"));
+                document.head.append(script);
+            });
+            const { courseModel } = window;
+            LiveText.tokenizer = new LiveTokenizer(courseModel.merges);
+            LiveText.config = courseModel.config;
+            const classes = [LiveWeights, LiveModel, LiveWorker].map(String);
+            const source = [...classes, "LiveWorker.serve(self);"].join("\n");
+            const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+            LiveText.worker = new Worker(address);
+            LiveText.worker.onmessage = ({ data: { call, found, error } }) => {
+                const [done, failed] = LiveText.#waiting.get(call);
+                LiveText.#waiting.delete(call);
+                if (error) failed(new Error(error));
+                else done(found);
+            };
+            await LiveText.#ask("load", courseModel);
+            delete courseModel.packed; // the worker has it
+        })();
+        return LiveText.#ready;
+    }
+
+    static #ask(name, details) {
+        const call = (LiveText.#made += 1);
+        return new Promise((done, failed) => {
+            LiveText.#waiting.set(call, [done, failed]);
+            LiveText.worker.postMessage({ call, name, details });
+        });
+    }
+
+    onChange(view) {
+        this.#views.push(view);
+    }
+
+    changed() {
+        for (const view of this.#views) view(this);
+    }
+
+    // The token that is looked at: the chosen one, or the last.
+    get place() {
+        return Math.min(this.at ?? Infinity, this.ids.length - 1);
+    }
+
+    get isFull() {
+        return this.ids.length >= LiveText.config.n_positions;
+    }
+
+    show(id) {
+        return LiveText.tokenizer.show(id);
+    }
+
+    // Let the model read the text as it is now. It keeps what it knows of the beginning.
+    async read() {
+        const { n_positions } = LiveText.config;
+        const own = LiveText.tokenizer.encode(this.prompt);
+        if (!own.length) own.push(0); // the end of another text is where a text begins
+        this.given = Math.min(own.length, n_positions);
+        const ids = [...own, ...this.wanted].slice(0, n_positions);
+        const ticket = (this.#ticket += 1);
+        const found = await LiveText.#ask("read", { text: this.#number, ids, off: this.off });
+        this.#shares = [...this.#shares.slice(0, found.from), ...found.rows];
+        if (ticket !== this.#ticket) return; // the text has changed again
+        Object.assign(this, { ids, shares: this.#shares, logits: found.logits, whole: found.whole, ms: found.ms });
+        this.version += 1;
+        const { PLAIN, probabilities, ranked } = courseSampling;
+        this.order = ranked(this.logits);
+        const whole = this.whole ?? this.logits;
+        const order = this.whole ? ranked(whole) : this.order;
+        const { weights } = probabilities(order.map((id) => whole[id]), PLAIN);
+        this.own = new Map(order.map((id, rank) => [id, weights[rank]])); // without settings
+        this.choose();
+        this.changed();
+    }
+
+    // Work out what each token is drawn with.
+    choose() {
+        const sorted = this.order.map((id) => this.logits[id]);
+        this.next = courseSampling.probabilities(sorted, this.settings);
+    }
+
+    draw() {
+        return this.order[courseSampling.draw(this.next.weights)];
+    }
+
+    append(id) {
+        this.wanted = [...this.wanted, id];
+        this.at = null;
+        return this.read();
+    }
+
+    // The path of the token that is looked at, through all blocks.
+    look() {
+        const position = this.place;
+        const next = this.ids[position + 1];
+        return LiveText.#ask("look", { text: this.#number, position, next });
+    }
+}

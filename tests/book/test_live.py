@@ -1,0 +1,133 @@
+"""The model that runs in the pages: the ids, numbers and stories are those of the course."""
+
+import gzip
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser
+from tokenizers import Tokenizer
+
+from tests import oracle
+from tests.book import live
+from tests.book.test_widget_data import config, follow, weights
+from tests.project.test_parity import TEXTS
+from tests.project.tiers import partly
+from tools.book.export_widget_data import SENTENCE
+from tutor.engine.checkpoint import BUNDLED_MODEL
+from tutor.engine.generation import load_engine
+from tutor.engine.loops import Options
+
+KIND = "pages in a browser"
+
+# The weights are the checkpoint's own, and sums are in float64; only the cache is in float32. That
+# moves logits of up to 11 by 3e-7, and an epsilon of 1e-6 moves them by 3e-4.
+LIVE_TOLERANCE = 3e-6
+MOST_BYTES = 6_200_000  # of the weights, as a server compresses them
+
+PROMPTS = ("Once upon a time", "There was once a king", "My dear child,", "“Who are you?”")
+NEW_TOKENS = 120
+
+
+@pytest.fixture(scope="module", params=partly(KIND, ["node", "Chromium"], "node".__eq__))
+def probe(request: pytest.FixtureRequest, site: Path, browser: Browser) -> Iterator[live.Probe]:
+    if request.param == "node":
+        yield live.in_node
+        return
+    page = browser.new_page()
+    yield live.in_page(page, site)
+    page.close()
+
+
+def texts_of_all_unicode(count: int) -> list[str]:
+    """Texts of characters of all kinds, those that tokenizers treat apart more often."""
+    rng = random.Random(20)  # noqa: S311 (nothing is secret)
+    kinds = [
+        lambda: chr(rng.randrange(32, 127)),
+        lambda: rng.choice(" \t\n\r\v\f\x85\xa0\u2003\u2028\u3000\ufeff\u200b\u180e"),
+        lambda: rng.choice(["'s", "'ll", "’t", " the", "éà", "½", "٣", "Ⅷ", "<|endoftext|>"]),
+        lambda: chr(rng.randrange(0x80, 0xD800)),
+        lambda: chr(rng.randrange(0xE000, 0x110000)),
+    ]
+    lengths = (rng.randrange(1, 40) for _ in range(count - len(TEXTS)))
+    drawn = ["".join(rng.choice(kinds)() for _ in range(length)) for length in lengths]
+    return [*TEXTS, *drawn]
+
+
+def test_the_ids_are_those_of_the_tokenizers_library(probe: live.Probe) -> None:
+    tokenizer = Tokenizer.from_file(str(BUNDLED_MODEL / "tokenizer.json"))
+    texts = texts_of_all_unicode(1000)
+    found = probe(texts=texts)
+    for text, ids, decoded in zip(texts, found["encoded"], found["decoded"], strict=True):
+        assert ids == tokenizer.encode(text).ids, text
+        assert decoded == text
+
+
+def sizes() -> list[Any]:
+    return [config()[name] for name in ("n_layer", "n_head", "layer_norm_epsilon")]
+
+
+def encode(text: str) -> list[int]:
+    ids: list[int] = Tokenizer.from_file(str(BUNDLED_MODEL / "tokenizer.json")).encode(text).ids
+    return ids
+
+
+def test_logits_and_attention_are_those_of_the_oracle(probe: live.Probe) -> None:
+    ids = encode(SENTENCE)
+    found = probe(ids=ids)
+    expected = oracle.lm_head_model(weights(), np.array([ids]), *sizes())[0]
+    np.testing.assert_allclose(found["logits"], expected, rtol=0, atol=LIVE_TOLERANCE)
+    attention, stages = follow(SENTENCE)
+    for query, layers in enumerate(found["shares"]):
+        for layer, heads in enumerate(layers):
+            wanted = attention[layer][:, query, : query + 1]
+            np.testing.assert_allclose(heads, wanted, rtol=0, atol=LIVE_TOLERANCE)
+            end = found["ends"][query][layer]
+            np.testing.assert_allclose(end, stages[layer][-1][query], rtol=0, atol=LIVE_TOLERANCE)
+
+
+@pytest.mark.parametrize("part", ["2.3", "1.attn", "4.mlp", "0"])
+def test_a_part_that_is_off_adds_nothing(part: str) -> None:
+    ids, changed = encode(SENTENCE), dict(weights())
+    layer, _, what = part.partition(".")
+    block = f"transformer.h.{layer}"
+    width = config()["n_embd"] // config()["n_head"]
+    for name in [name for name in changed if name.startswith(f"{block}.")]:
+        kind = name.removeprefix(f"{block}.")
+        if kind.startswith(f"{what or ''}") and ".c_proj." in kind and not what.isdigit():
+            changed[name] = np.zeros_like(changed[name])
+    if what.isdigit():
+        name, head = f"{block}.attn.c_proj.weight", int(what)
+        changed[name] = changed[name].copy()
+        changed[name][:, head * width : (head + 1) * width] = 0
+    expected = oracle.lm_head_model(changed, np.array([ids]), *sizes())[0]
+    found = live.in_node(ids=ids, off=[part])
+    np.testing.assert_allclose(found["logits"], expected, rtol=0, atol=LIVE_TOLERANCE)
+    whole = oracle.lm_head_model(weights(), np.array([ids]), *sizes())[0]
+    assert np.abs(expected - whole).max() > 1000 * LIVE_TOLERANCE
+
+
+@pytest.mark.parametrize("off", [[], ["3.1", "2.mlp"]])
+def test_what_the_parts_add_is_the_logit(off: list[str]) -> None:
+    ids = encode(SENTENCE)
+    found = live.in_node(ids=ids, off=off, shareOut=[len(ids) - 1, 270])
+    parts = found["shareOut"]
+    total = parts["start"] + np.sum(parts["heads"]) + np.sum(parts["mlps"]) + parts["rest"]
+    assert total == pytest.approx(found["logits"][-1][270], abs=LIVE_TOLERANCE)
+    assert np.abs(parts["heads"][3][1]) == pytest.approx(0, abs=1e-12) or not off
+
+
+def test_the_stories_are_those_of_the_course(probe: live.Probe) -> None:
+    engine = load_engine()
+    stories = [engine.story(prompt) for prompt in PROMPTS]
+    for _ in engine.run(stories, Options(NEW_TOKENS, temperature=0, stop_at_eos=False)):
+        pass
+    found = probe(prompts=[story.prompt_ids for story in stories], newTokens=NEW_TOKENS)
+    assert found["stories"] == [story.prompt_ids + story.new_ids for story in stories]
+
+
+def test_the_weights_fit_a_page() -> None:
+    assert len(gzip.compress(live.WEIGHTS.read_bytes(), 6)) < MOST_BYTES
