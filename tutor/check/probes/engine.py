@@ -380,6 +380,116 @@ def noise_of(rng: np.random.Generator) -> int:
     return int(copy.deepcopy(rng).integers(2**40))
 
 
+# Engine 06
+
+SCENT = 3  # of a token in the sum that chooses the logits: none is lost in it
+SEEN = -1e4  # a score with less than this is hidden
+
+
+class WatchedCaches:
+    """A stand-in for CachedModel: its head writes tokens and positions into the caches.
+
+    So it can tell what each row sees there, and its logits depend on that alone. A hidden column
+    still takes part in a sum: one that is not a number spoils the row, as it does in MAX.
+    """
+
+    def __init__(self, step: ModuleType, logits: Array, n_positions: int) -> None:
+        sizes = Config(logits.shape[1], n_positions, n_embd=4, n_layer=2, n_head=2)
+        self.config, self.device, self.dtype = course_config(step, sizes), CPU(), DType.float32
+        self.logits = read_only(logits, np.float32)
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was seen."""
+        self.saw: list[list[list[int]]] = []
+        self.calls = 0
+
+    def cache_shape(self, batch: Any) -> list[Any]:
+        return [4, batch, 2, self.config.n_positions, 2]
+
+    def head(
+        self, input_ids: Any, positions: Any, mask: Any, scored: Any, *caches: Any
+    ) -> Tensor:
+        self.calls += 1
+        ids, places, hiding, columns = (
+            array(each, "the code") for each in (input_ids, positions, mask, scored)
+        )
+        held = [self._held(cache) for cache in caches]
+        self._check(ids, places, hiding, columns, held)
+        new, length = hiding.shape[1:]
+        for number, cache in enumerate(held):
+            values = (places if number % 2 else ids).astype(np.float32)  # [B, N]
+            values = np.where(np.isneginf(hiding).all(axis=-1), np.nan, values)
+            cache[:, :, length - new : length] = values[:, None, :, None]
+        rows = [
+            self._look(row, hiding[row] > SEEN, columns, [cache[row] for cache in held])
+            for row in range(len(ids))
+        ]
+        return tensor(np.stack(rows))
+
+    column_head = head
+
+    def _look(self, row: int, visible: Array, columns: Array, held: list[Array]) -> Array:
+        """The logits of one row after the scored columns, [S, V]; what it sees is noted."""
+        shown = [each[:, : visible.shape[1]] for each in held]
+        tokens, places = (
+            np.where((one == other).all(axis=(0, 2)), one[0, :, 0], -1)
+            for one, other in (shown[::2], shown[1::2])
+        )
+        logits = [self._after(tokens[each], places[each]) for each in visible[columns]]
+        if visible.any():
+            last = visible[-1]
+            order = np.argsort(places[last], kind="stable")
+            self.saw.append(
+                [
+                    np.nan_to_num(tokens[last][order], nan=-2).astype(int).tolist(),
+                    np.nan_to_num(places[last][order], nan=-2).astype(int).tolist(),
+                    visible.sum(axis=-1).tolist(),
+                ]
+            )
+        spoiled = np.isnan(np.concatenate(shown)).any()
+        return np.full_like(logits, np.nan) if spoiled else np.stack(logits)
+
+    def _after(self, tokens: Array, places: Array) -> Array:
+        state = np.nan_to_num(((tokens + SCENT) * (places + 1)).sum())
+        return self.logits[int(state) % len(self.logits)]
+
+    def _held(self, cache: object) -> Array:
+        if not isinstance(cache, Buffer):
+            found = type(cache).__name__
+            raise ContractError(f"the head was given {found} for a cache, not a Buffer")
+        return np.array(cache.to_numpy(), copy=False)
+
+    def _check(
+        self, ids: Array, places: Array, mask: Array, columns: Array, caches: list[Array]
+    ) -> None:
+        given = [ids, places, mask, columns]
+        kinds = [each.dtype.name for each in given] == ["int64", "int64", "float32", "int64"]
+        if not kinds or [each.ndim for each in given] != [2, 2, 3, 1] or ids.shape != places.shape:
+            found = ", ".join(f"{each.dtype} {list(each.shape)}" for each in given)
+            raise ContractError(
+                f"the head was given {found}, not int64 [B, N], int64 [B, N], float32 [B, N, T], "
+                "int64 [S]"
+            )
+        batch, new = ids.shape
+        most = self.config.n_positions
+        if mask.shape[:2] != ids.shape or not new <= mask.shape[2] <= most:
+            raise ContractError(
+                f"the head was given a mask {list(mask.shape)} for {new} new columns in {batch} "
+                f"rows, where the caches have {most} columns"
+            )
+        if not ((places >= 0) & (places < most)).all():
+            raise ContractError(f"the head was given positions {places.tolist()} of {most}")
+        if not ((columns >= 0) & (columns < new)).all():
+            raise ContractError(f"the head had to score {columns.tolist()} of {new} columns")
+        shape = self.cache_shape(batch)
+        if [len(caches), *{each.shape for each in caches}] != [shape[0], tuple(shape[1:])]:
+            found = " and ".join(str(list(each)) for each in {each.shape for each in caches})
+            raise ContractError(
+                f"the head was given {len(caches)} caches {found}, not {shape[0]} {shape[1:]}"
+            )
+
+
 class EngineProbes(StepProbes):
     """What a check of any step can ask of it, those of the engine track among them."""
 
@@ -777,3 +887,46 @@ class EngineProbes(StepProbes):
             made.append(operator.index(token))
             asked.append(len(model.seen))
         return {"made": made, "asked": asked, "seen": model.rows, "guesses": draft.asked}
+
+    # Engine 06
+
+    def take_tokens(
+        self, logits: Array, *, seed: int, sampling: dict[str, Any], **options: Any
+    ) -> dict[str, Any]:
+        """What a Row has after each of these logits, which it is given one after the other."""
+        row = self._row({"prompt": [1, 2], "seed": seed, "sampling": sampling, **options})
+        states = []
+        for given in logits:
+            row.take(read_only(given, np.float32))
+            states.append([[*row.new], row.ended, numpy_array(row.logits, "logits of a Row")])
+        return {"states": [state[:2] for state in states], "logits": [each[2] for each in states]}
+
+    def run_batch(
+        self, rows: list[dict[str, Any]], slots: int, n_positions: int, steps: int, *, logits: Array
+    ) -> dict[str, Any]:
+        """What a RunningBatch does with these rows, step by step, and what its model is shown.
+
+        A row is added before the step `at`, and cancelled before the step `cancel`.
+        """
+        model = WatchedCaches(self.step, logits, n_positions)
+        batch, made, saw, calls = public(self.step, "RunningBatch")(model, slots), [], [], []
+        kept = [self._row(row) for row in rows]
+        for turn in range(steps):
+            for row, given in zip(kept, rows, strict=True):
+                if given.get("at", 0) == turn:
+                    batch.waiting.append(row)
+                if given.get("cancel") == turn:
+                    row.ended = "cancelled"
+            model.begin()
+            made.append(sorted(kept.index(row) for row in batch.step()))
+            saw.append(sorted(model.saw, key=str))
+            calls.append(model.calls)
+        ends = [[[operator.index(token) for token in row.new], row.ended] for row in kept]
+        return {"rows": ends, "made": made, "saw": saw, "calls": calls}
+
+    def _row(self, given: dict[str, Any]) -> Any:
+        """A Row of step engine_06, with a generator of its own."""
+        how = public(other_step(self.step, "engine_02"), "Sampling")(**given["sampling"])
+        options = {name: given[name] for name in ("max_new_tokens", "ends") if name in given}
+        rng = np.random.default_rng(given["seed"])
+        return public(self.step, "Row")([*given["prompt"]], rng, sampling=how, **options)
