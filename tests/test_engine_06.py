@@ -55,7 +55,7 @@ def expect_served(
 def test_row(step: Workbench) -> None:
     for sampling in (PLAIN, GREEDY, COLD, CUT):
         for count, ends in ((5, [NONE]), (1, [NONE]), (6, [])):
-            given = {"seed": SEED, "sampling": sampling, "max_new_tokens": count, "ends": ends}
+            given: dict[str, Any] = {"seed": SEED, "sampling": sampling, "max_new_tokens": count, "ends": ends}
             text = batches.Served({"prompt": [], **given}, TABLE, 64)
             states = []
             for logits in TABLE[:count]:
@@ -125,7 +125,7 @@ def test_columns(step: Workbench) -> None:
     expect_served(step, "rows that use up 12 columns", rows, slots=2, n_positions=12, steps=15)
     rows = [row(9, 0, 3), row(2, 1, 10), row(3, 2, 8, at=3), row(1, 3, 10, at=6)]
     expect_served(step, "rows with holes that use up 11", rows, n_positions=11, steps=17)
-    rows = [row(2, 0, 12), row(5, 1, 12, at=1), row(8, 2, 2, at=2)]
+    rows = [row(2, 0, 11), row(5, 1, 8, at=1), row(8, 2, 2, at=2)]
     expect_served(step, "rows that were there before a longer one", rows, n_positions=12, steps=14)
     rows = [row(3, n, 4, at=3 * n) for n in range(6)]
     what = "rows that relieve one another in 9 columns"

@@ -143,7 +143,7 @@ def test_a_track_is_found_by_its_name() -> None:
 
 def test_the_steps_of_the_tracks_are_all_steps() -> None:
     assert [step for track in TRACKS for step in all_steps(track)] == all_steps() == list(NAMES)
-    assert shorts(all_steps(ENGINE)) == ["e1", "e2", "e3", "e4", "e5"]
+    assert shorts(all_steps(ENGINE)) == ["e1", "e2", "e3", "e4", "e5", "e6", "e7"]
     following = [step.following for step in all_steps()]
     assert following == [*all_steps()[1:], None]
 
@@ -160,6 +160,8 @@ def test_each_role_is_that_of_one_step() -> None:
         "batches": "e3",
         "caches": "e4",
         "speculates": "e5",
+        "batches_continuously": "e6",
+        "answers": "e7",
         "llama_sizes": "m1",
         "rotates": "m4",
         "groups": "m5",

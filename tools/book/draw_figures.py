@@ -31,6 +31,7 @@ PICTURES = (
     engine.batch,
     engine.cache,
     engine.speculation,
+    engine.slots,
     modern.two_files,
     modern.rms_norm,
     modern.silu,

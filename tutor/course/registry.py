@@ -17,7 +17,8 @@ from tutor.course.tracks import Track
 EXERCISES = ROOT / "tutor" / "exercises"
 
 # What the engine asks a step for: sizes, a model of these, weights for it, and a loop, with more
-# ways to draw, many rows, a cache, guesses, and rows that come and go; and of a Llama, its sizes, its positions, its
+# ways to draw, many rows, a cache, guesses, rows that come and go,
+# and what becomes of a request; and of a Llama, its sizes, its positions, its
 # attention, the model, weights for it, a cache, and experts.
 Role = Literal[
     "sizes",
@@ -30,6 +31,7 @@ Role = Literal[
     "caches",
     "speculates",
     "batches_continuously",
+    "answers",
     "llama_sizes",
     "rotates",
     "groups",

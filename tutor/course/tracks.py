@@ -16,7 +16,7 @@ class Track:
 
 
 STEPS = Track("steps", "GPT-2 from scratch", 12, word="step", letter="s", short="")
-ENGINE = Track("engine", "Make it fast", 6, word="engine", letter="e", short="e")
+ENGINE = Track("engine", "Make it fast", 7, word="engine", letter="e", short="e")
 MODERN = Track("modern", "From GPT-2 to Llama", 9, word="modern", letter="m", short="m")
 TRACKS = (STEPS, ENGINE, MODERN)
 

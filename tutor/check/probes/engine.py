@@ -5,12 +5,14 @@ import copy
 import itertools
 import operator
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import ModuleType
 from typing import Any
 from unittest import mock
 
+import msgspec
 import numpy as np
 from max.driver import CPU, Buffer
 from max.dtype import DType
@@ -452,7 +454,8 @@ class WatchedCaches:
 
     def _after(self, tokens: Array, places: Array) -> Array:
         state = np.nan_to_num(((tokens + SCENT) * (places + 1)).sum())
-        return self.logits[int(state) % len(self.logits)]
+        logits: Array = self.logits[int(state) % len(self.logits)]
+        return logits
 
     def _held(self, cache: object) -> Array:
         if not isinstance(cache, Buffer):
@@ -488,6 +491,28 @@ class WatchedCaches:
             raise ContractError(
                 f"the head was given {len(caches)} caches {found}, not {shape[0]} {shape[1:]}"
             )
+
+
+# Engine 07
+
+
+class Spelling:
+    """A stand-in for a tokenizer: each token is some bytes, perhaps not whole characters."""
+
+    def __init__(self, pieces: list[bytes], strips: bool) -> None:
+        self.pieces, self.strips = pieces, strips
+
+    def decode(self, token_ids: Sequence[int], /) -> str:
+        text = b"".join(self.pieces[token] for token in token_ids).decode(errors="replace")
+        return text.removeprefix(" ") if self.strips else text
+
+
+def plain_body(error: Any) -> dict[str, Any]:
+    """The body of an ApiError, if it has the shape of one."""
+    body = error.body()
+    if not (isinstance(body, dict) and isinstance(body.get("error"), dict)):
+        raise ContractError(f"the body of an ApiError is {body!r}, not an object with an error")
+    return body
 
 
 class EngineProbes(StepProbes):
@@ -930,3 +955,88 @@ class EngineProbes(StepProbes):
         options = {name: given[name] for name in ("max_new_tokens", "ends") if name in given}
         rng = np.random.default_rng(given["seed"])
         return public(self.step, "Row")([*given["prompt"]], rng, sampling=how, **options)
+
+    # Engine 07
+
+    def api_error(self, *given: Any, **named: Any) -> dict[str, Any]:
+        """The body of an ApiError, which can be raised."""
+        error = public(self.step, "ApiError")(*given, **named)
+        if not isinstance(error, Exception):
+            raise ContractError("ApiError is no Exception, so it cannot be raised")
+        return plain_body(error)
+
+    def parse_request(self, body: str, model: str, encoding: str = "utf-8") -> dict[str, Any]:
+        """What parse_request makes of a body: the fields, or status and body of an error."""
+        try:
+            request = public(self.step, "parse_request")(body.encode(encoding), model)
+        except public(self.step, "ApiError") as error:
+            return {"status": error.status, **plain_body(error)["error"]}
+        kind = public(self.step, "CompletionRequest")
+        if not isinstance(request, kind):
+            found = type(request).__name__
+            raise ContractError(f"parse_request returned {found}, not a CompletionRequest")
+        return {"fields": msgspec.to_builtins(request)}
+
+    def make_rows(self, fields: dict[str, Any], ids: list[int], ends: list[int]) -> list[Any]:
+        """The rows for a request with these fields, each with what its generator draws first."""
+        request = public(self.step, "CompletionRequest")(**fields)
+        kind = public(other_step(self.step, "engine_06"), "Row")
+        rows = public(self.step, "make_rows")(request, ids, ends)
+        if strange := [type(row).__name__ for row in rows if not isinstance(row, kind)]:
+            raise ContractError(f"make_rows returned {strange[0]}, not a Row of engine 06")
+        return [
+            {
+                "prompt": [*row.prompt],
+                "max_new_tokens": row.max_new_tokens,
+                "sampling": [row.sampling.temperature, row.sampling.top_k, row.sampling.top_p],
+                "ends": [*row.ends],
+                "draws": noise_of(row.rng),
+                "new": [*row.new],
+            }
+            for row in rows
+        ]
+
+    def complete(
+        self,
+        fields: dict[str, Any],
+        prompt: list[int],
+        texts: list[list[int]],
+        ends: list[str],
+        pieces: list[list[int]],
+        strips: bool = False,
+    ) -> dict[str, Any]:
+        """What a Completion answers while its rows get the tokens of these texts, one a step.
+
+        A token is some bytes; with `strips`, a text loses the space that it begins with.
+        """
+        request = public(self.step, "CompletionRequest")(**fields)
+        how = public(other_step(self.step, "engine_02"), "Sampling")()
+        kind = public(other_step(self.step, "engine_06"), "Row")
+        rows = [kind(prompt, np.random.default_rng(), 99, how) for _ in texts]
+        tokenizer = Spelling([bytes(piece) for piece in pieces], strips)
+        answer, chunks = public(self.step, "Completion")(request, rows, tokenizer), []
+        for turn in range(max(map(len, texts)) + 1):
+            for number, (row, tokens, end) in enumerate(zip(rows, texts, ends, strict=True)):
+                if row.ended:
+                    continue
+                row.new += tokens[turn : turn + 1]
+                # A row that ends by a token of `ends` gets no token; by "length", its last one.
+                if turn + (end == "length") == len(tokens):
+                    row.ended = end
+                chunks.append([turn, number, answer.chunk(row)])
+        other = public(self.step, "Completion")(request, rows, tokenizer)
+        return {
+            "chunks": chunks,
+            "whole": answer.whole(),
+            "usage": answer.usage(),
+            "ended": [row.ended for row in rows],
+            "new": [len(row.new) for row in rows],
+            "times": [time.time(), answer.head["created"], answer.head["id"], other.head["id"]],
+        }
+
+    def encode_event(self, data: dict[str, Any] | None) -> str:
+        """An event, as the text of its bytes."""
+        event = public(self.step, "encode_event")(data)
+        if not isinstance(event, bytes):
+            raise ContractError(f"encode_event returned {type(event).__name__}, not bytes")
+        return event.decode()

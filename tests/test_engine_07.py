@@ -1,0 +1,272 @@
+"""Engine 07, requests and events: what is asked for, what is refused, and what is answered."""
+
+import itertools
+import json
+from typing import Any
+
+import numpy as np
+
+from tests.samples import varied
+from tutor.check.expectations import expect_alike, expect_equal
+from tutor.check.sandbox.workbench import Workbench
+
+ASKED: dict[str, Any] = {"model": "tales", "prompt": "Once"}
+DEFAULTS: dict[str, Any] = {
+    **ASKED,
+    "max_tokens": 16,
+    "temperature": 1.0,
+    "top_p": 1.0,
+    "top_k": None,
+    "n": 1,
+    "seed": None,
+    "stop": [],
+    "stream": False,
+}
+SEED = varied(7, range(8, 60), seed=14)
+WORDS = [" the", " wolf", " wo", "od", " a", " \u20ac", "na\u00efve", ".", "\n", " ends", " end", "s"]
+# Each token is some bytes: whole words, then the bytes of two characters one by one, and no text.
+LETTERS = [*"\u20ac\u00e9".encode()]
+PIECES = [*([*word.encode()] for word in WORDS), *([byte] for byte in LETTERS), [0xFF]]
+EURO, ACUTE = [12, 13, 14], [15, 16]
+NO_TEXT = 17
+PROMPT = [4, 1]
+
+
+def spell(tokens: list[int], strips: bool = False) -> str:
+    text = bytes(byte for token in tokens for byte in PIECES[token]).decode(errors="replace")
+    return text[1:] if strips and text[:1] == " " else text
+
+
+def certain(tokens: list[int], stops: list[str], ended: str, strips: bool) -> tuple[str, str]:
+    """The text after the prompt that is certain with these tokens, and why it has ended."""
+    text = spell([*PROMPT, *tokens], strips)[len(spell(PROMPT, strips)) :]
+    places = sorted(text.index(stop) for stop in stops if stop in text)
+    if places:
+        return text[: places[0]], "stop"
+    if ended:
+        return text, ended
+    while text.endswith("\ufffd"):
+        text = text[:-1]
+    cuts = range(len(text) + 1)
+    held = (cut for cut in cuts if any(stop.startswith(text[cut:]) for stop in stops))
+    return text[: next(held, len(text))], ""
+
+
+def answered(
+    texts: list[list[int]], ends: list[str], stops: list[str], strips: bool
+) -> dict[str, Any]:
+    """The pieces of each step and row, the texts, their ends, and how many tokens were needed."""
+    chunks, sent, ended, new = [], [""] * len(texts), [""] * len(texts), [0] * len(texts)
+    for turn, number in itertools.product(range(max(map(len, texts)) + 1), range(len(texts))):
+        tokens = texts[number][: turn + 1]
+        if ended[number]:
+            continue
+        is_last = turn + (ends[number] == "length") == len(texts[number])
+        text, why = certain(tokens, stops, ends[number] if is_last else "", strips)
+        piece, sent[number] = text[len(sent[number]) :], text
+        ended[number], new[number] = why, len(tokens)
+        chunks.append([turn, number, [number, piece, why or None] if piece or why else None])
+    return {"chunks": chunks, "texts": sent, "ended": ended, "new": new}
+
+
+def complete(
+    step: Workbench,
+    texts: list[list[int]],
+    ends: list[str],
+    stop: Any = (),
+    strips: bool = False,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is answered, and what has to be."""
+    stop = [*stop] if isinstance(stop, tuple) else stop
+    fields = ASKED | {"stop": stop, "n": len(texts)}
+    got = step.complete(fields, PROMPT, texts, ends, PIECES, strips)
+    return got, answered(texts, ends, [stop] if isinstance(stop, str) else stop, strips)
+
+
+def expect_pieces(step: Workbench, what: str, *given: Any, **more: Any) -> None:
+    """Expect the right piece after each token, and that they make up the whole text."""
+    got, expected = complete(step, *given, **more)
+    seen = [
+        [turn, number, chunk and [chunk["choices"][0][key] for key in KEYS]]
+        for turn, number, chunk in got["chunks"]
+    ]
+    for came, wanted in itertools.zip_longest(seen, expected["chunks"]):
+        turn, number = (wanted or came)[:2]
+        said = f"index, text and end of the chunk for token {turn} of row {number} of {what}"
+        expect_equal(said, came and came[2], wanted and wanted[2], observed=got["chunks"])
+    expect_equal(f"how the rows of {what} end", got["ended"], expected["ended"], observed=got)
+
+
+KEYS = "index", "text", "finish_reason"
+
+
+def expect_refused(
+    step: Workbench, what: str, body: str, param: str | None, encoding: str = "utf-8"
+) -> None:
+    got = step.parse_request(body, "tales", encoding)
+    told = {key: got.get(key) for key in ("status", "type", "param", "code")}
+    wanted = {"status": 400, "type": "invalid_request_error", "param": param, "code": None}
+    expect_equal(f"status, type, param and code for {what}", told, wanted)
+    expect_equal(f"whether there is a message for {what}", bool(got["message"]), True)
+
+
+def test_error(step: Workbench) -> None:
+    for status, kind in (
+        (400, "invalid_request_error"),
+        (404, "invalid_request_error"),
+        (499, "invalid_request_error"),
+        (500, "server_error"),
+        (503, "server_error"),
+    ):
+        for given in (["not so"], ["too long", "prompt"], ["no such", "model", "unknown"]):
+            message, param, code = [*given, None, None][:3]
+            body = {"message": message, "type": kind, "param": param, "code": code}
+            got = step.api_error(status, *given)
+            expect_equal(f"the body of ApiError{(status, *given)}", got, {"error": body})
+    got = step.api_error(400, "m", code="c", param="p")["error"]
+    expect_equal("param and code by name", [got["param"], got["code"]], ["p", "c"])
+
+
+def test_request(step: Workbench) -> None:
+    got = step.parse_request(json.dumps(ASKED), "tales")
+    expect_equal("a request with model and prompt alone", got, {"fields": DEFAULTS})
+    others = {
+        **{"max_tokens": 1, "temperature": 0.25, "top_p": 0.5, "top_k": 1, "n": 16, "seed": 0},
+        **{"stop": ["a", "b"], "stream": True, "prompt": "The \u20ac"},
+    }
+    got = step.parse_request(json.dumps(ASKED | others), "tales")
+    expect_equal("a request with all fields", got, {"fields": ASKED | others})
+    for name, value in (
+        ("stop", "."), ("temperature", 0.0), ("temperature", 2.0), ("top_p", 1.0), ("prompt", ""),
+        ("top_k", None), ("seed", None), ("n", 1), ("max_tokens", 5000), ("seed", 2**40),
+    ):  # fmt: skip
+        got = step.parse_request(json.dumps(ASKED | {name: value}), "tales")
+        fields = got.get("fields", {})
+        expect_equal(f"{name} of a request with {value!r}", fields.get(name), value, observed=got)
+
+
+def test_refused(step: Workbench) -> None:
+    for what, body, param in (
+        ("no JSON", "{bad", None),
+        ("an empty body", "", None),
+        ("a list", "[1]", None),
+        ("no prompt", '{"model": "tales"}', "prompt"),
+        ("no model", '{"prompt": "x"}', "model"),
+    ):
+        expect_refused(step, what, body, param)
+    expect_refused(step, "bytes that are no UTF-8", '{"model": "tales", "\xe9": 1}', None, "latin-1")
+    for name, value in (
+        *(("n", 0), ("n", 17), ("n", 1.5), ("n", None), ("max_tokens", 0), ("max_tokens", "5")),
+        *(("temperature", -0.1), ("temperature", 2.1), ("top_p", 0), ("top_p", 1.01)),
+        *(("top_k", 0), ("seed", -1), ("seed", 0.5), ("stop", 3), ("stop", ["a", 1])),
+        *(("stop", None), ("stream", "yes"), ("prompt", 5), ("best_of", 2), ("temprature", 1)),
+    ):
+        body = json.dumps(ASKED | {name: value})
+        expect_refused(step, f"{name} = {value!r}", body, name)
+    got = step.parse_request(json.dumps(ASKED), "poems")
+    told = [got.get(key) for key in ("status", "param", "code")]
+    wanted = [404, "model", "model_not_found"]
+    expect_equal("status, param and code for another model", told, wanted, observed=got)
+    for name in ("tales", "poems"):
+        expect_equal(f"whether {name} is in the message", name in got["message"], True)
+
+
+def test_rows(step: Workbench) -> None:
+    settings = {"temperature": 0.5, "top_k": 3, "top_p": 0.75}
+    for count, ends, more in ((1, [], {}), (3, [0], settings), (2, [5, 6], {"temperature": 0})):
+        fields = ASKED | {"seed": SEED, "n": count, "max_tokens": 9, **more}
+        got = step.make_rows(fields, [4, 8, 2], ends)
+        drawn = [np.random.default_rng(SEED + number).integers(2**40) for number in range(count)]
+        full = {"temperature": 1.0, "top_k": None, "top_p": 1.0, **more}
+        wanted = {
+            "prompt": [4, 8, 2],
+            "max_new_tokens": 9,
+            "sampling": [full[name] for name in ("temperature", "top_k", "top_p")],
+            "ends": ends,
+            "new": [],
+        }
+        rows = [{**wanted, "draws": int(draws)} for draws in drawn]
+        plain = [sorted(row.items()) for row in rows]
+        found = [sorted(row.items()) for row in got]
+        expect_equal(f"{count} rows with {more}", found, plain, observed=got)
+    runs = [step.make_rows(ASKED | {"n": 2}, [1], []) for _ in range(3)]
+    draws = {row["draws"] for run in runs for row in run}
+    expect_equal("how many different texts six rows without a seed draw", len(draws), 6)
+    runs = [step.make_rows(ASKED | {"seed": 0}, [1], []) for _ in range(2)]
+    expect_alike("the rows of seed 0", runs[0], runs[1])
+
+
+def test_pieces(step: Workbench) -> None:
+    for what, texts, ends in (
+        ("a text", [[0, 1, 7]], ["length"]),
+        ("a text that ends by itself", [[0, 1, 7]], ["stop"]),
+        ("a text with characters in parts", [[0, *EURO, *ACUTE, 1]], ["length"]),
+        ("a text that ends within a character", [[0, *EURO[:2]]], ["length"]),
+        ("a text that ends within a character by itself", [[4, *EURO, ACUTE[0]]], ["stop"]),
+        ("a text with bytes that are none", [[0, NO_TEXT, 1, EURO[0], 1]], ["length"]),
+        ("a text of no tokens", [[]], ["stop"]),
+        ("three texts", [[0, 1, 7], [*EURO, 6], [5]], ["length", "stop", "length"]),
+    ):
+        expect_pieces(step, what, texts, ends)
+        expect_pieces(step, f"{what}, first space lost", texts, ends, strips=True)
+
+
+def test_stops(step: Workbench) -> None:
+    text = [0, 2, 3, 7, 0, 1, 9, 8, 4]  # " the wood. the wolf ends\n a"
+    for stop in (
+        (".",), "wolf", (" wood",), ("od.",), ("the wolf", "wood"), ("wolf", " wo"), ("d. t",),
+        (" ends\n a big",), ("nothing",), ("e wo", "lf"), (" the",), ("\n", "lf en"), (),
+        ("ends\n", "wolf ends?"), "the", ("aa", " a"),
+    ):  # fmt: skip
+        expect_pieces(step, f"a text with stop={stop}", [text], ["length"], stop)
+    expect_pieces(step, "two texts with stop='.'", [text, [1, 4, 5, 6]], ["stop", "length"], ".")
+    expect_pieces(step, "a text held back to its end", [[0, 10]], ["stop"], (" ends",))
+    expect_pieces(step, "a text that goes on otherwise", [[10, 4, 10, 11]], ["length"], (" ends",))
+    expect_pieces(step, "a stop in parts of characters", [[0, *EURO, 1]], ["length"], "\u20ac")
+
+
+def test_chunks(step: Workbench) -> None:
+    got, _ = complete(step, [[0, 1], [1, 7, 4]], ["length", "stop"])
+    chunks = [chunk for _, _, chunk in got["chunks"]]
+    head = {"object": "text_completion", "model": "tales"}
+    for chunk in filter(None, [*chunks, got["whole"]]):
+        told = {name: chunk.get(name) for name in head}
+        expect_equal("object and model of an answer", told, head, observed=got["chunks"])
+        (choice, *_) = chunk["choices"]
+        keys = sorted(choice)
+        expect_equal("the entries of a choice", keys, sorted([*KEYS, "logprobs"]), observed=chunks)
+        expect_equal("the logprobs of a choice", choice["logprobs"], None)
+    names = {chunk["id"] for chunk in [*filter(None, chunks), got["whole"]]}
+    now, created, one, other = got["times"]
+    expect_equal("how many ids one answer has", len(names), 1)
+    expect_alike("the ids of two answers", one, other, alike=False)
+    expect_equal("how an id begins", one[:5], "cmpl-")
+    expect_equal("whether created is the time in seconds", abs(now - created) < 60, True)
+    expect_equal("the type of created", type(created).__name__, "int")
+    for data, text in (
+        ({"text": "\u20ac", "n": [1, None]}, 'data: {"text":"\u20ac","n":[1,null]}\n\n'),
+        ({"text": "a\n\nb"}, 'data: {"text":"a\\n\\nb"}\n\n'),
+        (None, "data: [DONE]\n\n"),
+    ):
+        came = step.encode_event(data)
+        prefix, _, body = came.rstrip("\n").partition("data: ")
+        plain = [prefix, body if data is None else json.loads(body or "null"), came[-3:]]
+        expect_equal(f"the event of {data}", plain, ["", data or "[DONE]", text[-3:]], observed=came)
+
+
+def test_whole(step: Workbench) -> None:
+    text = [0, 2, 3, 7, 0, 1, 9]
+    for what, texts, ends, stop in (
+        ("one text", [text], ["length"], ()),
+        ("three texts", [text, [*EURO, 6], []], ["stop", "length", "stop"], ()),
+        ("texts with stop='the w'", [text, [1, 0, 10]], ["length", "length"], "the w"),
+    ):
+        got, expected = complete(step, texts, ends, stop)
+        rows = zip(expected["texts"], expected["ended"], strict=True)
+        wanted = [[number, *each] for number, each in enumerate(rows)]
+        found = [[choice[key] for key in KEYS] for choice in got["whole"]["choices"]]
+        expect_equal(f"index, text and end in the whole of {what}", found, wanted, observed=got)
+        new = sum(expected["new"])
+        counts = {"prompt_tokens": 2, "completion_tokens": new, "total_tokens": 2 + new}
+        usage = [got["whole"].get("usage"), got["usage"]]
+        expect_equal(f"the usage of {what}, in the whole and alone", usage, [counts, counts])
