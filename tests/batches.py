@@ -232,7 +232,9 @@ def served(
                 waiting.append(number)
             if given.get("cancel") == turn:
                 text.ended = "cancelled"
-        running, waiting = ([n for n in these if not texts[n].ended] for these in (running, waiting))
+        running, waiting = (
+            [n for n in these if not texts[n].ended] for these in (running, waiting)
+        )
         free = slots - len(running)
         running, waiting = running + waiting[:free], waiting[free:]
         seen = [texts[number].step() for number in running]

@@ -55,7 +55,8 @@ def expect_served(
 def test_row(step: Workbench) -> None:
     for sampling in (PLAIN, GREEDY, COLD, CUT):
         for count, ends in ((5, [NONE]), (1, [NONE]), (6, [])):
-            given: dict[str, Any] = {"seed": SEED, "sampling": sampling, "max_new_tokens": count, "ends": ends}
+            given: dict[str, Any] = {"seed": SEED, "sampling": sampling, "ends": ends}
+            given["max_new_tokens"] = count
             text = batches.Served({"prompt": [], **given}, TABLE, 64)
             states = []
             for logits in TABLE[:count]:

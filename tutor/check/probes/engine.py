@@ -409,9 +409,7 @@ class WatchedCaches:
     def cache_shape(self, batch: Any) -> list[Any]:
         return [4, batch, 2, self.config.n_positions, 2]
 
-    def head(
-        self, input_ids: Any, positions: Any, mask: Any, scored: Any, *caches: Any
-    ) -> Tensor:
+    def head(self, input_ids: Any, positions: Any, mask: Any, scored: Any, *caches: Any) -> Tensor:
         self.calls += 1
         ids, places, hiding, columns = (
             array(each, "the code") for each in (input_ids, positions, mask, scored)
@@ -424,14 +422,14 @@ class WatchedCaches:
             values = np.where(np.isneginf(hiding).all(axis=-1), np.nan, values)
             cache[:, :, length - new : length] = values[:, None, :, None]
         rows = [
-            self._look(row, hiding[row] > SEEN, columns, [cache[row] for cache in held])
+            self._look(hiding[row] > SEEN, columns, [cache[row] for cache in held])
             for row in range(len(ids))
         ]
         return tensor(np.stack(rows))
 
     column_head = head
 
-    def _look(self, row: int, visible: Array, columns: Array, held: list[Array]) -> Array:
+    def _look(self, visible: Array, columns: Array, held: list[Array]) -> Array:
         """The logits of one row after the scored columns, [S, V]; what it sees is noted."""
         shown = [each[:, : visible.shape[1]] for each in held]
         tokens, places = (
@@ -990,7 +988,7 @@ class EngineProbes(StepProbes):
                 "max_new_tokens": row.max_new_tokens,
                 "sampling": [row.sampling.temperature, row.sampling.top_k, row.sampling.top_p],
                 "ends": [*row.ends],
-                "draws": noise_of(row.rng),
+                "draws": int(row.rng.integers(2**40)),
                 "new": [*row.new],
             }
             for row in rows
