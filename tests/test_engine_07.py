@@ -115,7 +115,7 @@ def test_error(step: Workbench) -> None:
     kinds = {400: "invalid_request_error", 404: "invalid_request_error"}
     kinds |= {499: "invalid_request_error", 500: "server_error", 503: "server_error"}
     given = ["not so"], ["too long", "prompt"], ["no such", "model", "unknown"]
-    cases = [(status, *each) for status in kinds for each in given]
+    cases: list[Any] = [(status, *each) for status in kinds for each in given]
     bodies = [step.api_error(*case) for case in cases]
     for (status, *each), body in zip(cases, bodies, strict=True):
         message, param, code = [*each, None, None][:3]

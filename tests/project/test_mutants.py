@@ -57,6 +57,12 @@ RIGHT = {
         "0 → -1 in: self.logits, token": "there is one row",
         "in: mask = np.where(": "the same for all columns that are seen changes no softmax",
     },
+    "engine_07": {
+        "in: seed = secrets.randbits(32)": "any number of bits will do",
+        "0 → -1 in: kept = max(": "without stop texts nothing is held back either way",
+        "secrets.token_hex(12)": "any length will do",
+        "0 → -1 in: prompt, new = len(": "all rows have the same prompt",
+    },
     "modern_01": {
         "1 → 2 in: if self.head_dim < 1": "1 is odd",
     },
