@@ -17,19 +17,22 @@ import openai
 import pytest
 
 from tests.project.commands import assert_refused, run_child, start_child
+from tests.project.courses import make_course, solve, step_file
+from tutor import ROOT
 
 pytestmark = pytest.mark.full("requests to a server")
 
 MODEL = "fairy-tales"
 ONCE: dict[str, Any] = {"model": MODEL, "prompt": "Once upon a time", "max_tokens": 12}
 GREEDY = ONCE | {"temperature": 0}
+STORY = json.loads((ROOT / "tests" / "golden" / "fairy-tales.json").read_text())["stories"][0]
 SECONDS = 60  # for a server to start, on a machine that is busy
 
 
 @contextmanager
-def served(*options: str) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+def served(*options: str, course: Path = ROOT) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """A server on a free port: its address, and its process."""
-    process = start_child("serve", "--port", "0", *options)
+    process = start_child("serve", "--port", "0", *options, course=course)
     assert process.stdout
     try:
         found = re.search(r"http://[\d.]+:\d+", process.stdout.readline().decode())
@@ -325,7 +328,6 @@ def test_what_cannot_be_served_is_said_in_one_line() -> None:
 
 @pytest.mark.parametrize("model", ["models/llama-tales"])
 def test_a_llama_is_served_as_well(model: str) -> None:
-    from tutor import ROOT
     from tutor.engine.generation import load_engine
 
     if not (ROOT / model).is_dir():
@@ -336,3 +338,47 @@ def test_a_llama_is_served_as_well(model: str) -> None:
     with served("--model", str(ROOT / model)) as (address, _):
         got = written(address, model=Path(model).name)
     assert "Once upon a time" + got["choices"][0]["text"] == text
+
+
+def solved(folder: Path, *names: str) -> Path:
+    """A course in which these steps are the learner's own."""
+    course = make_course(folder)
+    (course / "models").symlink_to(ROOT / "models")
+    solve(course, *names)
+    return course
+
+
+TWELVE = [str(number) for number in range(1, 13)]
+
+
+@pytest.mark.parametrize(
+    ("own", "stand_ins"),
+    [
+        (TWELVE, ["engine 04", "engine 06", "engine 07"]),
+        ([*TWELVE, "e2", "e3", "e4", "e6"], ["engine 07"]),
+        ([*TWELVE, "e2", "e3", "e4", "e6", "e7"], []),
+    ],
+)
+def test_own_steps_are_served(tmp_path: Path, own: list[str], stand_ins: list[str]) -> None:
+    course = solved(tmp_path, *own)
+    with served("--tree", "steps", course=course) as (address, process):
+        story = written(address)["choices"][0]["text"]
+        process.terminate()
+        process.wait(SECONDS)
+        said = process.stderr.read().decode() if process.stderr else ""
+    assert STORY["text"].startswith("Once upon a time" + story)
+    for label in ("engine 04", "engine 06", "engine 07"):
+        assert (label in said) == (label in stand_ins), said
+
+
+def test_an_error_of_own_code_reaches_the_client(tmp_path: Path) -> None:
+    course = solved(tmp_path, *TWELVE, "e2", "e3", "e4", "e6", "e7")
+    file = step_file(course, "e6")
+    text = file.read_text()
+    broken = text.replace("        self.length += 1\n", "        self.length += 1 / 0\n")
+    assert broken != text
+    file.write_text(broken)
+    with served("--tree", "steps", course=course) as (address, _):
+        assert post(address, GREEDY).status_code == 503
+        assert httpx.get(f"{address}/healthz").json() == {"status": "failed"}
+        assert post(address, GREEDY).json()["error"]["code"] == "engine_failed"
