@@ -1,5 +1,6 @@
 """Engine 06, continuous batching: rows that join, leave, slide, and what each of them sees."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -41,11 +42,11 @@ def expect_served(
     expected = batches.served(rows, slots, n_positions, steps, TABLE)
     for turn in range(steps):
         where = f"in step {turn + 1} of {what}"
-        for name, said in (
-            ("made", f"the rows that get a token {where}"),
-            ("saw", f"what the rows see {where}: tokens, positions, columns seen by each new one"),
-        ):
-            expect_equal(said, got[name][turn], expected[name][turn], observed=got)
+        said = f"the rows that get a token {where}"
+        expect_equal(said, got["made"][turn], expected["made"][turn], observed=got)
+        for came, wanted in itertools.zip_longest(got["saw"][turn], expected["saw"][turn]):
+            said = f"tokens and positions that a row sees, and how many each new one, {where}"
+            expect_equal(said, came, wanted, observed=got)
     for number, (came, wanted) in enumerate(zip(got["rows"], expected["rows"], strict=True)):
         expect_equal(f"the text of row {number} of {what}", came, wanted, observed=got)
     more = [max(calls) for calls in zip(got["calls"], expected["calls"], strict=True)]

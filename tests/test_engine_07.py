@@ -6,96 +6,45 @@ from typing import Any
 
 import numpy as np
 
+from tests.answers import ASKED, DEFAULTS, EURO, PIECES, PROMPT, TEXTS, answered
 from tests.samples import varied
 from tutor.check.expectations import expect_alike, expect_equal
 from tutor.check.sandbox.workbench import Workbench
 
-ASKED: dict[str, Any] = {"model": "tales", "prompt": "Once"}
-DEFAULTS: dict[str, Any] = {
-    **ASKED,
-    "max_tokens": 16,
-    "temperature": 1.0,
-    "top_p": 1.0,
-    "top_k": None,
-    "n": 1,
-    "seed": None,
-    "stop": [],
-    "stream": False,
-}
 SEED = varied(7, range(8, 60), seed=14)
-WORDS = [" the", " wolf", " wo", "od", " a", " \u20ac", "na\u00efve", ".", "\n", " ends", " end"]
-WORDS.append("s")
-# Each token is some bytes: whole words, then the bytes of two characters one by one, and no text.
-LETTERS = [*"\u20ac\u00e9".encode()]
-PIECES = [*([*word.encode()] for word in WORDS), *([byte] for byte in LETTERS), [0xFF]]
-EURO, ACUTE = [12, 13, 14], [15, 16]
-NO_TEXT = 17
-PROMPT = [4, 1]
-
-
-def spell(tokens: list[int], strips: bool = False) -> str:
-    text = bytes(byte for token in tokens for byte in PIECES[token]).decode(errors="replace")
-    return text[1:] if strips and text[:1] == " " else text
-
-
-def certain(tokens: list[int], stops: list[str], ended: str, strips: bool) -> tuple[str, str]:
-    """The text after the prompt that is certain with these tokens, and why it has ended."""
-    text = spell([*PROMPT, *tokens], strips)[len(spell(PROMPT, strips)) :]
-    places = sorted(text.index(stop) for stop in stops if stop in text)
-    if places:
-        return text[: places[0]], "stop"
-    if ended:
-        return text, ended
-    while text.endswith("\ufffd"):
-        text = text[:-1]
-    cuts = range(len(text) + 1)
-    held = (cut for cut in cuts if any(stop.startswith(text[cut:]) for stop in stops))
-    return text[: next(held, len(text))], ""
-
-
-def answered(
-    texts: list[list[int]], ends: list[str], stops: list[str], strips: bool
-) -> dict[str, Any]:
-    """The pieces of each step and row, the texts, their ends, and how many tokens were needed."""
-    chunks, sent, ended, new = [], [""] * len(texts), [""] * len(texts), [0] * len(texts)
-    for turn, number in itertools.product(range(max(map(len, texts)) + 1), range(len(texts))):
-        tokens = texts[number][: turn + 1]
-        if ended[number]:
-            continue
-        is_last = turn + (ends[number] == "length") == len(texts[number])
-        text, why = certain(tokens, stops, ends[number] if is_last else "", strips)
-        piece, sent[number] = text[len(sent[number]) :], text
-        ended[number], new[number] = why, len(tokens)
-        chunks.append([turn, number, [number, piece, why or None] if piece or why else None])
-    return {"chunks": chunks, "texts": sent, "ended": ended, "new": new}
 
 
 def complete(
-    step: Workbench,
-    texts: list[list[int]],
-    ends: list[str],
-    stop: Any = (),
-    strips: bool = False,
+    step: Workbench, case: Any, strips: bool = False
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What is answered, and what has to be."""
-    stop = [*stop] if isinstance(stop, tuple) else stop
-    fields = ASKED | {"stop": stop, "n": len(texts)}
+    """What is answered, and what has to be, for texts, their ends, and perhaps stop texts."""
+    texts, ends, *stop = case
+    stops = stop[0] if stop else ()
+    stops = stops if isinstance(stops, str) else [*stops]
+    fields = ASKED | {"stop": stops, "n": len(texts)}
     got = step.complete(fields, PROMPT, texts, ends, PIECES, strips)
-    return got, answered(texts, ends, [stop] if isinstance(stop, str) else stop, strips)
+    return got, answered(texts, ends, [stops] if isinstance(stops, str) else stops, strips)
 
 
-def expect_pieces(step: Workbench, what: str, *given: Any, **more: Any) -> None:
-    """Expect the right piece after each token, and that they make up the whole text."""
-    got, expected = complete(step, *given, **more)
+def expect_pieces(step: Workbench, *cases: tuple[Any, ...], strips: bool = False) -> None:
+    """Expect the right piece after each token of some texts, and that the rows end as they should.
+
+    A case is what it is, its texts, their ends, and perhaps stop texts.
+    """
+    found = [complete(step, case[1:], strips) for case in cases]
     seen = [
-        [turn, number, chunk and [chunk["choices"][0][key] for key in KEYS]]
-        for turn, number, chunk in got["chunks"]
+        [
+            [turn, number, chunk and [chunk["choices"][0][key] for key in KEYS]]
+            for turn, number, chunk in got["chunks"]
+        ]
+        for got, _ in found
     ]
-    for came, wanted in itertools.zip_longest(seen, expected["chunks"]):
-        turn, number = (wanted or came)[:2]
-        said = f"index, text and end of the chunk for token {turn} of row {number} of {what}"
-        expect_equal(said, came and came[2], wanted and wanted[2], observed=got["chunks"])
-    expect_equal(f"how the rows of {what} end", got["ended"], expected["ended"], observed=got)
+    for (what, *_), (got, expected), chunks in zip(cases, found, seen, strict=True):
+        for came, wanted in itertools.zip_longest(chunks, expected["chunks"]):
+            turn, number = (wanted or came)[:2]
+            said = f"index, text and end of the chunk for token {turn} of row {number} of {what}"
+            expect_equal(said, came and came[2], wanted and wanted[2], observed=seen)
+        expect_equal(f"how the rows of {what} end", got["ended"], expected["ended"], observed=seen)
 
 
 KEYS = "index", "text", "finish_reason"
@@ -205,52 +154,41 @@ def test_rows(step: Workbench) -> None:
 
 
 def test_pieces(step: Workbench) -> None:
-    for what, texts, ends in (
-        ("a text", [[0, 1, 7]], ["length"]),
-        ("a text that ends by itself", [[0, 1, 7]], ["stop"]),
-        ("a text with characters in parts", [[0, *EURO, *ACUTE, 1]], ["length"]),
-        ("a text that ends within a character", [[0, *EURO[:2]]], ["length"]),
-        ("a text that ends within a character by itself", [[4, *EURO, ACUTE[0]]], ["stop"]),
-        ("a text with bytes that are none", [[0, NO_TEXT, 1, EURO[0], 1]], ["length"]),
-        ("a text of no tokens", [[]], ["stop"]),
-        ("three texts", [[0, 1, 7], [*EURO, 6], [5]], ["length", "stop", "length"]),
-    ):
-        expect_pieces(step, what, texts, ends)
-        expect_pieces(step, f"{what}, first space lost", texts, ends, strips=True)
+    expect_pieces(step, *TEXTS)
+    expect_pieces(
+        step, *((f"{what}, first space lost", *more) for what, *more in TEXTS), strips=True
+    )
 
 
 def test_stops(step: Workbench) -> None:
     text = [0, 2, 3, 7, 0, 1, 9, 8, 6]  # " the wood. the wolf ends\nna\u00efve"
-    for stop in (
-        (".",), "wolf", (" wood",), ("od.",), ("the wolf", "wood"), ("wolf", " wo"), ("d. t",),
-        (" ends\nna big",), ("nothing",), ("e wo", "lf"), (" the",), ("\n", "lf en"), (),
-        ("ends\n", "wolf ends?"), "the", ("aa", " a"), ("ve", "na"), ("ds", "en", "nd"),
-    ):  # fmt: skip
-        expect_pieces(step, f"a text with stop={stop}", [text], ["length"], stop)
-    expect_pieces(step, "two texts with stop='.'", [text, [1, 4, 5, 6]], ["stop", "length"], ".")
-    expect_pieces(step, "a text held back to its end", [[0, 10]], ["stop"], (" ends",))
-    expect_pieces(step, "a text that goes on otherwise", [[10, 4, 10, 11]], ["length"], (" ends",))
-    expect_pieces(step, "a stop in parts of characters", [[0, *EURO, 1]], ["length"], "\u20ac")
+    stops: list[Any] = [
+        *("wolf", (".",), (" wood",), ("od.",), ("the wolf", "wood"), ("wolf", " wo"), ("d. t",)),
+        *((" ends\nna big",), ("nothing",), ("e wo", "lf"), (" the",), ("\n", "lf en"), ()),
+        *(("ends\n", "wolf ends?"), "the", ("aa", " a"), ("ve", "na"), ("ds", "en", "nd")),
+    ]
+    expect_pieces(
+        step,
+        *((f"a text with stop={stop}", [text], ["length"], stop) for stop in stops),
+        ("two texts with stop='.'", [text, [1, 4, 5, 6]], ["stop", "length"], "."),
+        ("a text held back to its end", [[0, 10]], ["stop"], (" ends",)),
+        ("a text that goes on otherwise", [[10, 4, 10, 11]], ["length"], (" ends",)),
+        ("a stop in parts of characters", [[0, *EURO, 1]], ["length"], "\u20ac"),
+    )
 
 
 def test_chunks(step: Workbench) -> None:
-    got, _ = complete(step, [[0, 1], [1, 7, 4]], ["length", "stop"])
-    chunks = [chunk for _, _, chunk in got["chunks"]]
-    head = {"object": "text_completion", "model": "tales"}
-    for chunk in filter(None, [*chunks, got["whole"]]):
-        told = {name: chunk.get(name) for name in head}
-        expect_equal("object and model of an answer", told, head, observed=got["chunks"])
-        (choice, *_) = chunk["choices"]
-        keys = sorted(choice)
-        expect_equal("the entries of a choice", keys, sorted([*KEYS, "logprobs"]), observed=chunks)
-        expect_equal("the logprobs of a choice", choice["logprobs"], None)
-    names = {chunk["id"] for chunk in [*filter(None, chunks), got["whole"]]}
-    now, created, one, other = got["times"]
-    expect_equal("how many ids one answer has", len(names), 1)
-    expect_alike("the ids of two answers", one, other, alike=False)
-    expect_equal("how an id begins", one[:5], "cmpl-")
-    expect_equal("whether created is the time in seconds", abs(now - created) < 60, True)
-    expect_equal("the type of created", type(created).__name__, "int")
+    got, _ = complete(step, ([[0, 1], [1, 7, 4]], ["length", "stop"]))
+    answers = [*(chunk for _, _, chunk in got["chunks"] if chunk), got["whole"]]
+    head = {"id": "cmpl-0", "object": "text_completion", "created": "int, now", "model": "tales"}
+    for answer in answers:
+        told = {name: answer.get(name) for name in head}
+        what = "id by number, object, created and model of an answer"
+        expect_equal(what, told, head, observed=answers)
+        keys = sorted(answer["choices"][0])
+        expect_equal("the entries of a choice", keys, sorted([*KEYS, "logprobs"]), observed=answers)
+        expect_equal("the logprobs of a choice", answer["choices"][0]["logprobs"], None)
+    expect_equal("the id of another answer, by number", got["other"]["id"], "cmpl-1")
     for data, text in (
         ({"text": "\u20ac", "n": [1, None]}, 'data: {"text":"\u20ac","n":[1,null]}\n\n'),
         ({"text": "a\n\nb"}, 'data: {"text":"a\\n\\nb"}\n\n'),
@@ -270,7 +208,7 @@ def test_whole(step: Workbench) -> None:
         ("three texts", [text, [*EURO, 6], []], ["stop", "length", "stop"], ()),
         ("texts with stop='the w'", [text, [1, 0, 10]], ["length", "length"], "the w"),
     ):
-        got, expected = complete(step, texts, ends, stop)
+        got, expected = complete(step, (texts, ends, stop))
         rows = zip(expected["texts"], expected["ended"], strict=True)
         wanted = [[number, *each] for number, each in enumerate(rows)]
         found = [[choice[key] for key in KEYS] for choice in got["whole"]["choices"]]

@@ -34,6 +34,7 @@ def serve(
         click.echo(f"The reference stands in for {named}, not finished in {tree}/.", err=True)
     compile_engine(served.engine, **choice)
     service = Service(served, slots, queue, most_tokens)
+    listening.listen()  # so that whoever reads the line can connect
     place, number = listening.getsockname()[:2]
     shown = f"[{place}]" if ":" in place else place
     click.echo(f"Serving {served.name} at http://{shown}:{number}/v1 (Ctrl-C stops it)")

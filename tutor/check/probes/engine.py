@@ -494,6 +494,9 @@ class WatchedCaches:
 # Engine 07
 
 
+NOW = 600  # seconds between an answer and its probe, at most
+
+
 class Spelling:
     """A stand-in for a tokenizer: each token is some bytes, perhaps not whole characters."""
 
@@ -503,6 +506,17 @@ class Spelling:
     def decode(self, token_ids: Sequence[int], /) -> str:
         text = b"".join(self.pieces[token] for token in token_ids).decode(errors="replace")
         return text.removeprefix(" ") if self.strips else text
+
+
+def settled(answer: Any, ids: dict[str, int]) -> Any:
+    """An answer whose id and time are the same in each run: ids are numbered as they come."""
+    if answer is None:
+        return None
+    named, made = str(answer.get("id")), answer.get("created")
+    is_now = isinstance(made, int | float) and abs(time.time() - made) < NOW
+    number = ids.setdefault(named, len(ids))
+    told = f"{type(made).__name__}, {'now' if is_now else 'another time'}"
+    return {**answer, "id": f"{named[:5]}{number}", "created": told}
 
 
 def plain_body(error: Any) -> dict[str, Any]:
@@ -1013,6 +1027,7 @@ class EngineProbes(StepProbes):
         rows = [kind(prompt, np.random.default_rng(), 99, how) for _ in texts]
         tokenizer = Spelling([bytes(piece) for piece in pieces], strips)
         answer, chunks = public(self.step, "Completion")(request, rows, tokenizer), []
+        ids: dict[str, int] = {}
         for turn in range(max(map(len, texts)) + 1):
             for number, (row, tokens, end) in enumerate(zip(rows, texts, ends, strict=True)):
                 if row.ended:
@@ -1021,15 +1036,15 @@ class EngineProbes(StepProbes):
                 # A row that ends by a token of `ends` gets no token; by "length", its last one.
                 if turn + (end == "length") == len(tokens):
                     row.ended = end
-                chunks.append([turn, number, answer.chunk(row)])
-        other = public(self.step, "Completion")(request, rows, tokenizer)
+                chunks.append([turn, number, settled(answer.chunk(row), ids)])
+        whole, other = answer.whole(), public(self.step, "Completion")(request, rows, tokenizer)
         return {
             "chunks": chunks,
-            "whole": answer.whole(),
+            "whole": settled(whole, ids),
             "usage": answer.usage(),
             "ended": [row.ended for row in rows],
             "new": [len(row.new) for row in rows],
-            "times": [time.time(), answer.head["created"], answer.head["id"], other.head["id"]],
+            "other": settled(other.whole(), ids),
         }
 
     def encode_event(self, data: dict[str, Any] | None) -> str:
