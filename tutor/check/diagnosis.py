@@ -31,6 +31,7 @@ Wrong = Mistake | Lookalike
 
 SECONDS = 10.0  # that looking for a known mistake may take at most
 MORE_SECONDS = 2.0  # for edits and pairs, where no known mistake fits
+PATIENCE = 4.0  # times these seconds, where the machine is busy with other things
 ROUNDING = 1e-5  # of the largest number: how far apart two answers may be that are the same
 MOST_SAID = 2  # explanations that fit equally well: of more, none is given
 
@@ -91,7 +92,7 @@ class Search:
         others = [each for each in self.result.outcomes.values() if each is not self.first]
         # What is not written yet, or never ended, tells nothing.
         self.seen = [each for each in others if each.error is None or is_telling(each)]
-        self.clock = Clock(SECONDS)
+        self.clock = Clock(SECONDS, PATIENCE)
 
     def explain(self) -> None:
         """Put into the result what explains all that was seen, if nothing else does."""
@@ -102,7 +103,7 @@ class Search:
         self.result.mistake = next(fitting, None)
         if self.result.mistake:
             return
-        self.clock = Clock(MORE_SECONDS)
+        self.clock = Clock(MORE_SECONDS, PATIENCE)
         edits = [edit for edit in self.edits_alike(self.first) if self.fits(edit)]
         edits.sort(key=lambda edit: edit.size)
         if edits and is_distinct(self.first.error):
