@@ -165,7 +165,7 @@ def test_stops(step: Workbench) -> None:
     stops: list[Any] = [
         *("wolf", (".",), (" wood",), ("od.",), ("the wolf", "wood"), ("wolf", " wo"), ("d. t",)),
         *((" ends\nna big",), ("nothing",), ("e wo", "lf"), (" the",), ("\n", "lf en"), ()),
-        *(("ends\n", "wolf ends?"), "the", ("aa", " a"), ("ve", "na"), ("ds", "en", "nd")),
+        *(("ends\n", "wolf ends?"), "the", ("aa", " a"), ("ve", "na"), ("nd", "en", "ds")),
     ]
     expect_pieces(
         step,

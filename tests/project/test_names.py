@@ -29,7 +29,7 @@ def test_every_spelling_of_a_step_leads_to_it(name: Name) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "0", "00", "13", "s0", "s13", "e0", "e6", "e", "s", "-1", "+7", "7.0", "7 ", "٧", "²",
+    ["", "0", "00", "13", "s0", "s13", "e0", "e8", "e", "s", "-1", "+7", "7.0", "7 ", "٧", "²",
      "step", "step_", "step_13", "step07", "step 07", "steps_07", "engine", "engine_6", "engine2",
      "solution_07", "extra_01", "b1", "1_0", "1e", "s7e1", "step_07.py"],
 )  # fmt: skip
