@@ -32,6 +32,7 @@ PICTURES = (
     engine.cache,
     engine.speculation,
     engine.slots,
+    engine.held,
     modern.two_files,
     modern.rms_norm,
     modern.silu,

@@ -11,6 +11,7 @@ from solutions.engine_02 import Sampling
 from solutions.engine_03 import left_pad, positions_and_mask
 from solutions.engine_05 import verify
 from solutions.engine_06 import Row, RunningBatch
+from solutions.engine_07 import Text
 from solutions.solution_01 import GPT2Config
 from tools.book.figures import bundled
 from tools.book.figures.drawing import Drawing
@@ -196,8 +197,8 @@ def slots() -> Drawing:
     drawing = Drawing(
         "slots",
         "Slots over time: static and continuous batching",
-        f"""Two grids, a line for each of {SLOTS} slots and a column for each step. The texts have so
-        many tokens: {lengths}. In a static batch, {SLOTS} texts begin together, and the next ones
+        f"""Two grids, a line for each of {SLOTS} slots and a column for each step. The texts have
+        so many tokens: {lengths}. In a static batch, {SLOTS} texts begin together, and the next ones
         wait until the longest of them has ended: {len(static)} steps. In a running batch each slot
         takes the next text as soon as it is free: {len(running)} steps.""",
     )
@@ -218,4 +219,46 @@ def slots() -> Drawing:
     drawing.sample(left, y - 4, "key full", "its prompt and first token")
     drawing.sample(left, y + 16, "key", "a token")
     drawing.sample(left + 96, y + 16, "absent", "nothing")
+    return drawing
+
+
+WORDS = " saw", " the", " en", "emy", " at", " the", " end"
+STOP = "the end"
+
+
+class Wordwise:
+    """A tokenizer whose tokens are some words."""
+
+    def encode(self, text: str) -> list[int]:
+        raise NotImplementedError(text)
+
+    def decode(self, token_ids: list[int]) -> str:
+        return "".join(WORDS[token] for token in token_ids)
+
+
+def held() -> Drawing:
+    row, lines = Row([], np.random.default_rng()), []
+    text = Text(row, Wordwise(), [STOP])
+    for token, word in enumerate(WORDS):
+        row.new.append(token)
+        piece = text.read()
+        whole = "".join(WORDS[: token + 1])
+        kept = "" if row.ended else whole[len(text.sent) :]
+        lines.append([f"{each}".replace(" ", "·") for each in (word, piece, kept)])
+    told = "; ".join(f"{word} sends {piece or 'nothing'}" for word, piece, _ in lines)
+    drawing = Drawing(
+        "held",
+        "What goes out with each token, and what is held back",
+        f"""A table with a line for each token of a text, and the stop text {STOP!r}. A dot is a
+        space. {told}. The last token completes the stop text, so what was held back is cut off.""",
+    )
+    width = 100
+    drawing.across(10, 8, ["token", "goes out", "held back"], width, "strong")
+    styles = [
+        ["stream", "key full" if a else "absent", "query" if b else "absent"] for _, a, b in lines
+    ]
+    for place, (line, style) in enumerate(zip(lines, styles, strict=True)):
+        drawing.cells(10, 22 + place * 24, [line], width, style, height=24)
+    end = 22 + len(lines) * 24
+    drawing.text(10, end + 14, f"stop: “{STOP}”; a dot is a space", "muted", align="start")
     return drawing
