@@ -21,16 +21,20 @@ from steps.engine_04 import CachedModel
 
 @dataclass(eq=False)
 class Row:
-    """A text: its prompt, how it is drawn, and what has come of it so far."""
+    """A text: its prompt, how it is drawn, and what has come of it so far.
+
+    Each token of `ends` ends it; `ended` says why it has: "stop", "length", or "cancelled" by
+    whoever added it. `cached` counts the tokens in the caches, and so is the next position.
+    """
 
     prompt: Sequence[int]
-    rng: np.random.Generator  # draws the tokens of this row and of no other
+    rng: np.random.Generator
     max_new_tokens: int = 50
     sampling: Sampling = Sampling()
-    ends: Sequence[int] = ()  # each of these tokens ends the text
+    ends: Sequence[int] = ()
     new: list[int] = field(default_factory=list)
-    ended: str = ""  # why: "stop" or "length"; or "cancelled", by whoever added the row
-    cached: int = 0  # how many tokens the caches hold; also the next position
+    ended: str = ""
+    cached: int = 0
 
     def take(self, logits: Floats) -> None:
         """Choose the next token by these logits, [V], and note whether it ends the text."""
@@ -73,7 +77,8 @@ class RunningBatch:
     def _move(self) -> None:
         """Close the holes: the columns of each row come together, before a smaller `length`."""
         # TODO: Make `length` that of the longest row. A key knows its position and its column says
-        #   nothing, so copy what each row sees, in every cache, and mark where it is now.
+        #   nothing, so copy what each row sees, in every cache, and mark where it is now. What
+        #   Buffer.to_numpy returns shares the memory of the cache.
         raise NotImplementedError("engine 06: RunningBatch._move")
 
     def _run(self, first: int, ids: Tokens, positions: Tokens) -> Floats:

@@ -198,9 +198,9 @@ def slots() -> Drawing:
         "slots",
         "Slots over time: static and continuous batching",
         f"""Two grids, a line for each of {SLOTS} slots and a column for each step. The texts have
-        so many tokens: {lengths}. In a static batch, {SLOTS} texts begin together, and the next ones
-        wait until the longest of them has ended: {len(static)} steps. In a running batch each slot
-        takes the next text as soon as it is free: {len(running)} steps.""",
+        so many tokens: {lengths}. In a static batch, {SLOTS} texts begin together, and the next
+        ones wait until the longest of them has ended: {len(static)} steps. In a running batch each
+        slot takes the next text as soon as it is free: {len(running)} steps.""",
     )
     left, width, y = 44, 20, 0
     for name, turns in kinds:
