@@ -231,7 +231,7 @@ def test_the_first_failure_is_explained_and_its_mistake_named(course: Lasting) -
     result, text = check(course, "7")
     assert result.verdict is Verdict.WRONG
     assert "Scores are divided by √n_embd (4.9) where √head_dim (2.8) belongs." in text
-    assert "book/src/step_07.md, “scaled by the width”" in text
+    assert "More on it: " in text
     assert re.search(r"expected +0\.\d+", text)
     assert re.search(r"got +0\.\d+ +\(192 of 240 numbers differ\)", text)
     assert "at [0, 1, 0]" in text

@@ -35,7 +35,8 @@ def main() -> None:
         options.text, options.heldout, options.seed
     )
     tokenizer = train_model.train_tokenizer(train_tales, options.vocab_size)
-    ids = [train_model.encode(tokenizer, tales) for tales in (train_tales, heldout_tales)]
+    train_ids = train_model.encode(tokenizer, train_tales)
+    heldout_ids = train_model.encode(tokenizer, heldout_tales)
     work, rows = options.work.parent, {}
     options.until = STEPS
     for change, name in CHANGES.items():
@@ -43,7 +44,7 @@ def main() -> None:
         options.work.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(options.seed)
         model = make_model(change, options)
-        _, history = train_model.Trainer(model, *ids, options).run()
+        _, history = train_model.Trainer(model, train_ids, heldout_ids, options).run()
         rows[change] = {
             "name": name,
             "parameters": sum(p.numel() for p in model.parameters()),
