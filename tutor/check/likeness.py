@@ -204,7 +204,7 @@ def likeness_of_sequences(got: Sequence[Any], right: Sequence[Any]) -> str:
         if any(places):
             how_many = f"{count} {several} are" if count > 1 else f"One {what} is"
             return f"{how_many} {word}, at the {'beginning' if places[0] else 'end'}."
-    if len(set(right)) > 1 and got == right[::-1]:
+    if any(entry != right[0] for entry in right) and got == right[::-1]:
         return "The order is reversed."
     return ""
 
