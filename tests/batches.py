@@ -173,3 +173,74 @@ def rounds(
         row = row + text[len(written) :][:new]
         written += [len(seen)] * new
     return seen, written
+
+
+class Served:
+    """A row of a running batch by itself: what it sees, and what comes of that."""
+
+    def __init__(self, given: dict[str, Any], table: oracle.Array, n_positions: int) -> None:
+        self.given, self.table, self.n_positions = given, table, n_positions
+        self.rng = np.random.default_rng(given["seed"])
+        self.new: list[int] = []
+        self.ended, self.window = "", list[int]()
+
+    def step(self) -> list[list[int]]:
+        """Take a token; what was seen for it: tokens, positions, and how far each new column."""
+        text = [*self.given["prompt"], *self.new]
+        joins = not self.window or len(self.window) == self.n_positions
+        self.window = last_half(text, self.n_positions) if joins else [*self.window, text[-1]]
+        count = len(self.window)
+        self.take(self.table[seen_state(self.window) % len(self.table)])
+        sights = [*range(1, count + 1)] if joins else [count]
+        return [[*self.window], [*range(count)], sights]
+
+    def take(self, logits: oracle.Array) -> None:
+        token = drawn(logits, self.rng, **self.given["sampling"])
+        if token in self.given.get("ends", []):
+            self.ended = "stop"
+            return
+        self.new.append(token)
+        if len(self.new) == self.given.get("max_new_tokens", 50):
+            self.ended = "length"
+
+
+def seen_state(tokens: list[int]) -> int:
+    """What the stand-in for the cached head chooses its logits by."""
+    return sum((place + 1) * (token + 3) for place, token in enumerate(tokens))
+
+
+def drawn(
+    logits: oracle.Array, rng: np.random.Generator, temperature: float = 1, **cut: Any
+) -> int:
+    """A token, drawn as engine 02 draws."""
+    if temperature == 0:
+        return int(logits.argmax())
+    noise = rng.standard_exponential(len(logits))
+    return int((shares(logits, temperature, **cut) / noise).argmax())
+
+
+def served(
+    rows: list[dict[str, Any]], slots: int, n_positions: int, steps: int, table: oracle.Array
+) -> dict[str, Any]:
+    """What a running batch has to do with these rows, step by step."""
+    texts = [Served(given, table, n_positions) for given in rows]
+    waiting, running = list[int](), list[int]()
+    made, saw, calls = [], [], []
+    for turn in range(steps):
+        for number, (text, given) in enumerate(zip(texts, rows, strict=True)):
+            if given.get("at", 0) == turn:
+                waiting.append(number)
+            if given.get("cancel") == turn:
+                text.ended = "cancelled"
+        running, waiting = (
+            [n for n in these if not texts[n].ended] for these in (running, waiting)
+        )
+        free = slots - len(running)
+        running, waiting = running + waiting[:free], waiting[free:]
+        seen = [texts[number].step() for number in running]
+        made.append(sorted(running))
+        saw.append(sorted(seen, key=str))
+        joins = sum(sights[0] == 1 for _, _, sights in seen)
+        calls.append(joins + (joins < len(seen)))
+    ends = [[text.new, text.ended] for text in texts]
+    return {"rows": ends, "made": made, "saw": saw, "calls": calls}

@@ -192,6 +192,46 @@ def generate(
         raise click.exceptions.Exit(1)
 
 
+@app.command(
+    epilog="""\b
+Examples:
+  tutor serve
+  tutor serve --tree steps
+  tutor serve --model gpt2 --port 8080 --slots 4
+  curl -d '{"model": "fairy-tales", "prompt": "Once"}' localhost:8000/v1/completions
+"""
+)
+@click.option(
+    "--model",
+    help="Use a local folder or a Hub name, like gpt2.  [default: bundled]",
+    shell_complete=complete_file,
+)
+@tree_option("solutions", "Run the reference or your code.")
+@click.option("--host", default="127.0.0.1", help="Listen at this address.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8000, help="Listen here; 0 is a free port."
+)
+@click.option(
+    "--slots", type=click.IntRange(1, 256), default=8, help="Write this many texts side by side."
+)
+@click.option(
+    "--queue", type=click.IntRange(0, 100_000), default=64, help="Let this many more texts wait."
+)
+@click.option(
+    "--max-tokens",
+    type=click.IntRange(1, 1_000_000),
+    default=1000,
+    help="Write no more tokens than this for one text.",
+)
+def serve(
+    model: str | None, tree: str, host: str, port: int, slots: int, queue: int, max_tokens: int
+) -> None:
+    """Serve a model over HTTP, as OpenAI's API for completions does."""
+    from tutor.serve.run import serve
+
+    serve(model, tree, host, port, slots, queue, max_tokens)
+
+
 class Share(click.ParamType["tuple[int, int]"]):
     """One of several parts: 2/3."""
 

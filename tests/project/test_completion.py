@@ -19,7 +19,7 @@ from tests.project.commands import SECONDS
 from tutor import ROOT
 
 FOLDER = Path(sys.executable).parent  # where the command is installed
-ENGINE = ["e1", "e2", "e3", "e4", "e5"]
+ENGINE = ["e1", "e2", "e3", "e4", "e5", "e6", "e7"]
 MODERN = [f"m{number}" for number in range(1, 10)]
 TEXT = ["t1", "t2"]
 STARTS = {

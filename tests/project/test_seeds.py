@@ -46,6 +46,8 @@ NEAR = {
     "engine_03": ["no scale"],
     "engine_04": ["erf form of GELU"],
     "engine_05": ["shallow copy", "draft with the first noise", "sampling not handed to the draft"],
+    "engine_06": ["holes visible", "old places still seen", "generator shared"],
+    "engine_07": ["first stop text of the list", "held back by one letter"],
     "modern_01": ["window in place of the positions", "epsilon not read"],
     "modern_02": ["eps of GPT-2", "mean of the absolute values"],
     "modern_03": ["quick GELU", "one gate for all positions"],

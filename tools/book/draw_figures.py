@@ -36,6 +36,8 @@ PICTURES = (
     engine.batch,
     engine.cache,
     engine.speculation,
+    engine.slots,
+    engine.held,
     modern.two_files,
     modern.rms_norm,
     modern.silu,

@@ -18,8 +18,9 @@ from tutor.course.tracks import Track
 EXERCISES = ROOT / "tutor" / "exercises"
 
 # What the engine asks a step for: sizes, a model of these, weights for it, and a loop, with more
-# ways to draw, many rows, a cache, and guesses; and of a Llama, its sizes, its positions, its
-# attention, the model, weights for it, a cache, and experts. And a tokenizer of the learner's own.
+# ways to draw, many rows, a cache, guesses, rows that come and go, and the answers to requests; of a
+# Llama, its sizes, its positions, its attention, the model, weights for it, a cache, and experts;
+# and a tokenizer of the learner's own.
 Role = Literal[
     "sizes",
     "masks",
@@ -30,6 +31,8 @@ Role = Literal[
     "batches",
     "caches",
     "speculates",
+    "batches_continuously",
+    "answers",
     "llama_sizes",
     "rotates",
     "groups",

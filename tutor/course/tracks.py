@@ -17,7 +17,7 @@ class Track:
 
 
 STEPS = Track("steps", "GPT-2 from scratch", 12, word="step", letter="s", short="")
-ENGINE = Track("engine", "Make it fast", 5, word="engine", letter="e", short="e")
+ENGINE = Track("engine", "Make it fast", 7, word="engine", letter="e", short="e")
 MODERN = Track("modern", "From GPT-2 to Llama", 9, word="modern", letter="m", short="m")
 TEXT = Track("text", "From text to tokens", 2, word="text", letter="t", short="t", computes=False)
 TRACKS = (STEPS, ENGINE, MODERN, TEXT)

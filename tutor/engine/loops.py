@@ -240,12 +240,17 @@ class Quieted:
         return self._quiet(self._model.score(*inputs))
 
     def _quiet(self, made: Any) -> Any:
-        from max.experimental.tensor import Tensor
+        return quiet(made, self._silent)
 
-        is_tensor = isinstance(made, Tensor)
-        logits = np.array(made.to_numpy() if is_tensor else made)
-        logits[..., self._silent] = -np.inf
-        return Tensor.from_dlpack(logits).to(made.device) if is_tensor else logits
+
+def quiet(made: Any, silent: Tokens) -> Any:
+    """A copy of logits, in a tensor or an array, in which some tokens cannot be drawn."""
+    from max.experimental.tensor import Tensor
+
+    is_tensor = isinstance(made, Tensor)
+    logits = np.array(made.to_numpy() if is_tensor else made)
+    logits[..., silent] = -np.inf
+    return Tensor.from_dlpack(logits).to(made.device) if is_tensor else logits
 
 
 def quieted(model: Any, silent: Tokens) -> Any:

@@ -123,6 +123,8 @@ def of_step(step: Step, model: str | None, tree: str) -> Sheet:
     runtime.activate()
     if {"loads", "generates", "llama_loads"} & {*step.roles}:
         return of_weights(step, model, tree)
+    if {"samples", "speculates", "batches_continuously", "answers"} & {*step.roles}:
+        return of_tokens(step, tree)
     if step.track == MODERN:
         config, letters, usual = *llama_sizes_of(tree, model), USUAL_LLAMA
     else:
@@ -138,12 +140,17 @@ def of_step(step: Step, model: str | None, tree: str) -> Sheet:
     if "rotates" in step.roles:
         head = ("function", "in → out", "radians")
         return Sheet(head, of_rotation(tree, config, letters), letters, whose)
+    head = ("module or operation", "in → out", "weights")
+    return Sheet(head, of_modules(tree, step, config, letters), letters, whose)
+
+
+def of_tokens(step: Step, tree: str) -> Sheet:
+    """The shapes of a step that has to do with tokens alone, whatever model scores them."""
     if "samples" in step.roles:
         return Sheet(("sampling", "in → out", "probabilities"), of_sampling(tree), Letters({}), "")
     if "speculates" in step.roles:
         return Sheet(("call", "in → out", "tokens"), of_guesses(tree), Letters({}), "")
-    head = ("module or operation", "in → out", "weights")
-    return Sheet(head, of_modules(tree, step, config, letters), letters, whose)
+    return of_serving(tree, step)
 
 
 def of_weights(step: Step, model: str | None, tree: str) -> Sheet:
@@ -270,6 +277,81 @@ def of_guesses(tree: str) -> list[Line]:
         ),
         Line("verify", "", verified, " ".join(map(str, tokens))),
     ]
+
+
+def of_serving(tree: str, step: Step) -> Sheet:
+    """The steps that serve a model."""
+    if "answers" in step.roles:
+        return Sheet(("call", "in → out", "text"), of_answers(tree, step), Letters({}), "")
+    head = ("call of the head", "ids, mask → logits", "columns seen")
+    return Sheet(head, of_rows(tree, step), Letters({}), "")
+
+
+class ShownHead:
+    """In place of a CachedModel: any token will do, and each call of the head is noted."""
+
+    def __init__(self, config: Any) -> None:
+        from max.driver import CPU
+        from max.dtype import DType
+
+        self.config, self.device, self.dtype = config, CPU(), DType.float32
+        self.lines: list[Line] = []
+
+    def cache_shape(self, batch: int) -> list[int]:
+        return [2, batch, 1, self.config.n_positions, 1]
+
+    def head(self, ids: Any, _: Any, mask: Any, *__: Any) -> Any:
+        from max.experimental.tensor import Tensor
+
+        logits = np.zeros((int(ids.shape[0]), 1, self.config.vocab_size), np.float32)
+        shapes = [[int(size) for size in each.shape] for each in (ids, mask)]
+        seen = " ".join(
+            "".join("x" if column == 0 else "-" for column in row[-1]) for row in mask.to_numpy()
+        )
+        name = "join" if shapes[0][1] > 1 or not self.lines else "decode"
+        told = f"{', '.join(map(str, shapes))} → {list(logits.shape)}"
+        self.lines.append(Line(name, "", told, seen))
+        return Tensor.from_dlpack(logits)
+
+
+def of_rows(tree: str, step: Step) -> list[Line]:
+    """What a running batch of engine 06 shows its model, when a second row joins the first."""
+    code = trees.load_step(tree, step)
+    sizes = trees.load_step(tree, step_that("sizes"))
+    with trees.learners_code(tree):
+        model = ShownHead(sizes.GPT2Config(len(LOGITS), 16, 2, 1, 1))
+        batch = code.RunningBatch(model, 2)
+        for prompt in TEXT[:3], TEXT[:2]:
+            batch.waiting.append(code.Row([*prompt], np.random.default_rng(0)))
+            for _ in range(2):
+                batch.step()
+    return model.lines
+
+
+def of_answers(tree: str, step: Step) -> list[Line]:
+    """The way of a request through engine 07, with a token for each of its letters."""
+    code = trees.load_step(tree, step)
+    body = b'{"model": "m", "prompt": "Once", "n": 2, "stop": "end"}'
+    lines = [Line("the body", "", f"{len(body)} bytes")]
+    with trees.learners_code(tree):
+        request = code.parse_request(body, "m")
+        rows = code.make_rows(request, [*map(ord, request.prompt)], [])
+        lines.append(Line("make_rows", "", f"{len(rows[0].prompt)} tokens → {len(rows)} rows"))
+        answer = code.Completion(request, rows, Letterwise())
+        for letters in ("the ", "en", "d"):
+            rows[0].new += map(ord, letters)
+            chunk = answer.chunk(rows[0])
+            text = repr(chunk["choices"][0]["text"]) if chunk else ""
+            event = f"{len(code.encode_event(chunk))} bytes" if chunk else "no chunk"
+            lines.append(Line("chunk", "", f"{len(rows[0].new)} new tokens → {event}", text))
+    return lines
+
+
+class Letterwise:
+    """A tokenizer whose tokens are letters."""
+
+    def decode(self, token_ids: list[int]) -> str:
+        return "".join(map(chr, token_ids))
 
 
 def of_rotation(tree: str, config: Any, letters: Letters) -> list[Line]:

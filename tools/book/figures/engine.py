@@ -1,10 +1,18 @@
-"""Pictures of what makes generation fast: compiling, batches, the KV cache, and guesses."""
+"""Pictures of what makes generation fast: compiling, batches, the KV cache, guesses, slots."""
+
+from typing import Any
 
 import numpy as np
+from max.driver import CPU
+from max.dtype import DType
+from max.experimental.tensor import Tensor
 
 from solutions.engine_02 import Sampling
 from solutions.engine_03 import left_pad, positions_and_mask
 from solutions.engine_05 import verify
+from solutions.engine_06 import Row, RunningBatch
+from solutions.engine_07 import Text
+from solutions.solution_01 import GPT2Config
 from tools.book.figures import bundled
 from tools.book.figures.drawing import Drawing
 
@@ -144,4 +152,113 @@ def speculation() -> Drawing:
     drawing.text(0, 158, f"So one pass writes {written} tokens:", align="start")
     styles = ["stream"] + ["key"] * written
     drawing.cells(0, 170, [[last, *chosen[:written]]], width, styles, height=height)
+    return drawing
+
+
+STAYS = 3, 9, 2, 4, 2, 3  # tokens of each text
+SLOTS = 3
+
+
+class Silent:
+    """In place of a CachedModel: no token of it is likelier than another."""
+
+    config = GPT2Config(vocab_size=2, n_positions=64, n_embd=2, n_layer=1, n_head=1)
+    device, dtype = CPU(), DType.float32
+
+    def cache_shape(self, batch: int) -> list[int]:
+        return [2, batch, 1, 64, 2]
+
+    def head(self, input_ids: Tensor, *_: object) -> Tensor:
+        return Tensor.from_dlpack(np.zeros((int(input_ids.shape[0]), 1, 2), np.float32))
+
+
+def slots_over_time(kind: str) -> list[list[int | None]]:
+    """The text in each slot, step by step, when texts join as slots get free, or all at once."""
+    if kind == "static":
+        groups = [range(len(STAYS))[first:][:SLOTS] for first in range(0, len(STAYS), SLOTS)]
+        return [
+            [text if turn < STAYS[text] else None for text in group]
+            for group in groups
+            for turn in range(max(STAYS[text] for text in group))
+        ]
+    model: Any = Silent()
+    batch, turns = RunningBatch(model, SLOTS), []
+    rows = [Row([0], np.random.default_rng(), count) for count in STAYS]
+    batch.waiting += rows
+    while batch.step():
+        turns.append([rows.index(row) if row else None for row in batch.rows])
+    return turns
+
+
+def slots() -> Drawing:
+    kinds = [(name, slots_over_time(name)) for name in ("static", "continuous")]
+    (_, static), (_, running) = kinds
+    lengths = ", ".join(f"{'ABCDEF'[text]} {count}" for text, count in enumerate(STAYS))
+    drawing = Drawing(
+        "slots",
+        "Slots over time: static and continuous batching",
+        f"""Two grids, a line for each of {SLOTS} slots and a column for each step. The texts have
+        so many tokens: {lengths}. In a static batch, {SLOTS} texts begin together, and the next
+        ones wait until the longest of them has ended: {len(static)} steps. In a running batch each
+        slot takes the next text as soon as it is free: {len(running)} steps.""",
+    )
+    left, width, y = 44, 20, 0
+    for name, turns in kinds:
+        drawing.text(0, y + 8, f"{name}: {len(turns)} steps", "strong", align="start")
+        drawing.down(left, y + 20, [f"slot {slot}" for slot in range(SLOTS)], "muted")
+        before: list[int | None] = [None] * SLOTS
+        for turn, texts in enumerate(turns):
+            for slot, text in enumerate(texts):
+                word = "" if text is None else "ABCDEF"[text]
+                joins = "key full" if text != before[slot] else "key"
+                style = "absent" if text is None else joins
+                place = left + turn * width, y + 20 + slot * 22
+                drawing.cells(*place, [[word]], width, style)
+            before = texts
+        y += 104
+    drawing.sample(left, y - 4, "key full", "its prompt and first token")
+    drawing.sample(left, y + 16, "key", "a token")
+    drawing.sample(left + 96, y + 16, "absent", "nothing")
+    return drawing
+
+
+WORDS = " saw", " the", " en", "emy", " at", " the", " end"
+STOP = "the end"
+
+
+class Wordwise:
+    """A tokenizer whose tokens are some words."""
+
+    def encode(self, text: str) -> list[int]:
+        raise NotImplementedError(text)
+
+    def decode(self, token_ids: list[int]) -> str:
+        return "".join(WORDS[token] for token in token_ids)
+
+
+def held() -> Drawing:
+    row, lines = Row([], np.random.default_rng()), []
+    text = Text(row, Wordwise(), [STOP])
+    for token, word in enumerate(WORDS):
+        row.new.append(token)
+        piece = text.read()
+        whole = "".join(WORDS[: token + 1])
+        kept = "" if row.ended else whole[len(text.sent) :]
+        lines.append([f"{each}".replace(" ", "·") for each in (word, piece, kept)])
+    told = "; ".join(f"{word} sends {piece or 'nothing'}" for word, piece, _ in lines)
+    drawing = Drawing(
+        "held",
+        "What goes out with each token, and what is held back",
+        f"""A table with a line for each token of a text, and the stop text {STOP!r}. A dot is a
+        space. {told}. The last token completes the stop text, so what was held back is cut off.""",
+    )
+    width = 100
+    drawing.across(10, 8, ["token", "goes out", "held back"], width, "strong")
+    styles = [
+        ["stream", "key full" if a else "absent", "query" if b else "absent"] for _, a, b in lines
+    ]
+    for place, (line, style) in enumerate(zip(lines, styles, strict=True)):
+        drawing.cells(10, 22 + place * 24, [line], width, style, height=24)
+    end = 22 + len(lines) * 24
+    drawing.text(10, end + 14, f"stop: “{STOP}”; a dot is a space", "muted", align="start")
     return drawing

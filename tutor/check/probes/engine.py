@@ -5,12 +5,14 @@ import copy
 import itertools
 import operator
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import ModuleType
 from typing import Any
 from unittest import mock
 
+import msgspec
 import numpy as np
 from max.driver import CPU, Buffer
 from max.dtype import DType
@@ -378,6 +380,151 @@ class WatchedGenerator(np.random.Generator):
 def noise_of(rng: np.random.Generator) -> int:
     """What a generator would draw next, which is still to be drawn."""
     return int(copy.deepcopy(rng).integers(2**40))
+
+
+# Engine 06
+
+SCENT = 3  # of a token in the sum that chooses the logits: none is lost in it
+SEEN = -1e4  # a score with less than this is hidden
+
+
+class WatchedCaches:
+    """A stand-in for CachedModel: its head writes tokens and positions into the caches.
+
+    So it can tell what each row sees there, and its logits depend on that alone. A hidden column
+    still takes part in a sum: one that is not a number spoils the row, as it does in MAX.
+    """
+
+    def __init__(self, step: ModuleType, logits: Array, n_positions: int) -> None:
+        sizes = Config(logits.shape[1], n_positions, n_embd=4, n_layer=2, n_head=2)
+        self.config, self.device, self.dtype = course_config(step, sizes), CPU(), DType.float32
+        self.logits = read_only(logits, np.float32)
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was seen."""
+        self.saw: list[list[list[int]]] = []
+        self.calls = 0
+
+    def cache_shape(self, batch: Any) -> list[Any]:
+        return [4, batch, 2, self.config.n_positions, 2]
+
+    def head(self, input_ids: Any, positions: Any, mask: Any, scored: Any, *caches: Any) -> Tensor:
+        self.calls += 1
+        ids, places, hiding, columns = (
+            array(each, "the code") for each in (input_ids, positions, mask, scored)
+        )
+        held = [self._held(cache) for cache in caches]
+        self._check(ids, places, hiding, columns, held)
+        new, length = hiding.shape[1:]
+        for number, cache in enumerate(held):
+            values = (places if number % 2 else ids).astype(np.float32)  # [B, N]
+            values = np.where(np.isneginf(hiding).all(axis=-1), np.nan, values)
+            cache[:, :, length - new : length] = values[:, None, :, None]
+        rows = [
+            self._look(hiding[row] > SEEN, columns, [cache[row] for cache in held])
+            for row in range(len(ids))
+        ]
+        return tensor(np.stack(rows))
+
+    column_head = head
+
+    def _look(self, visible: Array, columns: Array, held: list[Array]) -> Array:
+        """The logits of one row after the scored columns, [S, V]; what it sees is noted."""
+        shown = [each[:, : visible.shape[1]] for each in held]
+        tokens, places = (
+            np.where((one == other).all(axis=(0, 2)), one[0, :, 0], -1)
+            for one, other in (shown[::2], shown[1::2])
+        )
+        logits = [self._after(tokens[each], places[each]) for each in visible[columns]]
+        if visible.any():
+            last = visible[-1]
+            order = np.argsort(places[last], kind="stable")
+            self.saw.append(
+                [
+                    np.nan_to_num(tokens[last][order], nan=-2).astype(int).tolist(),
+                    np.nan_to_num(places[last][order], nan=-2).astype(int).tolist(),
+                    visible.sum(axis=-1).tolist(),
+                ]
+            )
+        spoiled = np.isnan(np.concatenate(shown)).any()
+        return np.full_like(logits, np.nan) if spoiled else np.stack(logits)
+
+    def _after(self, tokens: Array, places: Array) -> Array:
+        state = np.nan_to_num(((tokens + SCENT) * (places + 1)).sum())
+        logits: Array = self.logits[int(state) % len(self.logits)]
+        return logits
+
+    def _held(self, cache: object) -> Array:
+        if not isinstance(cache, Buffer):
+            found = type(cache).__name__
+            raise ContractError(f"the head was given {found} for a cache, not a Buffer")
+        return np.array(cache.to_numpy(), copy=False)
+
+    def _check(
+        self, ids: Array, places: Array, mask: Array, columns: Array, caches: list[Array]
+    ) -> None:
+        given = [ids, places, mask, columns]
+        kinds = [each.dtype.name for each in given] == ["int64", "int64", "float32", "int64"]
+        if not kinds or [each.ndim for each in given] != [2, 2, 3, 1] or ids.shape != places.shape:
+            found = ", ".join(f"{each.dtype} {list(each.shape)}" for each in given)
+            raise ContractError(
+                f"the head was given {found}, not int64 [B, N], int64 [B, N], float32 [B, N, T], "
+                "int64 [S]"
+            )
+        batch, new = ids.shape
+        most = self.config.n_positions
+        if mask.shape[:2] != ids.shape or not new <= mask.shape[2] <= most:
+            raise ContractError(
+                f"the head was given a mask {list(mask.shape)} for {new} new columns in {batch} "
+                f"rows, where the caches have {most} columns"
+            )
+        if not ((places >= 0) & (places < most)).all():
+            raise ContractError(f"the head was given positions {places.tolist()} of {most}")
+        if not ((columns >= 0) & (columns < new)).all():
+            raise ContractError(f"the head had to score {columns.tolist()} of {new} columns")
+        shape = self.cache_shape(batch)
+        if [len(caches), *{each.shape for each in caches}] != [shape[0], tuple(shape[1:])]:
+            found = " and ".join(str(list(each)) for each in {each.shape for each in caches})
+            raise ContractError(
+                f"the head was given {len(caches)} caches {found}, not {shape[0]} {shape[1:]}"
+            )
+
+
+# Engine 07
+
+
+NOW = 600  # seconds between an answer and its probe, at most
+
+
+class Spelling:
+    """A stand-in for a tokenizer: each token is some bytes, perhaps not whole characters."""
+
+    def __init__(self, pieces: list[bytes], strips: bool) -> None:
+        self.pieces, self.strips = pieces, strips
+
+    def decode(self, token_ids: Sequence[int], /) -> str:
+        text = b"".join(self.pieces[token] for token in token_ids).decode(errors="replace")
+        return text.removeprefix(" ") if self.strips else text
+
+
+def settled(answer: Any, ids: dict[str, int]) -> Any:
+    """An answer whose id and time are the same in each run: ids are numbered as they come."""
+    if answer is None:
+        return None
+    named, made = str(answer.get("id")), answer.get("created")
+    is_now = isinstance(made, int | float) and abs(time.time() - made) < NOW
+    number = ids.setdefault(named, len(ids))
+    told = f"{type(made).__name__}, {'now' if is_now else 'another time'}"
+    return {**answer, "id": f"{named[:5]}{number}", "created": told}
+
+
+def plain_body(error: Any) -> dict[str, Any]:
+    """The body of an ApiError, if it has the shape of one."""
+    body = error.body()
+    if not (isinstance(body, dict) and isinstance(body.get("error"), dict)):
+        raise ContractError(f"the body of an ApiError is {body!r}, not an object with an error")
+    return body
 
 
 class EngineProbes(StepProbes):
@@ -777,3 +924,132 @@ class EngineProbes(StepProbes):
             made.append(operator.index(token))
             asked.append(len(model.seen))
         return {"made": made, "asked": asked, "seen": model.rows, "guesses": draft.asked}
+
+    # Engine 06
+
+    def take_tokens(
+        self, logits: Array, *, seed: int, sampling: dict[str, Any], **options: Any
+    ) -> dict[str, Any]:
+        """What a Row has after each of these logits, which it is given one after the other."""
+        row = self._row({"prompt": [1, 2], "seed": seed, "sampling": sampling, **options})
+        states = []
+        for given in logits:
+            row.take(read_only(given, np.float32))
+            states.append([[*row.new], row.ended, numpy_array(row.logits, "logits of a Row")])
+        return {"states": [state[:2] for state in states], "logits": [each[2] for each in states]}
+
+    def run_batch(
+        self, rows: list[dict[str, Any]], slots: int, n_positions: int, steps: int, *, logits: Array
+    ) -> dict[str, Any]:
+        """What a RunningBatch does with these rows, step by step, and what its model is shown.
+
+        A row is added before the step `at`, and cancelled before the step `cancel`.
+        """
+        model = WatchedCaches(self.step, logits, n_positions)
+        batch, made, saw, calls = public(self.step, "RunningBatch")(model, slots), [], [], []
+        kept = [self._row(row) for row in rows]
+        for turn in range(steps):
+            for row, given in zip(kept, rows, strict=True):
+                if given.get("at", 0) == turn:
+                    batch.waiting.append(row)
+                if given.get("cancel") == turn:
+                    row.ended = "cancelled"
+            model.begin()
+            made.append(sorted(kept.index(row) for row in batch.step()))
+            saw.append(sorted(model.saw, key=str))
+            calls.append(model.calls)
+        ends = [[[operator.index(token) for token in row.new], row.ended] for row in kept]
+        return {"rows": ends, "made": made, "saw": saw, "calls": calls}
+
+    def _row(self, given: dict[str, Any]) -> Any:
+        """A Row of step engine_06, with a generator of its own."""
+        how = public(other_step(self.step, "engine_02"), "Sampling")(**given["sampling"])
+        options = {name: given[name] for name in ("max_new_tokens", "ends") if name in given}
+        rng = np.random.default_rng(given["seed"])
+        return public(self.step, "Row")([*given["prompt"]], rng, sampling=how, **options)
+
+    # Engine 07
+
+    def api_error(self, *given: Any, **named: Any) -> dict[str, Any]:
+        """The body of an ApiError, which can be raised."""
+        error = public(self.step, "ApiError")(*given, **named)
+        if not isinstance(error, Exception):
+            raise ContractError("ApiError is no Exception, so it cannot be raised")
+        return plain_body(error)
+
+    def parse_request(self, body: str, model: str, encoding: str = "utf-8") -> dict[str, Any]:
+        """What parse_request makes of a body: the fields, or status and body of an error."""
+        try:
+            request = public(self.step, "parse_request")(body.encode(encoding), model)
+        except public(self.step, "ApiError") as error:
+            return {"status": error.status, **plain_body(error)["error"]}
+        kind = public(self.step, "CompletionRequest")
+        if not isinstance(request, kind):
+            found = type(request).__name__
+            raise ContractError(f"parse_request returned {found}, not a CompletionRequest")
+        return {"fields": msgspec.to_builtins(request)}
+
+    def make_rows(self, fields: dict[str, Any], ids: list[int], ends: list[int]) -> list[Any]:
+        """The rows for a request with these fields, each with what its generator draws first."""
+        request = public(self.step, "CompletionRequest")(**fields)
+        kind = public(other_step(self.step, "engine_06"), "Row")
+        rows = public(self.step, "make_rows")(request, ids, ends)
+        if strange := [type(row).__name__ for row in rows if not isinstance(row, kind)]:
+            raise ContractError(f"make_rows returned {strange[0]}, not a Row of engine 06")
+        return [
+            {
+                "prompt": [*row.prompt],
+                "max_new_tokens": row.max_new_tokens,
+                "sampling": [row.sampling.temperature, row.sampling.top_k, row.sampling.top_p],
+                "ends": [*row.ends],
+                "draws": int(row.rng.integers(2**40)),
+                "new": [*row.new],
+            }
+            for row in rows
+        ]
+
+    def complete(
+        self,
+        fields: dict[str, Any],
+        prompt: list[int],
+        texts: list[list[int]],
+        ends: list[str],
+        pieces: list[list[int]],
+        strips: bool = False,
+    ) -> dict[str, Any]:
+        """What a Completion answers while its rows get the tokens of these texts, one a step.
+
+        A token is some bytes; with `strips`, a text loses the space that it begins with.
+        """
+        request = public(self.step, "CompletionRequest")(**fields)
+        how = public(other_step(self.step, "engine_02"), "Sampling")()
+        kind = public(other_step(self.step, "engine_06"), "Row")
+        rows = [kind(prompt, np.random.default_rng(), 99, how) for _ in texts]
+        tokenizer = Spelling([bytes(piece) for piece in pieces], strips)
+        answer, chunks = public(self.step, "Completion")(request, rows, tokenizer), []
+        ids: dict[str, int] = {}
+        for turn in range(max(map(len, texts)) + 1):
+            for number, (row, tokens, end) in enumerate(zip(rows, texts, ends, strict=True)):
+                if row.ended:
+                    continue
+                row.new += tokens[turn : turn + 1]
+                # A row that ends by a token of `ends` gets no token; by "length", its last one.
+                if turn + (end == "length") == len(tokens):
+                    row.ended = end
+                chunks.append([turn, number, settled(answer.chunk(row), ids)])
+        whole, other = answer.whole(), public(self.step, "Completion")(request, rows, tokenizer)
+        return {
+            "chunks": chunks,
+            "whole": settled(whole, ids),
+            "usage": answer.usage(),
+            "ended": [row.ended for row in rows],
+            "new": [len(row.new) for row in rows],
+            "other": settled(other.whole(), ids),
+        }
+
+    def encode_event(self, data: dict[str, Any] | None) -> str:
+        """An event, as the text of its bytes."""
+        event = public(self.step, "encode_event")(data)
+        if not isinstance(event, bytes):
+            raise ContractError(f"encode_event returned {type(event).__name__}, not bytes")
+        return event.decode()

@@ -1,0 +1,1 @@
+"""`tutor serve`: a model behind OpenAI's API for completions, with the rows of the engine track."""
