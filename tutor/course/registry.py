@@ -18,7 +18,7 @@ from tutor.course.tracks import Track
 EXERCISES = ROOT / "tutor" / "exercises"
 
 # What the engine asks a step for: sizes, a model of these, weights for it, and a loop, with more
-# ways to draw, many rows, a cache, guesses, rows that come and go, and the answers to requests; of a
+# ways to draw, many rows, a cache, guesses, rows that come and go, and answers to requests; of a
 # Llama, its sizes, its positions, its attention, the model, weights for it, a cache, and experts;
 # and a tokenizer of the learner's own.
 Role = Literal[
