@@ -19,6 +19,7 @@ PICTURES = (
     layers.gelu,
     tables.embedding,
     tables.positions,
+    tables.waves,
     attention.attention,
     attention.heads,
     whole.block,

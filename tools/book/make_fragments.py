@@ -44,7 +44,7 @@ SHORT = (
 
 COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")  # of a terminal
 
-UNREAD = re.compile(r"<details>.*?</details>|```.*?```|<!--.*?-->|\{\{.*?\}\}|<[^>]*>", re.DOTALL)
+UNREAD = re.compile(r"<details.*?</details>|```.*?```|<!--.*?-->|\{\{.*?\}\}|<[^>]*>", re.DOTALL)
 WORDS_A_MINUTE = 200
 PATIENCE = 300.0  # seconds to find the name of a mistake in, however busy the machine is
 
