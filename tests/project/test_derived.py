@@ -30,6 +30,7 @@ def run_tool(*arguments: str) -> "subprocess.CompletedProcess[str]":
 TOOLS = (
     "course.make_stubs",
     "course.make_schema",
+    "book.make_notebooks",
     "book.make_fragments",
     "book.draw_figures",
     "book.draw_preview",
@@ -37,7 +38,7 @@ TOOLS = (
 )
 
 
-@pytest.mark.parametrize("tool", partly("derived files", TOOLS, TOOLS[:2].__contains__))
+@pytest.mark.parametrize("tool", partly("derived files", TOOLS, TOOLS[:3].__contains__))
 def test_files_are_what_the_tool_gives(tool: str) -> None:
     finished = run_tool("-m", f"tools.{tool}", "--check")
     assert finished.returncode == 0, finished.stdout + finished.stderr

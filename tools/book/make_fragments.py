@@ -57,6 +57,7 @@ def facts(step: Step) -> str:
 - **Checks:** {len(step.checks)}, for {step.points} points{where}.
 - **Time:** about {reading(ROOT / step.chapter)} minutes to read, and {step.minutes} to write.
 - **Difficulty:** {step.difficulty}.
+- **Notebook:** `uv run tutor notebook {step.short}` has the examples, to run and to change.
 """
 
 
