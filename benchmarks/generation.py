@@ -47,6 +47,7 @@ SMOLLM2: dict[str, Any] = {  # of 135M parameters
     "tie_word_embeddings": True,
 }
 SIZES: dict[str, dict[str, Any]] = {"gpt2": GPT2, "smollm2": SMOLLM2}
+ONLY_DECODE = ("speculative", "bundled")  # engines that do no other work
 BURST = 1.0  # seconds that an engine works before it is another's turn
 CAN_SPECULATE = importlib.util.find_spec("solutions.engine_05") is not None
 RATES = (0.75, 0.9)  # of guesses that stand; acceptance.py measures it on real text
@@ -185,7 +186,10 @@ def convert_for_ctranslate2(folder: Path) -> None:
 
 
 Q4_0, FLOAT32, INT8 = "course q4_0", "CTranslate2", "CTranslate2 int8"
-ENGINES: dict[str, tuple[str, Callable[[Path], Generate]]] = {
+Engines = dict[
+    str, tuple[str, Callable[[Path], Generate]]
+]  # by name: what it needs, how it is made
+ENGINES: Engines = {
     "course": ("max", course),
     **{
         f"speculative, {rate}": ("max", functools.partial(speculative, rate=rate))
@@ -197,41 +201,41 @@ ENGINES: dict[str, tuple[str, Callable[[Path], Generate]]] = {
     Q4_0: ("max", lambda folder: course(folder, "q4_0")),
     INT8: ("ctranslate2", lambda folder: ctranslate2(folder, "int8")),
 }
-BESIDE = {Q4_0: INT8, INT8: INT8}  # what a ratio is to; else to FLOAT32
+BESIDE = {Q4_0: INT8, INT8: INT8}  # what a ratio is to, where not to that of all
 
 # Seconds of a work by engine: of whole calls, and of calls for the first token alone.
 Pairs = list[tuple[float, float]]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Time generation beside other engines.")
+def main(engines: Engines = ENGINES, reference: str = FLOAT32) -> None:
+    parser = argparse.ArgumentParser(description="Time generation by engines side by side.")
     parser.add_argument("--model", choices=SIZES, default="gpt2")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "generation")
-    parser.add_argument("--engine", choices=ENGINES, help=argparse.SUPPRESS)  # in its process
+    parser.add_argument("--engine", choices=engines, help=argparse.SUPPRESS)  # in its process
     options = parser.parse_args()
     folder, vocab = options.output / f"{options.model}-random", SIZES[options.model]["vocab_size"]
     if options.engine:
-        serve(ENGINES[options.engine][1](folder), vocab)
+        serve(engines[options.engine][1](folder), vocab)
         return
     if not (folder / "model.safetensors").exists():
         write_random_model(folder, options.model)
-    if importlib.util.find_spec("ctranslate2"):
+    if FLOAT32 in engines and importlib.util.find_spec("ctranslate2"):
         convert_for_ctranslate2(folder)
-    found = [name for name, (module, _) in ENGINES.items() if importlib.util.find_spec(module)]
-    engines = {name: Worker(name, options.model, options.output) for name in found}
+    found = [name for name, (module, _) in engines.items() if importlib.util.find_spec(module)]
+    workers = {name: Worker(name, options.model, options.output) for name in found}
     pairs: dict[tuple[str, str], Pairs] = {}
     floors = [read_speed()]
     for _ in track(range(options.rounds), console=Console(stderr=True)):
         for name, work in WORKS.items():
-            for engine, worker in engines.items():
-                if name == DECODE or not engine.startswith("speculative"):
+            for engine, worker in workers.items():
+                if name == DECODE or not engine.startswith(ONLY_DECODE):
                     pairs.setdefault((name, engine), []).extend(worker.burst(work))
         floors.append(read_speed())
-    peaks = {engine: worker.stop() for engine, worker in engines.items()}
+    peaks = {engine: worker.stop() for engine, worker in workers.items()}
     console = Console(width=200)  # lines of a table that can be pasted
     console.print(f"{describe_cpu()}; reads {max(floors) / 1e9:.0f} GB/s.")
-    console.print(table(found, pairs, peaks))
+    console.print(table(found, pairs, peaks, reference))
     console.print(draws(vocab))
     result = {f"{work}, {engine}": each for (work, engine), each in pairs.items()}
     (options.output / "generation.json").write_text(json.dumps(result) + "\n")
@@ -244,7 +248,7 @@ class Worker:
         self.engine = engine
         options = ("--engine", engine, "--model", model, "--output", str(output))
         self.process = subprocess.Popen(
-            [sys.executable, __file__, *options],
+            [sys.executable, sys.argv[0], *options],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -303,12 +307,14 @@ def milliseconds(work: Work, pairs: Pairs, of: Callable[[list[float]], float]) -
     return 1e3 * ((wholes - firsts) / work.new if work.new else firsts)
 
 
-def table(found: list[str], pairs: dict[tuple[str, str], Pairs], peaks: dict[str, float]) -> Table:
-    """Medians, least times in brackets, and how many times as fast as CTranslate2 that is."""
+def table(
+    found: list[str], pairs: dict[tuple[str, str], Pairs], peaks: dict[str, float], reference: str
+) -> Table:
+    """Medians, least times in brackets, and how many times as fast as a reference that is."""
     made = Table("ms", *found, box=box.MARKDOWN)
 
     def ratio(engine: str, value: Callable[[str], float]) -> str:
-        other = BESIDE.get(engine, FLOAT32)
+        other = BESIDE.get(engine, reference)
         return (
             f" {value(other) / value(engine):.2f} x" if other in found and other != engine else ""
         )

@@ -1,7 +1,7 @@
 """Engine 01: compiled heads, so that a token costs one call of one graph.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/engine_01.md
+Chapter: uv run tutor read e1   or   uv run tutor book e1
 Check:   pixi run e01   or   uv run tutor check e1
 
 Source: Maddison et al., "A* Sampling", section 2, for the Gumbel-max trick.

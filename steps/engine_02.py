@@ -1,7 +1,7 @@
 """Engine 02: sampling strategies, which cut off unlikely tokens before one is drawn.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/engine_02.md
+Chapter: uv run tutor read e2   or   uv run tutor book e2
 Check:   pixi run e02   or   uv run tutor check e2
 
 Source: Fan et al., "Hierarchical Neural Story Generation", section 5.1, for top-k; Holtzman et

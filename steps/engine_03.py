@@ -1,7 +1,7 @@
 """Engine 03: many texts at a time, from prompts of any lengths.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/engine_03.md
+Chapter: uv run tutor read e3   or   uv run tutor book e3
 Check:   pixi run e03   or   uv run tutor check e3
 
 Source: Yu et al., "Orca: A Distributed Serving System for Transformer-Based Generative Models",

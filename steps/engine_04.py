@@ -1,7 +1,7 @@
 """Engine 04: a KV cache, so that a token costs the same however long the text is.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/engine_04.md
+Chapter: uv run tutor read e4   or   uv run tutor book e4
 Check:   pixi run e04   or   uv run tutor check e4
 
 Source: Pope et al., "Efficiently Scaling Transformer Inference", section 2.

@@ -1,7 +1,7 @@
 """Engine 05: speculative decoding, which writes the same text in fewer passes of the model.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/engine_05.md
+Chapter: uv run tutor read e5   or   uv run tutor book e5
 Check:   pixi run e05   or   uv run tutor check e5
 
 Source: Leviathan et al., "Fast Inference from Transformers via Speculative Decoding"; Daliri et

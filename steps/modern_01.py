@@ -1,7 +1,7 @@
 """Modern 01: the configuration of a Llama, in the words of its config.json.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/modern_01.md
+Chapter: uv run tutor read m1   or   uv run tutor book m1
 Check:   pixi run m01   or   uv run tutor check m1
 
 Source: the config.json of TinyLlama, SmolLM2, Llama 3.2, Mistral 7B, Qwen2.5 and Qwen3.

@@ -1,7 +1,7 @@
 """Modern 02: RMSNorm, a norm that leaves the mean alone.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/modern_02.md
+Chapter: uv run tutor read m2   or   uv run tutor book m2
 Check:   pixi run m02   or   uv run tutor check m2
 
 Source: Zhang and Sennrich, "Root Mean Square Layer Normalization", section 4.

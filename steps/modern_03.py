@@ -1,7 +1,7 @@
 """Modern 03: SwiGLU, an MLP with a gate.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/modern_03.md
+Chapter: uv run tutor read m3   or   uv run tutor book m3
 Check:   pixi run m03   or   uv run tutor check m3
 
 Source: Shazeer, "GLU Variants Improve Transformer", section 2.

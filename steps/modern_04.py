@@ -1,7 +1,7 @@
 """Modern 04: rotary positions, which turn queries and keys by where they stand.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/modern_04.md
+Chapter: uv run tutor read m4   or   uv run tutor book m4
 Check:   pixi run m04   or   uv run tutor check m4
 
 Source: Su et al., "RoFormer", section 3.2.2; the scaling llama3 is that of Llama 3.1's own code.

@@ -1,7 +1,7 @@
 """Modern 05: grouped-query attention, in which several heads share their keys and values.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/modern_05.md
+Chapter: uv run tutor read m5   or   uv run tutor book m5
 Check:   pixi run m05   or   uv run tutor check m5
 
 Source: Ainslie et al., "GQA: Training Generalized Multi-Query Transformer Models", section 2.2.

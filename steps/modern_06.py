@@ -1,7 +1,7 @@
 """Modern 06: the block, the model, and its head.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/modern_06.md
+Chapter: uv run tutor read m6   or   uv run tutor book m6
 Check:   pixi run m06   or   uv run tutor check m6
 
 Source: Touvron et al., "LLaMA: Open and Efficient Foundation Language Models", section 2.2.

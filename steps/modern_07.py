@@ -1,7 +1,7 @@
 """Modern 07: a checkpoint of the Llama family, in one file or many, with 16 or 32 bits a number.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/modern_07.md
+Chapter: uv run tutor read m7   or   uv run tutor book m7
 Check:   pixi run m07   or   uv run tutor check m7
 
 Source: the format of safetensors, and "HuggingFaceTB/SmolLM2-135M" on the Hugging Face Hub.

@@ -1,7 +1,7 @@
 """Modern 08: a cache of the groups, with which engine 04 runs a Llama.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/modern_08.md
+Chapter: uv run tutor read m8   or   uv run tutor book m8
 Check:   pixi run m08   or   uv run tutor check m8
 
 Source: Pope et al., "Efficiently Scaling Transformer Inference", section 3.3.

@@ -1,7 +1,7 @@
 """Modern 09: a mixture of experts in place of the MLP, as in Mixtral and Qwen3-MoE.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/modern_09.md
+Chapter: uv run tutor read m9   or   uv run tutor book m9
 Check:   pixi run m09   or   uv run tutor check m9
 
 Source: Jiang et al., "Mixtral of Experts", section 2.1.

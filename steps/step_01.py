@@ -1,7 +1,7 @@
 """Step 01: the model's configuration.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/step_01.md
+Chapter: uv run tutor read 1   or   uv run tutor book 1
 Check:   pixi run s01   or   uv run tutor check 1
 
 Source: Radford et al., "Language Models are Unsupervised Multitask Learners", section 2.3 and

@@ -1,7 +1,7 @@
 """Step 02: the causal mask, which keeps every token from seeing the ones after it.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/step_02.md
+Chapter: uv run tutor read 2   or   uv run tutor book 2
 Check:   pixi run s02   or   uv run tutor check 2
 
 Source: Vaswani et al., "Attention Is All You Need", section 3.2.3.

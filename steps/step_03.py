@@ -1,7 +1,7 @@
 """Step 03: layer normalization.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/step_03.md
+Chapter: uv run tutor read 3   or   uv run tutor book 3
 Check:   pixi run s03   or   uv run tutor check 3
 
 Source: Ba et al., "Layer Normalization", section 3.

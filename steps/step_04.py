@@ -1,7 +1,7 @@
 """Step 04: the MLP, which works on every position by itself.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/step_04.md
+Chapter: uv run tutor read 4   or   uv run tutor book 4
 Check:   pixi run s04   or   uv run tutor check 4
 
 Source: Hendrycks and Gimpel, "Gaussian Error Linear Units", section 2.

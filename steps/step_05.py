@@ -1,7 +1,7 @@
 """Step 05: token embeddings, a learned vector for every entry of the vocabulary.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/step_05.md
+Chapter: uv run tutor read 5   or   uv run tutor book 5
 Check:   pixi run s05   or   uv run tutor check 5
 
 Source: Radford et al., "Improving Language Understanding by Generative Pre-Training", section 3.1.

@@ -1,7 +1,7 @@
 """Step 06: position embeddings, a learned vector for every place in the context.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/step_06.md
+Chapter: uv run tutor read 6   or   uv run tutor book 6
 Check:   pixi run s06   or   uv run tutor check 6
 
 Source: Radford et al., "Improving Language Understanding by Generative Pre-Training", section 3.1.

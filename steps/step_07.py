@@ -1,7 +1,7 @@
 """Step 07: multi-head self-attention, where tokens exchange what they know.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/step_07.md
+Chapter: uv run tutor read 7   or   uv run tutor book 7
 Check:   pixi run s07   or   uv run tutor check 7
 
 Source: Vaswani et al., "Attention Is All You Need", section 3.2.

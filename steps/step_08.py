@@ -1,7 +1,7 @@
 """Step 08: the transformer block.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/step_08.md
+Chapter: uv run tutor read 8   or   uv run tutor book 8
 Check:   pixi run s08   or   uv run tutor check 8
 
 Source: Radford et al., "Language Models are Unsupervised Multitask Learners", section 2.3.

@@ -1,7 +1,7 @@
 """Step 09: the stack of blocks, from token ids to what is known at every position.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/step_09.md
+Chapter: uv run tutor read 9   or   uv run tutor book 9
 Check:   pixi run s09   or   uv run tutor check 9
 
 Source: Radford et al., "Language Models are Unsupervised Multitask Learners", section 2.3.

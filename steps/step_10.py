@@ -1,7 +1,7 @@
 """Step 10: the language-model head, which scores every token as the next one.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/step_10.md
+Chapter: uv run tutor read 10   or   uv run tutor book 10
 Check:   pixi run s10   or   uv run tutor check 10
 
 Source: Press and Wolf, "Using the Output Embedding to Improve Language Models".

@@ -1,7 +1,7 @@
 """Step 11: pretrained weights, from a Hugging Face folder into our model.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/step_11.md
+Chapter: uv run tutor read 11   or   uv run tutor book 11
 Check:   pixi run s11   or   uv run tutor check 11
 
 Source: the layout of "openai-community/gpt2" on the Hugging Face Hub.

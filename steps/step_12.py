@@ -1,7 +1,7 @@
 """Step 12: text, one token after the other.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
-Chapter: book/src/step_12.md
+Chapter: uv run tutor read 12   or   uv run tutor book 12
 Check:   pixi run s12   or   uv run tutor check 12
 
 Source: Radford et al., "Language Models are Unsupervised Multitask Learners", section 2.

@@ -151,3 +151,10 @@ def is_felt(both: Array, first: int) -> bool:
 # Logits for each token, so close together that sampling would hardly ever take the largest.
 NEAR_TIES = as_float32(generator(3).uniform(size=(SMALL.vocab_size, SMALL.vocab_size)))
 ALPHABET = "".join(shuffled((string.ascii_letters + string.digits)[: SMALL.vocab_size], seed=6))
+
+
+def likeliest(tokens: Tokens, count: int) -> Tokens:
+    """The tokens and those after them that the table of near ties puts first."""
+    for _ in range(count):
+        tokens = np.append(tokens, NEAR_TIES[tokens[:, -1:]].argmax(axis=-1), axis=1)
+    return tokens

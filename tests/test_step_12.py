@@ -15,6 +15,7 @@ from tests.samples import (
     SMALL,
     first_that,
     is_clear,
+    likeliest,
     parameter_shapes,
     random_tokens,
     random_weights,
@@ -29,6 +30,7 @@ from tutor.check.expectations import (
     expect_equal,
     expect_refusal,
 )
+from tutor.check.likeness import likeness_of_shares
 from tutor.check.sandbox.workbench import Workbench
 
 NEXT, TOKENS = "generate_next_token", "generate_tokens"
@@ -54,13 +56,6 @@ PEAK = EVEN + np.log(len(EVEN) - 1) * (np.arange(len(EVEN)) == 0)  # the first, 
 DRAWS = 2000
 SHARE_TOLERANCE = 5 * np.sqrt(0.25 / DRAWS)  # five deviations, 0.06; the nearest mistake: 0.14
 TEMPERATURES = (0.25, 0.5, 1.0, 2.0, 4.0, np.inf)  # by the closest of which a mistake is known
-
-
-def likeliest(tokens: oracle.Tokens, count: int) -> oracle.Tokens:
-    """The tokens and those after them that the table of near ties puts first."""
-    for _ in range(count):
-        tokens = np.append(tokens, NEAR_TIES[tokens[:, -1:]].argmax(axis=-1), axis=1)
-    return tokens
 
 
 def named(options: dict[str, Any]) -> str:
@@ -103,6 +98,7 @@ def expect_shares(step: Workbench, name: str, temperature: float, *arguments: fl
             f"{shares[row, token]:.2f}",
             observed=[temperature, min(off, key=lambda t: float(off[t].max()))],
             place=f" that take token {token}, for {logits}",
+            says=likeness_of_shares(shares, LOGITS[:2], temperature, SHARE_TOLERANCE),
         )
     expect_ids("the prompt itself, afterwards,", answer["prompt"], prompt)
 
@@ -168,13 +164,16 @@ def test_large_logits(step: Workbench) -> None:
 
 def test_generator(step: Workbench) -> None:
     (columns,) = draw(step, TOKENS, 1)
-    expect_alike("the second token drawn in each of 8 rows", columns[1], columns[0], alike=False)
+    what, says = "the second token drawn in each of 8 rows", "Every token takes the same numbers."
+    expect_alike(what, columns[1], columns[0], alike=False, says=says)
     for name in (NEXT, TOKENS):
         (first,), (again, following) = draw(step, name, 1), draw(step, name, 1, calls=2)
-        expect_alike(f"what {name} draws from the same seed", again, first)
-        expect_alike(f"what {name} draws next from that rng", following, first, alike=False)
+        what, says = f"what {name} draws", "There are numbers in it that do not come from rng."
+        expect_alike(f"{what} from the same seed", again, first, says=says)
+        says = f"{name} begins again with the same numbers."
+        expect_alike(f"{what} next from that rng", following, first, alike=False, says=says)
         first, *following = draw(step, name, None, calls=4)
-        expect_alike(f"what {name} draws next without rng", following, [first] * 3, alike=False)
+        expect_alike(f"{what} next without rng", following, [first] * 3, alike=False, says=says)
 
 
 def test_bad_temperature(step: Workbench) -> None:
@@ -195,8 +194,9 @@ def test_text(step: Workbench) -> None:
         text = write(max_new_tokens=5, seed=0, **options)
         expect_equal(f"the text with {named(options)}", text, expected)
     first, again, other = (write(4, seed=seed) for seed in (1, 1, 2))
-    expect_alike("what generate_text draws from the same seed", again, first)
-    expect_alike("what generate_text draws from another seed", other, first, alike=False)
+    what, says = "what generate_text draws from", "It does not follow rng, and rng alone."
+    expect_alike(f"{what} the same seed", again, first, says=says)
+    expect_alike(f"{what} another seed", other, first, alike=False, says=says)
     blank = str.maketrans({expected[0]: " ", expected[-1]: "\n"})
     spaced: dict[str, Any] = {"alphabet": ALPHABET.translate(blank), "logits": NEAR_TIES, "seed": 0}
     text = step.generate_text(given.translate(blank), 5, 0.0, **spaced)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from click.shell_completion import CompletionItem, shell_complete
@@ -16,6 +16,9 @@ from tutor.course.registry import Step, all_steps, load_step
 from tutor.course.tracks import STEPS, TRACKS, find_track
 from tutor.errors import EnvironmentBrokenError, InputError
 from tutor.terminal.exits import discard_output, fail, run
+
+if TYPE_CHECKING:
+    from tutor.book.chapters import Chapter
 
 DTYPES = ("float32", "q4_0")
 COMPLETE = "_TUTOR_COMPLETE"  # set by a shell that asks how a line can go on
@@ -428,13 +431,24 @@ def watch(step: Step | None) -> None:
 Examples:
   tutor progress
   tutor progress > progress.txt
+  tutor progress --share my-gpt2.svg
 """
 )
-def progress() -> None:
+@click.option(
+    "--share",
+    "shared",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Draw what you have built into this .svg, and say it in words.",
+)
+def progress(shared: Path | None) -> None:
     """Show what the last checks said about each step, and what comes next."""
-    from tutor.learn import progress
+    from tutor.learn import progress, share
     from tutor.terminal.console import OpenConsole
 
+    if shared:
+        click.echo(share.share(progress.standings(), shared), nl=False)
+        return
     console = OpenConsole(highlight=False)
     console.print(progress.overview(progress.standings(), console.width))
 
@@ -626,16 +640,87 @@ def shapes(step: Step, **options: Any) -> None:
     show_shapes(step, **options)
 
 
-@app.command()
-@click.option("--open/--no-open", "opened", default=True, help="Open it, or only say where it is.")
-def book(opened: bool) -> None:
-    """Open the book in the browser, and build it first if necessary."""
-    from tutor import book
+class ChapterName(click.ParamType["Chapter"]):
+    """A chapter of the book: a step as people name it, or the name of its file."""
 
-    page = book.find()
-    click.echo(page)
+    name = "chapter"
+
+    def convert(
+        self, value: "str | Chapter", param: click.Parameter | None, ctx: click.Context | None
+    ) -> "Chapter":
+        from tutor.book.chapters import find_chapter
+
+        del param, ctx
+        return find_chapter(value) if isinstance(value, str) else value
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """The chapters that begin like this."""
+        from tutor.book.chapters import contents
+
+        items = [CompletionItem(each.short, help=each.title) for each in contents()]
+        return [item for item in items if item.value.startswith(incomplete)]
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  tutor read
+  tutor read 7
+  tutor read e4 --unfold
+  tutor read troubleshooting > troubleshooting.txt
+"""
+)
+@click.argument("chapter", required=False, type=ChapterName(), metavar="[N]")
+@click.option("--unfold", is_flag=True, help="Show what is folded, too: the answers and lists.")
+def read(chapter: "Chapter | None", unfold: bool) -> None:
+    """Read the chapter of step N here, or list all chapters.
+
+    `tutor book 7` opens it in the browser, with its pictures.
+    """
+    from tutor.book import reading
+    from tutor.terminal.console import OpenConsole, page
+
+    console = OpenConsole(highlight=False, theme=reading.THEME)
+    console.width = min(console.width, reading.MOST_COLUMNS)
+    text = reading.read(chapter, unfold=unfold) if chapter else reading.listing()
+    page(console, text, is_wrapped=True)
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  tutor book
+  tutor book 7
+  tutor book 7 --mistake "scaled by the width"
+  tutor book --mistake "softmax over the heads"
+"""
+)
+@click.argument("chapter", required=False, type=ChapterName(), metavar="[N]")
+@click.option("--mistake", metavar="NAME", help="Open what the book says on this mistake.")
+@click.option("--open/--no-open", "opened", default=True, help="Open it, or only say where it is.")
+def book(chapter: "Chapter | None", mistake: str | None, opened: bool) -> None:
+    """Open the book in the browser, and build it first if necessary.
+
+    With N it opens at the chapter of step N. `tutor read 7` shows a chapter here.
+    """
+    from tutor.book import site
+
+    stem, anchor = chapter.stem if chapter else "index", ""
+    if mistake:
+        steps = [load_step(chapter.step)] if chapter and chapter.step else all_steps()
+        step, known = site.find_mistake(mistake, steps)
+        stem, anchor = step.name, f"#{known.anchor}"
+    page, said = site.find(stem)
+    if said:
+        fail(said)
+    click.echo(f"{page}{anchor}")
     if opened:
-        book.show(page)
+        site.show(f"{page.as_uri()}{anchor}")
 
 
 @app.command(

@@ -9,7 +9,8 @@ import pytest
 
 from tests.book.pages import Page, find_pages
 from tests.browsers import axe, browser, lacking
-from tutor import book, runtime
+from tutor import runtime
+from tutor.book import site as book
 
 __all__ = ["axe", "browser"]  # fixtures for the tests here
 

@@ -8,7 +8,8 @@ import pytest
 
 from tests.book.chapters import BOOK, CHAPTERS
 from tests.book.pages import Page, find_pages, read_styles
-from tutor import ROOT, book
+from tutor import ROOT
+from tutor.book import site as book
 
 Pages = dict[str, Page]
 SUMMARY = (BOOK / "src" / "SUMMARY.md").read_text()

@@ -14,9 +14,11 @@ from tests.book.chapters import BOOK, CHAPTERS, run_example
 from tests.book.pages import Page
 from tests.book.test_pages import DESKTOP, PHONE
 from tools.book import name_repository
-from tools.book.make_fragments import OUTERMOST, PARTS, coloured, reading
-from tutor import ROOT, book
+from tools.book.make_fragments import coloured, reading
+from tutor import ROOT
+from tutor.book import site as book
 from tutor.course import sources
+from tutor.course.parts import OUTERMOST, PARTS
 from tutor.course.registry import all_steps, find_step
 from tutor.course.tracks import STEPS
 

@@ -74,9 +74,12 @@ def test_a_chapter_includes_stub_solution_check_and_mistakes(step: Step) -> None
 @by_step
 def test_a_chapter_calls_mistakes_as_the_tutor_does(step: Step) -> None:
     section = text_of(step).partition("## Mistakes")[2].partition("\n## ")[0]
-    named = re.findall(r"^- \*\*(.+?)\*\*", section, re.MULTILINE)
+    named = re.findall(r'<b\s+id="(.+?)">(.+?)</b>', section, re.DOTALL)
     assert len(named) >= 3
-    assert set(named) <= {mistake.name for mistake in step.mistakes}
+    known = {(mistake.anchor, mistake.name) for mistake in step.mistakes}
+    assert {(anchor, " ".join(name.split())) for anchor, name in named} <= known
+    (example,) = [mistake for mistake in step.mistakes if mistake.name == step.example]
+    assert example.is_in(text_of(step))
 
 
 @by_step

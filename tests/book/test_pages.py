@@ -1,5 +1,6 @@
 """Every page in a real browser: nothing fails, nobody is shut out, and it fits a phone."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from playwright.sync_api import Browser, Page, Request, ViewportSize, expect
 
 from tests.book.chapters import CHAPTERS
 from tests.project.tiers import partly
+from tutor.course.registry import all_steps
 
 KIND = "pages in a browser"
 
@@ -61,6 +63,26 @@ FIND_HIDDEN = """
     .filter((element) => !element.closest("details:not([open])"))
     .filter((element) => !element.checkVisibility({ visibilityProperty: true }))
     .map((element) => element.outerHTML.slice(0, 200))
+"""
+
+
+# The pages that a search finds: the first for each of several texts, all for one.
+FIND_FIRST = """
+(texts) => {
+    const { index, doc_urls, search_options } = window.search;
+    const loaded = elasticlunr.Index.load(index);
+    return texts.map((text) => {
+        const [first] = loaded.search(text, search_options);
+        return first && doc_urls[first.ref].split("#")[0];
+    });
+}
+"""
+FIND_ALL = """
+(text) => {
+    const { index, doc_urls, search_options } = window.search;
+    const found = elasticlunr.Index.load(index).search(text, search_options);
+    return found.map(({ ref }) => doc_urls[ref]);
+}
 """
 
 
@@ -142,8 +164,28 @@ def test_the_search_does_not_lead_into_solutions(visitor: Visitor) -> None:
     page.get_by_role("searchbox").press_sequentially("kv cache")
     found = page.locator("#mdbook-searchresults a")
     expect(found.first).to_be_visible()
-    assert found.and_(page.locator("[href$='#the-solution']")).count()  # it is in the index
-    assert not found.and_(page.locator("[href$='#the-solution']:visible")).count()
+    assert not found.and_(page.locator("[href$='#the-solution']")).count()
+
+
+def bare(text: str) -> str:
+    """The words of a text, as the search compares them."""
+    return " ".join(re.findall(r"[^\W_]+", text.lower()))
+
+
+@pytest.mark.full(KIND)
+def test_the_words_of_a_mistake_find_its_chapter_first(visitor: Visitor) -> None:
+    page = visitor.visit("step_01.html", DESKTOP)
+    page.keyboard.press("s")
+    page.get_by_role("searchbox").press_sequentially("mask")  # so that the index is loaded
+    expect(page.locator("#mdbook-searchresults a").first).to_be_visible()
+    words = {step: " ".join(bare(each.says) for each in step.mistakes) for step in all_steps()}
+    said = [mistake.says for step in all_steps() for mistake in step.mistakes]
+    found = dict(zip(said, page.evaluate(FIND_FIRST, said), strict=True))
+    saying = {
+        says: [f"{step.name}.html" for step in words if bare(says) in words[step]] for says in said
+    }
+    assert {says: first for says, first in found.items() if first not in saying[says]} == {}
+    assert not any(url.endswith("#the-solution") for url in page.evaluate(FIND_ALL, "cache"))
 
 
 @pytest.mark.parametrize("name", partly(KIND, CHAPTER_PAGES, FEW.__contains__))

@@ -110,7 +110,7 @@ def test_a_stub_says_what_belongs_to_it(step: Step) -> None:
     header = ast.get_docstring(ast.parse((ROOT / step.file("steps")).read_text())) or ""
     for words in (
         "TODO",
-        step.chapter,
+        f"tutor read {step.short} ",
         f"pixi run {step.task}",
         f"tutor check {step.short}",
     ):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tests.project import suites
-from tools.course.edits import edits
+from tools.course.edits import edits, inlined
 from tutor.check import lookalikes, report
 from tutor.check.expectations import MismatchError
-from tutor.check.lookalikes import imprint
+from tutor.check.lookalikes import Lookalike, imprint
 from tutor.check.sandbox.workbench import Workbench
 from tutor.course import sources
 from tutor.course.registry import Step, all_steps, find_step
@@ -47,6 +47,35 @@ def test_an_edit_says_what_stands_in_place_of_what(words: str) -> None:
 def test_edits_are_python_and_differ() -> None:
     sources_ = [edit.source for edit in edits(EXAMPLE)]
     assert len({ast.dump(ast.parse(source)) for source in sources_}) == len(sources_) > 50
+
+
+def test_what_one_statement_needs_is_written_out_in_it() -> None:
+    source = (
+        "def f(x):\n    y = x + 1\n    y = y * 2\n    z = y * y\n    return z - 1\n"
+        "def g(x):\n    y = x + 1\n    z = y * 2\n    return y + z\n"
+        "def h(x):\n    for y in x:\n        z = y\n        x = z\n    return x\n"
+    )
+    first, *others = inlined(source).split("def ")[1:]
+    assert first == "f(x):\n    y = (x + 1) * 2\n    return y * y - 1\n"
+    assert others == ["g(x):\n    y = x + 1\n    return y + y * 2\n", source.split("def ")[3]]
+
+
+def test_what_is_done_to_a_part_may_be_done_later() -> None:
+    words = [edit.words for edit in edits("y = x + f(g(x))\n")]
+    assert "`g(x + f(x))` in place of `x + f(g(x))`" in words
+
+
+def test_an_edit_that_fails_another_check_otherwise_is_not_meant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, other = (MismatchError("it", 1, np.array(each)) for each in ([1.0, 2.0], [3.0, 7.0]))
+    edit = Lookalike("says", 0, 1, "", imprint(one), {"second": imprint(other)})
+    monkeypatch.setattr(lookalikes, "recorded", lambda _: {"first": [edit]})
+    step = find_step("7")
+    for second, found in ((other, [edit]), (one, []), (None, [])):
+        errors = {"first": one, "second": second}
+        assert lookalikes.find_by_all(step, "first", errors) == found
+    assert lookalikes.find_by_all(step, "first", {"first": one}) == [edit]
 
 
 def test_beside_a_right_text_only_other_lines_are_edited() -> None:
@@ -104,7 +133,7 @@ SAID = [
             ("x = x + self.attn(self.ln_1(x))", "x = self.attn(self.ln_1(x))"),
             ("self.mlp(self.ln_2(x))", "self.mlp(x)"),
         ],
-        "Two at once: x is replaced by the output of attn",
+        "x is replaced by the output of attn",  # and the other one, in either order
     ),
 ]
 

@@ -29,6 +29,10 @@ def like(got: Any, right: Any = RIGHT) -> str:
         (lambda x: x * 0.7, "Every number is 0.7 times the right one."),
         (lambda x: x + 1, "Every number is 1 more than the right one."),
         (lambda x: x - 0.25, "Every number is 0.25 less than the right one."),
+        (
+            lambda x: x - x.max(-1, keepdims=True),
+            "Along the last axis, all numbers are off by the same, not everywhere by as much.",
+        ),
         (lambda x: 0 * x, "Every number is 0."),
         (lambda x: x * np.nan, "Every number is NaN."),
         (lambda x: np.exp(x), "Every number is the exponential of the right one."),
@@ -133,6 +137,10 @@ def test_nothing_is_said_where_two_sentences_are_true() -> None:
     assert not like(-same_there_and_back, same_there_and_back)
 
 
+def test_two_numbers_in_a_row_are_too_few_to_be_off_by_the_same() -> None:
+    assert not like(RIGHT[..., :1] ** 2 + 1, RIGHT[..., :1])
+
+
 def test_nothing_is_said_of_numbers_that_are_all_alike() -> None:
     assert not like(2 * np.ones((3, 4)), np.ones((3, 4)))
 
@@ -148,3 +156,45 @@ def test_an_oracle_remembers_its_stages() -> None:
     x = oracle.softmax(RIGHT.astype(np.float64))
     words = [name for name, array in stages.recent() if np.array_equal(array, x)]
     assert words[-1] == "softmax gives"
+
+
+@pytest.mark.parametrize(
+    ("got", "right", "said"),
+    [
+        ("Once", "Once more", "5 characters are missing, at the end."),
+        ("8Once", "Once", "One character is too many, at the beginning."),
+        ([1, 2, 3, 4], [1, 2], "2 entries are too many, at the end."),
+        ([2, 3], [1, 2, 3], "One entry is missing, at the beginning."),
+        ([3, 2, 1], [1, 2, 3], "The order is reversed."),
+        ([], [1], "It is empty."),
+        ([1, 1], [1, 2], ""),
+        ("aaa", "aa", "One character is too many, at the beginning."),
+        ("more", "Once", ""),
+    ],
+)
+def test_what_a_text_or_list_has_too_many_or_too_few_is_said(
+    got: Any, right: Any, said: str
+) -> None:
+    assert likeness.likeness_of_sequences(got, right) == said
+
+
+LOGITS = np.array([[0.0, 3.0, 1.0], [2.5, 2.0, 0.0]])
+
+
+@pytest.mark.parametrize(
+    ("got", "said"),
+    [
+        (oracle.softmax(LOGITS), "That is drawn as at a temperature of about 1."),
+        (oracle.softmax(LOGITS * 4), "That is drawn as at a temperature of about 0.25."),
+        (oracle.softmax(LOGITS / 3), "That is drawn as at a temperature of about 3."),
+        (oracle.softmax(-LOGITS / 2), "The least likely tokens are drawn most, "),
+        (np.full((2, 3), 1 / 3), "All tokens are drawn alike often."),
+        (oracle.softmax(LOGITS / 2)[[0, 0]], "All rows draw as the first row has to."),
+        (np.sort(oracle.softmax(LOGITS / 2)), "The shares are right, but not by token: "),
+        (np.array([[0.1, 0.5, 0.4], [0.2, 0.2, 0.6]]), ""),
+    ],
+)
+def test_at_which_question_shares_would_be_right_is_said(got: Array, said: str) -> None:
+    words = likeness.likeness_of_shares(got, LOGITS, 2.0, off=0.06)
+    assert words.startswith(said)
+    assert bool(words) == bool(said)

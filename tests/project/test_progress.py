@@ -55,13 +55,14 @@ def last_check(course: Path, name: str) -> str:
 
 
 def test_a_fresh_course_begins_with_step_one(course: Path) -> None:
-    first = "Read book/src/step_01.md, fill in the TODOs of steps/step_01.py, and check them:"
-    assert f"You are at step 01, Model configuration: not started. {first} tutor check 1" in said(
-        course
+    first = "Read the chapter with tutor read 1, fill in the TODOs of steps/step_01.py, and check"
+    assert (
+        f"You are at step 01, Model configuration: not started. {first} them: tutor check 1"
+        in said(course)
     )
     overview = said(course, "progress")
     assert overview.count("not started") == len(all_steps(STEPS))
-    assert "In all: 0 of 12 steps, 0 of 100 points. Next: read book" in overview
+    assert "In all: 0 of 12 steps, 0 of 100 points. Next: read the chapter" in overview
     assert overview.endswith("tutor check 1")
     assert not (course / ".tutor").exists()
 
@@ -233,7 +234,7 @@ def passed(steps: list[Step]) -> list[Standing]:
     ("verdict", "was_checked", "edited", "why", "command"),
     [
         ("not there", False, (), "steps/step_07.py is missing", "tutor reset 7"),
-        ("not started", False, (), "read book/src/step_07.md, fill in the TODOs", "tutor check 7"),
+        ("not started", False, (), "read the chapter with tutor read 7, fill in", "tutor check 7"),
         ("not started", True, (), "continue with the TODOs of steps/step_07.py", "tutor check 7"),
         ("not checked", False, (), "check steps/step_07.py", "tutor check 7"),
         ("wrong", True, (), "fix steps/step_07.py", "tutor hint 7"),

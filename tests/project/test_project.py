@@ -17,6 +17,7 @@ import jsonschema
 import pytest
 
 from tutor import ROOT, cli
+from tutor.book import chapters
 from tutor.course import sources
 from tutor.course.names import NAMES
 from tutor.course.registry import Step, all_steps
@@ -39,8 +40,8 @@ def read_toml(name: str) -> dict[str, Any]:
 PIXI_TASKS: dict[str, dict[str, Any]] = read_toml("pixi.toml")["tasks"]
 
 
-def code_blocks(language: str) -> list[str]:
-    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+def code_blocks(language: str, text: str = README) -> list[str]:
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     return [text for name, text in blocks if name == language]
 
 
@@ -137,16 +138,11 @@ def test_every_pixi_command_in_the_readme_is_a_task_or_tutor_itself() -> None:
     assert set(tasks) <= PIXI_TASKS.keys() | {"tutor"}
 
 
-def test_the_python_code_in_the_readme_writes_a_story(capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = code_blocks("python")
-    exec(code, {})  # noqa: S102 (it is our own)
-    story = capsys.readouterr().out
-    assert story.startswith("Once upon a time")
-    assert len(story.split()) > 20
-
-
-def test_every_place_in_the_readme_tree_exists() -> None:
-    (tree,) = code_blocks("")
+def test_every_place_in_the_tree_of_contributing_exists() -> None:
+    (tree,) = code_blocks("", (ROOT / "CONTRIBUTING.md").read_text())
+    assert {"tutor/", "steps/", "solutions/", "tests/"} <= {
+        line.split()[0] for line in tree.splitlines()
+    }
     folder = ROOT
     for line in tree.splitlines():
         name = line.split()[0]
@@ -155,6 +151,12 @@ def test_every_place_in_the_readme_tree_exists() -> None:
             assert folder.exists(), name
         else:
             assert (folder / name).exists(), name
+
+
+def test_the_readme_is_read_in_a_minute_and_sends_nobody_to_raw_chapters() -> None:
+    assert len(README.splitlines()) <= 125
+    assert "book/src" not in README
+    assert set(re.findall(r"tutor read (\w+)", README)) <= {c.short for c in chapters.contents()}
 
 
 def test_every_link_in_the_readme_and_contributing_leads_somewhere() -> None:

@@ -1,4 +1,4 @@
-"""Draw the pictures of the book, book/figures/*.svg.
+"""Draw the pictures of the book: book/figures/*.svg, book/src/built.svg.
 
 python -m tools.book.draw_figures            write them
 python -m tools.book.draw_figures --check    only tell which have changed; exit with 1 if any has
@@ -7,6 +7,11 @@ python -m tools.book.draw_figures --check    only tell which have changed; exit 
 from tools import derived
 from tools.book.figures import attention, engine, generation, layers, modern, tables, whole
 from tutor import ROOT
+from tutor.course.registry import all_steps
+from tutor.course.tracks import STEPS
+from tutor.course.verdicts import Verdict
+from tutor.learn import share
+from tutor.learn.progress import Standing
 
 FIGURES = ROOT / "book" / "figures"
 PICTURES = (
@@ -45,9 +50,18 @@ PICTURES = (
 )
 
 
+def built() -> str:
+    """What `tutor progress --share` draws for somebody who has solved the course as it does."""
+    steps = all_steps(STEPS)
+    known = tuple(Standing(step, Verdict.PASSED, step.points, was_checked=True) for step in steps)
+    lines = {step.number: share.code_lines(ROOT / step.file("solutions")) for step in steps}
+    return share.picture(share.Built(known, lines))
+
+
 def main() -> None:
-    drawings = (picture() for picture in PICTURES)
-    files = ((FIGURES / f"{drawing.name}.svg", drawing.svg()) for drawing in drawings)
+    drawings = [picture() for picture in PICTURES]
+    files = [(FIGURES / f"{drawing.name}.svg", drawing.svg()) for drawing in drawings]
+    files.append((ROOT / "book" / "src" / "built.svg", built()))
     derived.update("Draw the pictures of the book.", files, found=FIGURES.glob("*.svg"))
 
 

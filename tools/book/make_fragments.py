@@ -25,22 +25,15 @@ from tutor import ROOT
 from tutor.check import diagnosis
 from tutor.check.running import run_suites
 from tutor.check.sandbox.workbench import Workbench
-from tutor.course import sources
+from tutor.course import pages, sources
 from tutor.course.names import find_name
-from tutor.course.registry import Step, all_steps
+from tutor.course.parts import OUTERMOST, PARTS, SHORT
+from tutor.course.registry import Mistake, Step, all_steps
 from tutor.course.tracks import STEPS
 
 BOOK = ROOT / "book"
 FOLDERS = ("equations", "facts", "maps", "mistakes", "transcripts")
 DOORWAY = "step_07"  # whose check the first page shows
-
-# The twelve steps, each with what is built into it, as in the picture of the introduction.
-PARTS: dict[int, tuple[int, ...]] = {12: (10,), 10: (9,), 9: (5, 6, 8), 8: (3, 7, 4), 7: (2,)}
-OUTERMOST = (12, 1, 11)
-SHORT = (
-    *("Sizes", "Mask", "Norm", "MLP", "Tokens", "Positions"),
-    *("Attention", "Block", "Model", "Head", "Weights", "Writing"),
-)
 
 COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")  # of a terminal
 
@@ -83,8 +76,15 @@ def model_map(here: int) -> str:
 
 
 def mistakes(step: Step) -> str:
-    """All mistakes that the tutor knows by name, as a list."""
-    return "".join(f"- **{mistake.name}**: {mistake.says}\n" for mistake in step.mistakes)
+    """All mistakes that the tutor knows by name, as a list; a link where the chapter says more."""
+    written = (ROOT / step.chapter).read_text()
+
+    def item(mistake: Mistake) -> str:
+        if mistake.is_in(written):
+            return f"**[{mistake.name}](#{mistake.anchor})**: {mistake.says}"
+        return f'<b id="{mistake.anchor}">{mistake.name}</b>: {mistake.says}'
+
+    return "".join(f"- {item(mistake)}\n" for mistake in step.mistakes)
 
 
 def equation(rows: list[str]) -> str:
@@ -106,7 +106,10 @@ def learner() -> Iterator[Workbench]:
             write(folder, step, sources.reference(step, "steps"))
         bench = Workbench("steps", root=folder)
         try:
-            with mock.patch.object(diagnosis, "SECONDS", PATIENCE):
+            with (
+                mock.patch.object(diagnosis, "SECONDS", PATIENCE),
+                mock.patch.object(pages, "SITE", folder),  # where no book was built
+            ):
                 yield bench
         finally:
             bench.close()

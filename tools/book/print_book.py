@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from pypdf import PdfReader
 from pypdf.generic import Destination
 
-from tutor import ROOT, book
+from tutor import ROOT
+from tutor.book import site as book
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FILE = ROOT / "build" / "book.pdf"
@@ -80,9 +81,14 @@ FILL_IN = """
 
 def find_browser() -> str:
     """The program that prints."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    return find_program(BROWSERS, "a PDF is printed by Chromium")
+
+
+def find_program(names: tuple[str, ...], why: str) -> str:
+    """The first of these programs on the PATH; without one, a line says why it is wanted."""
+    found = next(filter(None, map(shutil.which, names)), None)
     if found is None:
-        print(f"a PDF is printed by Chromium, but the PATH has none of {', '.join(BROWSERS)}")
+        print(f"{why}, but the PATH doesn't have {' or '.join(names)}", file=sys.stderr)
         raise SystemExit(3)
     return found
 
@@ -141,7 +147,9 @@ def chapters(reader: PdfReader) -> list[tuple[str, int]]:
 def main() -> None:
     file = Path(sys.argv[1]) if len(sys.argv) > 1 else FILE
     program = find_browser()
-    site = book.find().parent
+    find_program(("mdbook",), "what is printed is built by mdbook")
+    site = ROOT / "build" / "print"
+    book.build(site)
     file.parent.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=program)

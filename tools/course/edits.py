@@ -104,6 +104,45 @@ def edits(source: str, right: str = "") -> Iterator[Edit]:
                 yield Edit(text, words, forward)
 
 
+def inlined(source: str) -> str:
+    """The source with what only the next statement needs written out in that."""
+    for owner, body, place in bodies(ast.parse(source)):
+        if not isinstance(owner, ast.FunctionDef) or body is not owner.body:
+            continue
+        match body[place : place + 2]:
+            case [ast.Assign([ast.Name(name)], value), ast.Assign() | ast.Return() as following]:
+                again = isinstance(following, ast.Assign) and name in targets(following)
+                later = [] if again else reads(ast.Module(body[place + 2 :], []), name)
+                if len(reads(following, name)) == 1 and not later:
+                    source = splice(source, following, [with_value(following, name, value)])
+                    lines = source.splitlines(keepends=True)
+                    del lines[body[place].lineno - 1 : body[place].end_lineno]
+                    return inlined("".join(lines))
+    return source
+
+
+def targets(statement: ast.Assign) -> list[str]:
+    """The names that an assignment sets."""
+    return [target.id for target in statement.targets if isinstance(target, ast.Name)]
+
+
+def reads(node: ast.AST, name: str) -> list[ast.Name]:
+    """Where a name is read."""
+    names = [each for each in ast.walk(node) if isinstance(each, ast.Name) and each.id == name]
+    return [each for each in names if isinstance(each.ctx, ast.Load)]
+
+
+def with_value(statement: ast.stmt, name: str, value: ast.expr) -> ast.stmt:
+    """The statement with a value where it reads a name."""
+
+    class Reader(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            return value if node.id == name and isinstance(node.ctx, ast.Load) else node
+
+    changed: ast.stmt = Reader().visit(copy.deepcopy(statement))
+    return changed
+
+
 def statements(source: str) -> set[str]:
     """Each statement of a text by itself, as a line; of compound ones the head."""
     nodes = ast.walk(ast.parse(source))
@@ -160,6 +199,30 @@ def edits_within(
         for new in changes(node, names, attributes):
             changed = replaced(statement, path, new)
             yield [changed], described(statement, changed, path)
+        for outer, changed in moved(statement, path, node):
+            yield [changed], described(statement, changed, outer)
+
+
+def moved(statement: ast.stmt, path: Path, node: ast.AST) -> Iterator[tuple[Path, ast.stmt]]:
+    """What is done to a part done later, to something around it: x + f(g(x)) -> g(x + f(x))."""
+    match node:
+        case ast.Call(args=[inner, *_]) if not isinstance(inner, ast.Starred):
+            pass
+        case ast.BinOp(left=inner):
+            pass
+        case _:
+            return
+    without = replaced(statement, path, inner)
+    for end in range(len(path) - 1, 0, -1):
+        around = at(without, path[:end])
+        if isinstance(around, ast.expr) and not isinstance(around, NOT_A_VALUE):
+            later = copy.copy(node)
+            vars(later).update(
+                {"args": [around, *node.args[1:]]}
+                if isinstance(node, ast.Call)
+                else {"left": around}
+            )
+            yield path[:end], replaced(without, path[:end], later)
 
 
 def expressions(statement: ast.stmt) -> Iterator[tuple[Path, ast.AST]]:
@@ -285,6 +348,11 @@ def changes(  # noqa: C901 (a case for each kind of expression)
             yield from (ast.Constant(value) for value in values(node.value))
         case ast.BinOp():
             yield from operations(node)
+            match node.left, node.right:
+                case ast.Call(args=[one, *_]), ast.Call(
+                    args=[other, *_]
+                ):  # f(a) + g(b) -> f(a + b)
+                    yield ast.Call(node.left.func, [ast.BinOp(one, node.op, other)], [])
         case ast.UnaryOp():
             yield node.operand
         case ast.Compare(ops=[operator]):
@@ -389,6 +457,8 @@ def calls(node: ast.Call) -> Iterator[ast.expr]:  # noqa: C901 (as many as there
     if node.args and not isinstance(node.args[0], ast.Starred):
         yield node.args[0]  # f(x) -> x
         yield ast.Call(node.func, [node, *node.args[1:]], node.keywords)  # f(f(x))
+        if not isinstance(node.args[0], ast.Constant):
+            yield ast.BinOp(node.args[0], ast.Add(), node)  # x + f(x)
     for place in range(len(node.args)):
         yield ast.Call(node.func, node.args[:place] + node.args[place + 1 :], node.keywords)
     for place in range(len(node.keywords)):

@@ -24,7 +24,7 @@ from rich.console import Console
 
 from tests.project.suites import tests_of, variants_of
 from tools.course import numpy_max
-from tools.course.edits import edits
+from tools.course.edits import edits, inlined
 from tutor.check.diagnosis import Test, failure, is_plain
 from tutor.check.expectations import MismatchError
 from tutor.check.lookalikes import RECORDS, Lookalike, Print, Record, code_digest, imprint
@@ -37,7 +37,7 @@ from tutor.course.names import find_names
 from tutor.course.registry import Step, load_step
 
 SECONDS = 3.0  # of the processor that a check may take: some edits never end
-MOST = 1000  # of a step, the likeliest first: it takes minutes
+MOST = 2500  # of a step, the likeliest first: it takes minutes
 MOST_ALIKE = 5  # of those that fail in one way: more would not make a sentence
 
 
@@ -114,14 +114,25 @@ def recorded(step: Step, bench: Workbench) -> tuple[Record, int]:
     reference, tests = sources.reference(step), tests_of(step)
     found, passed = Record(code_digest(reference), {}), 0
     for says, source in itertools.islice(wrong_solutions(step), MOST):
-        name, error = first_failure(step, source, tests, bench)
+        failed = itertools.islice(failures(step, source, tests, bench), 2)
+        name, error = next(failed, ("", None))
         passed += error is None
         if is_worth_it(error):
-            made = difference(reference, source, says, imprint(error))
-            others = found.edits.setdefault(name, [])
-            if sum(made.seen.is_near(other.seen) for other in others) < MOST_ALIKE:
-                others.append(made)
+            others = {n: imprint(e) for n, e in failed if isinstance(e, MismatchError)}
+            made = difference(reference, source, says, imprint(error), others)
+            known = found.edits.setdefault(name, [])
+            if sum(is_near(made, other) for other in known) < MOST_ALIKE:
+                known.append(made)
     return found, passed
+
+
+def is_near(one: Lookalike, other: Lookalike) -> bool:
+    """Whether two fail in the same way, as far as is recorded."""
+    return (
+        one.others.keys() == other.others.keys()
+        and one.seen.is_near(other.seen)
+        and all(seen.is_near(other.others[name]) for name, seen in one.others.items())
+    )
 
 
 def is_worth_it(error: Exception | None) -> bool:
@@ -134,10 +145,13 @@ def wrong_solutions(step: Step) -> Iterator[tuple[str, str]]:
     reference = sources.reference(step)
     for edit in edits(reference):
         yield f"Your code behaves like a right solution with {edit.words}.", edit.source
+    others = [inlined(reference)]
     for pairs in variants_of(step).values():
         source = reference
         for old, new in pairs:
             source = source.replace(old, new)
+        others.append(source)
+    for source in others:
         for edit in edits(source, reference):
             yield f"Your code behaves like a right solution with {edit.words}.", edit.source
     for one, other in itertools.combinations(step.mistakes, 2):
@@ -145,10 +159,10 @@ def wrong_solutions(step: Step) -> Iterator[tuple[str, str]]:
             yield f"Two at once: {one.says} And: {other.says}", other.apply(one.apply(reference))
 
 
-def first_failure(
+def failures(
     step: Step, source: str, tests: Mapping[str, Test], bench: Workbench
-) -> tuple[str, Exception | None]:
-    """The first check that a text fails, and how."""
+) -> Iterator[tuple[str, Exception]]:
+    """The checks that a text fails, and how."""
     bench.select(step, source=source)
     for name, test in tests.items():
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
@@ -157,8 +171,7 @@ def first_failure(
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
         if error and not isinstance(error, UntriedError):
-            return name, error
-    return "", None
+            yield name, error
 
 
 def leading(one: list[str], other: list[str]) -> int:
@@ -167,13 +180,15 @@ def leading(one: list[str], other: list[str]) -> int:
     return sum(1 for _ in same)
 
 
-def difference(reference: str, source: str, says: str, seen: Print) -> Lookalike:
+def difference(
+    reference: str, source: str, says: str, seen: Print, others: dict[str, Print]
+) -> Lookalike:
     """A wrong solution as lines of the reference that become others."""
     old, new = (text.splitlines(keepends=True) for text in (reference, source))
     first = leading(old, new)
     same = leading(old[first:][::-1], new[first:][::-1])
     text = "".join(new[first : len(new) - same])
-    return Lookalike(says, first, len(old) - first - same, text, seen)
+    return Lookalike(says, first, len(old) - first - same, text, seen, others)
 
 
 if __name__ == "__main__":

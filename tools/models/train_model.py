@@ -15,6 +15,7 @@ import json
 import math
 import os
 import platform
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,8 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--groups", type=int, default=2, help="of keys and values, in a Llama")
     parser.add_argument("--n-inner", type=int, default=608, help="width of a Llama's MLP")
     parser.add_argument("--dropout", type=float, default=0.1)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=3000, help="of the schedule")
+    parser.add_argument("--until", type=int, default=sys.maxsize, help="the step to stop at")
     parser.add_argument("--batch-size", type=int, default=32, help="sequences a step")
     parser.add_argument("--lr", type=float, default=6e-3)
     parser.add_argument("--weight-decay", type=float, default=0.1)
@@ -186,7 +188,12 @@ def make_llama(options: argparse.Namespace) -> PreTrainedModel:
             eos_token_id=0,
         )
     )
-    # Dropout where GPT-2 has it, and its smaller start for what is added to the residual stream.
+    begin_as_gpt2(model, options)
+    return model
+
+
+def begin_as_gpt2(model: nn.Module, options: argparse.Namespace) -> None:
+    """Dropout where GPT-2 has it, and its smaller start for what the stream gets added."""
     for name, module in model.named_modules():
         if name.endswith(("embed_tokens", "o_proj", "down_proj")):
             module.register_forward_hook(
@@ -194,7 +201,6 @@ def make_llama(options: argparse.Namespace) -> PreTrainedModel:
             )
         if name.endswith(("o_proj", "down_proj")):
             nn.init.normal_(module.weight, std=0.02 / math.sqrt(2 * options.n_layer))
-    return model
 
 
 MODELS = {"gpt2": make_gpt2, "llama": make_llama}
@@ -224,6 +230,8 @@ class Trainer:
             ),
             "adamw": torch.optim.AdamW(others, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
         }
+        # Without tile registers (AMX), a CPU multiplies float32 faster than bfloat16.
+        self.bfloat16 = options.device == "cuda" or torch.cpu._is_amx_tile_supported()
         self.loss = torch.compile(self._loss)
         self.step = 0
         self.history: list[dict[str, float]] = []
@@ -232,14 +240,15 @@ class Trainer:
     def run(self) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
         """Train until the last step, or until the held-out loss stops falling."""
         self._restore()
+        steps = min(self.options.steps, self.options.until)
         columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*(TextColumn(c) if isinstance(c, str) else c for c in columns)) as progress:
-            bar = progress.add_task("training", total=self.options.steps, completed=self.step)
-            while self.step < self.options.steps and not self._stalled():
+            bar = progress.add_task("training", total=steps, completed=self.step)
+            while self.step < steps and not self._stalled():
                 train_loss = self._train_step()
                 self.step += 1
                 progress.update(bar, completed=self.step, description=f"loss {train_loss:.3f}")
-                if self.step % self.options.evaluate_every and self.step < self.options.steps:
+                if self.step % self.options.evaluate_every and self.step < steps:
                     continue
                 self._record(train_loss)
                 progress.console.print(
@@ -249,7 +258,7 @@ class Trainer:
         return self.best, self.history
 
     def _loss(self, rows: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(rows.device.type, torch.bfloat16):
+        with torch.autocast(rows.device.type, torch.bfloat16, enabled=self.bfloat16):
             logits = self.model(rows[:, :-1], use_cache=False).logits
         return F.cross_entropy(logits.flatten(0, 1).float(), rows[:, 1:].flatten())
 

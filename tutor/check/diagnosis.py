@@ -31,6 +31,7 @@ Wrong = Mistake | Lookalike
 
 SECONDS = 10.0  # that looking for a known mistake may take at most
 MORE_SECONDS = 2.0  # for edits and pairs, where no known mistake fits
+PATIENCE = 4.0  # times these seconds, where the machine is busy with other things
 ROUNDING = 1e-5  # of the largest number: how far apart two answers may be that are the same
 MOST_SAID = 2  # explanations that fit equally well: of more, none is given
 
@@ -89,26 +90,25 @@ class Search:
     def __post_init__(self) -> None:
         self.reference = sources.reference(self.result.step, self.result.tree)
         others = [each for each in self.result.outcomes.values() if each is not self.first]
-        # What is not written yet, or never ended, tells nothing.
+        # What is not written yet, or never ended, tells nothing; what failed tells most.
         self.seen = [each for each in others if each.error is None or is_telling(each)]
-        self.clock = Clock(SECONDS)
+        self.seen.sort(key=lambda each: each.error is None)
+        self.clock = Clock(SECONDS, PATIENCE)
 
     def explain(self) -> None:
         """Put into the result what explains all that was seen, if nothing else does."""
         # Where the reference fails, too, the learner's code has changed what it runs on.
         if self.failure_of(self.reference, self.first):
             return
-        fitting = (mistake for mistake in self.likely_mistakes() if self.fits(mistake))
-        self.result.mistake = next(fitting, None)
+        self.result.mistake = next(filter(self.fits, self.likely_mistakes()), None)
         if self.result.mistake:
             return
-        self.clock = Clock(MORE_SECONDS)
-        edits = [edit for edit in self.edits_alike(self.first) if self.fits(edit)]
-        edits.sort(key=lambda edit: edit.size)
-        if edits and is_distinct(self.first.error):
-            self.result.said = edits[0].says  # the others are the same in other words
-        elif edits:
-            says = list(dict.fromkeys(edit.says for edit in edits))
+        self.clock = Clock(MORE_SECONDS, PATIENCE)
+        edits = filter(self.fits, sorted(self.edits_alike_in_all(), key=lambda each: each.size))
+        # Where a failure is distinct, all that fit are the same in other words.
+        fitting = list(itertools.islice(edits, 1 if is_distinct(self.first.error) else None))
+        says = list(dict.fromkeys(edit.says for edit in fitting))
+        if says:
             self.result.said = " Or: ".join(says) if len(says) <= MOST_SAID else ""
         else:
             self.result.said = next(self.pairs_that_fit(), "")
@@ -124,10 +124,16 @@ class Search:
             if failing == {*recorded.get(mistake.name, [])} & {*seen}
         ]
 
+    def edits_alike_in_all(self) -> list[Lookalike]:
+        """The edits that fail as the learner's code does, the first failure and the others."""
+        if not has_numbers(self.first):
+            return []
+        errors = {each.check.name: each.error for each in (self.first, *self.seen)}
+        return lookalikes.find_by_all(self.result.step, self.first.check.name, errors)
+
     def edits_alike(self, outcome: Outcome) -> list[Lookalike]:
         """The edits that fail a check first, and as the learner's code does; of numbers only."""
-        error = outcome.error
-        if not isinstance(error, MismatchError) or is_plain(error):
+        if not has_numbers(outcome):
             return []
         return lookalikes.find(self.result.step, outcome.check.name, outcome.error)
 
@@ -164,6 +170,11 @@ class Search:
         step = self.result.step
         self.bench.select(step, reference=step.needs, source=source, clock=self.clock)
         return attempt(self.tests[outcome.check.name], self.bench)
+
+
+def has_numbers(outcome: Outcome) -> bool:
+    """Whether a failure tells by many numbers, as hardly another can."""
+    return isinstance(outcome.error, MismatchError) and not is_plain(outcome.error)
 
 
 def is_plain(error: MismatchError) -> bool:

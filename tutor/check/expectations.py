@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutor.check import stages
+from tutor.check.likeness import likeness_of_sequences
 from tutor.check.sandbox.errors import (
     CodeError,
     ContractError,
@@ -53,17 +54,26 @@ class MismatchError(AssertionError):
 def expect_equal(what: str, got: object, expected: object, *, observed: object = None) -> None:
     """Expect a plain value; `observed` recognizes a mistake better than the value, if given."""
     if got != expected or type(got) is not type(expected):
-        recognized = got if observed is None else observed
-        raise MismatchError(what, show(expected), show(got), observed=recognized)
+        recognized, says = got if observed is None else observed, ""
+        for kind in (str, list):
+            if isinstance(got, kind) and isinstance(expected, kind):
+                says = likeness_of_sequences(got, expected)
+        raise MismatchError(what, show(expected), show(got), observed=recognized, says=says)
 
 
 def expect_alike(
-    what: str, got: object, other: object, alike: bool = True, *, observed: object = None
+    what: str,
+    got: object,
+    other: object,
+    alike: bool = True,
+    *,
+    observed: object = None,
+    says: str = "",
 ) -> None:
-    """Expect two observations to be the same, or not to be."""
+    """Expect two observations to be the same, or not to be; `says` is what is wrong otherwise."""
     if same(got, other) is not alike:
         words = "something else", "the same"
-        raise MismatchError(what, words[alike], words[not alike], observed=observed)
+        raise MismatchError(what, words[alike], words[not alike], observed=observed, says=says)
 
 
 def expect_entries(

@@ -102,6 +102,8 @@ def same_place(got: Array, right: Array, alike: Alike) -> Iterator[str]:
     if alike(got - offset, right):
         word = "more" if offset > 0 else "less"
         yield f"Every number is {abs(offset):.4g} {word} than the right one."
+    elif got.shape[-1:] > (2,) and alike(got - (got - right).mean(-1, keepdims=True), right):
+        yield "Along the last axis, all numbers are off by the same, not everywhere by as much."
     for name, inverse in (("square", np.square), ("exponential", np.exp)):
         if alike(got, inverse(right)):
             yield f"Every number is the {name} of the right one."
@@ -158,12 +160,13 @@ def other_shape(got: Array, right: Array, alike: Alike) -> Iterator[str]:
     """What was done to numbers that come in another shape."""
     if got.size == right.size and alike(got.reshape(right.shape), right):
         yield "The numbers are right, in another shape."
-    for axis in range(right.ndim):
-        yield from made_one(got, right, axis, alike)
     for axis in range(right.ndim if got.ndim == right.ndim else 0):
         others = (np.delete(array.shape, axis).tolist() for array in (got, right))
-        if operator.eq(*others):
-            yield from more_or_fewer(got, right, axis, alike)
+        if operator.eq(*others) and (said := [*more_or_fewer(got, right, axis, alike)]):
+            yield from said
+            return
+    for axis in range(right.ndim):
+        yield from made_one(got, right, axis, alike)
 
 
 def made_one(got: Array, right: Array, axis: int, alike: Alike) -> Iterator[str]:
@@ -187,6 +190,57 @@ def more_or_fewer(got: Array, right: Array, axis: int, alike: Alike) -> Iterator
             several = f"{abs(count)} are" if abs(count) > 1 else "one is"
             what = "too many" if count > 0 else "missing"
             yield f"Along axis {axis}, {several} {what}, at the {end}; the others are right."
+
+
+def likeness_of_sequences(got: Sequence[Any], right: Sequence[Any]) -> str:
+    """What a text or a list has to do with the right one, in a sentence, or nothing."""
+    what = "character" if isinstance(right, str) else "entry"
+    several = "characters" if isinstance(right, str) else "entries"
+    if not got or not right:
+        return "It is empty." if right else ""
+    for long, short, word in ((got, right, "too many"), (right, got, "missing")):
+        count = len(long) - len(short)
+        places = [long[count:] == short, long[:-count] == short] if count > 0 else []
+        if any(places):
+            how_many = f"{count} {several} are" if count > 1 else f"One {what} is"
+            return f"{how_many} {word}, at the {'beginning' if places[0] else 'end'}."
+    if len(set(right)) > 1 and got == right[::-1]:
+        return "The order is reversed."
+    return ""
+
+
+def likeness_of_shares(got: Array, logits: Array, temperature: float, off: float) -> str:
+    """At which question these shares of drawn tokens would be right, [B, V], or nothing.
+
+    `off` is how far a share may be off by chance.
+    """
+
+    def softmax(numbers: Array) -> Array:
+        weights = np.exp(numbers - numbers.max(axis=-1, keepdims=True))
+        shares: Array = weights / weights.sum(axis=-1, keepdims=True)
+        return shares
+
+    def fits(right: Array) -> bool:
+        return bool((np.abs(got - right) <= off).all())
+
+    right = softmax(logits / temperature)
+    found = []
+    if fits(np.full_like(right, 1 / right.shape[-1])):
+        found.append("All tokens are drawn alike often.")
+    if fits(np.broadcast_to(right[0], right.shape)):
+        found.append("All rows draw as the first row has to.")
+    if fits(right[:, ::-1]):
+        found.append("The shares are those of the tokens in reverse order.")
+    if fits(np.sort(right)) or fits(np.sort(right)[:, ::-1]):
+        found.append("The shares are right, but not by token: they are in order of size.")
+    if fits(softmax(-logits / temperature)):
+        found.append("The least likely tokens are drawn most, as if each logit had the other sign.")
+    inverses = np.geomspace(0.1, 10, 401) / temperature
+    apart = [float(np.abs(got - softmax(logits * inverse)).max()) for inverse in inverses]
+    best = float(1 / inverses[int(np.argmin(apart))])
+    if not found and min(apart) <= off:
+        found.append(f"That is drawn as at a temperature of about {best:.2g}.")
+    return found[0] if len(found) == 1 else ""
 
 
 def take(array: Array, axis: int, part: slice) -> Array:

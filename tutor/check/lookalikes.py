@@ -9,7 +9,7 @@ import difflib
 import functools
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 import numpy as np
@@ -48,6 +48,7 @@ class Lookalike(msgspec.Struct, frozen=True, array_like=True):
     count: int
     text: str
     seen: Print
+    others: dict[str, Print] = {}  # of the next check that fails, unless that crashes
 
     def apply(self, source: str) -> str:
         """The source of the reference with this edit in it."""
@@ -74,6 +75,23 @@ def find(step: Name, check: str, error: BaseException | None) -> list[Lookalike]
     """Those that fail this check first, and fail it in the same way."""
     seen = imprint(error)
     return [each for each in recorded(step).get(check, []) if each.seen.is_near(seen)]
+
+
+def find_by_all(
+    step: Name, check: str, errors: Mapping[str, BaseException | None]
+) -> list[Lookalike]:
+    """Those of them that fail other checks in the same way, too, as far as is known."""
+    prints = {name: imprint(error) if error else None for name, error in errors.items()}
+
+    def fits(name: str, seen: Print) -> bool:
+        came = prints[name]
+        return came is not None and seen.is_near(came)
+
+    return [
+        each
+        for each in find(step, check, errors[check])
+        if all(fits(name, seen) for name, seen in each.others.items() if name in prints)
+    ]
 
 
 @functools.cache

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
@@ -18,7 +19,8 @@ from tutor.check.sandbox.errors import CodeError, ContractError, NotStartedError
 from tutor.check.slips import slip
 from tutor.course import sources
 from tutor.course.names import prose
-from tutor.course.registry import Check
+from tutor.course.pages import find_page
+from tutor.course.registry import Check, Mistake, Step
 from tutor.course.verdicts import Verdict
 from tutor.errors import EnvironmentBrokenError
 
@@ -190,10 +192,18 @@ def cause(result: Result) -> Iterator[RenderableType]:
         yield Padding(Text(found), (0, 0, 0, 2), expand=False)
     if mistake := result.mistake:
         text = Text.assemble(("Mistake: ", "bold"), (mistake.says, "bold yellow"))
-        place = Text(f"{result.step.chapter}, “{mistake.name}”", style="dim")
-        yield Padding(Group(text, place), (0, 0, 0, 2), expand=False)
+        yield Padding(Group(text, *more_on(result.step, mistake)), (0, 0, 0, 2), expand=False)
     elif not result.culprits and (like := result.said or looks_like(result.failures[0])):
         yield Padding(Text(like, style="bold yellow"), (0, 0, 0, 2), expand=False)
+
+
+def more_on(step: Step, mistake: Mistake) -> Iterator[Text]:
+    """Where the book says more about a mistake: a link, where the terminal knows links."""
+    chapter = ROOT / step.chapter
+    if chapter.is_file() and mistake.is_in(chapter.read_text(encoding="utf-8")):
+        address, shown = find_page(step.name, mistake.anchor)
+        place = shown or f"tutor book {step.short} --mistake {mistake.anchor}"
+        yield Text(f"More on it: {place}", style=Style(dim=True, link=address or None))
 
 
 def looks_like(outcome: Outcome) -> str:
@@ -221,7 +231,7 @@ def what_next(result: Result) -> str:
         case Verdict.NOT_STARTED if not (ROOT / step.chapter).exists():
             return f"Next: fill in the first TODO of {file}."
         case Verdict.NOT_STARTED:
-            return f"Next: read {step.chapter}, and fill in the first TODO of {file}."
+            return f"Next: tutor read {step.short}, then fill in the first TODO of {file}."
     if result.culprits:
         return f"Next: tutor check {result.culprits[0].short}"
     return f"Next: fix {file}, then tutor check {step.short}. For a hint: tutor hint {step.short}"

@@ -139,6 +139,18 @@ SAID = {
         "A Sequential hands a single value from layer to layer; go through the layers with for."
     ),
     r"has no attribute 'cat'": "MAX calls it F.concat.",
+    r"'list' object has no attribute 'ids'": (
+        "encode returns a list of ids; .ids belongs to the tokenizers of another library."
+    ),
+    r"'Letters' object is not callable": (
+        "A tokenizer is no function: tokenizer.encode(text) gives the ids."
+    ),
+    r"Letters\.(\w+)\(\) got an unexpected keyword argument '(\w+)'": (
+        "The {0} of this tokenizer knows no {1}; it takes a single argument."
+    ),
+    r"'float' object cannot be interpreted as an integer": (
+        "A float stands where a count belongs; are two arguments the wrong way round?"
+    ),
     r"has no attribute 'pow'": "Write x**2.",
     r"has no attribute 'view'": "MAX calls it reshape, and its shape is a list.",
     r"has no attribute 'var'": (
@@ -174,6 +186,7 @@ SHAPED = r"Tensor\.(ones|zeros|full|random|uniform)\("
 MATMUL = re.compile(r"op 'MatmulOp'.*?shape=\[(.*?)\], .*?shape=\[(.*?)\],", re.DOTALL)
 RESHAPE = re.compile(r"op 'ReshapeOp'.*?shape=\[(.*?)\], .*?new_shape = \[(.*?)\]\n", re.DOTALL)
 BROADCAST = re.compile(r"\(shape (\[.*?\])\).*?\(shape (\[.*?\])\).*neither equivalent nor broad")
+CONCAT = re.compile(r"Concat inputs differ on non-concat.*?shape=\[(.*?)\], .*?shape=\[(.*?)\],")
 CLOSE = 0.7  # of the letters of two names are alike if one is meant by the other
 
 
@@ -216,6 +229,12 @@ def sizes(shape: str) -> list[str]:
 
 def unlike(message: str) -> Iterator[str]:
     """Why two tensors, or a tensor and a shape, do not fit together."""
+    if found := CONCAT.search(message):
+        one, other = (f"[{', '.join(sizes(shape))}]" for shape in found.groups())
+        yield (
+            f"F.concat joins along one axis, and the sizes of the others have to be alike; here "
+            f"are {one} and {other}."
+        )
     if found := RESHAPE.search(message):
         old, new = map(sizes, found.groups())
         if all(size.isdigit() for size in old + new):

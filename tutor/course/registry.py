@@ -4,6 +4,7 @@ It reads `tutor/exercises/`, and nothing else knows what is in there.
 """
 
 import functools
+import re
 import tomllib
 from typing import Any, Literal
 
@@ -55,6 +56,15 @@ class Mistake(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     says: str
     old: str
     new: str
+
+    @property
+    def anchor(self) -> str:
+        """Where its chapter speaks of it."""
+        return re.sub(r"\W+", "-", self.name).strip("-").lower()
+
+    def is_in(self, chapter: str) -> bool:
+        """Whether a chapter says more about it than the tutor does."""
+        return f' id="{self.anchor}"' in chapter
 
     def apply(self, source: str) -> str:
         """The source of the solution with this mistake in it."""

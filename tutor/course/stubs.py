@@ -93,7 +93,7 @@ def with_header(source: str, step: Step) -> str:
     """The stub with what belongs to it in its docstring."""
     task = (
         f"Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.\n"
-        f"Chapter: {step.chapter}\n"
+        f"Chapter: uv run tutor read {step.short}   or   uv run tutor book {step.short}\n"
         f"Check:   pixi run {step.task}   or   uv run tutor check {step.short}\n"
     )
     return re.sub(r"\n\n(?=Source:)", f"\n\n{task}\n", source, count=1)

@@ -175,7 +175,8 @@ def next_command(known: Collection[Standing]) -> tuple[str, str]:
         case "not there":
             return f"{file} is missing; this writes the exercise:", f"tutor reset {step.short}"
         case "not started" if not here.was_checked:
-            return f"read {step.chapter}, fill in the TODOs of {file}, and check them:", check
+            chapter = f"read the chapter with tutor read {step.short}"
+            return f"{chapter}, fill in the TODOs of {file}, and check them:", check
         case "not started":
             return f"continue with the TODOs of {file}, and check them:", check
         case "not checked":

@@ -19,11 +19,16 @@ class OpenConsole(Console):
         raise BrokenPipeError
 
 
-def page(console: Console, content: RenderableType) -> None:
-    """Print a page at a time what is longer than a terminal; in a pipe, no line is broken."""
+def page(console: Console, content: RenderableType, *, is_wrapped: bool = False) -> None:
+    """Print a page at a time what is longer than a terminal; in a pipe, no line is broken.
+
+    Except if it `is_wrapped`, as prose is.
+    """
     with console.capture() as captured:
-        console.print(content, soft_wrap=not console.is_terminal)
+        console.print(content, soft_wrap=not (console.is_terminal or is_wrapped))
     text = captured.get()
+    if is_wrapped and not console.is_terminal:
+        text = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
     has_pager = os.environ.get("PAGER") or shutil.which("less")
     if has_pager and console.is_terminal and text.count("\n") >= console.height:
         os.environ.setdefault("LESS", PROMPT)

@@ -17,6 +17,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from tutor.check.sandbox import channel
 from tutor.check.sandbox.errors import (
     CodeError,
@@ -45,9 +47,14 @@ WORKER = "from tutor.check.sandbox.worker import main; main()"
 
 @dataclass
 class Clock:
-    """The seconds that a step and all its checks may take, and those that are left of them."""
+    """The seconds that a step and all its checks may take, and those that are left of them.
+
+    Where the machine is busy with other things, the process that is awaited gets its seconds of a
+    CPU, in up to `patience` times as many by the clock on the wall.
+    """
 
     seconds: float
+    patience: float = 1.0
     left: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -55,25 +62,32 @@ class Clock:
 
     @contextlib.contextmanager
     def wait(
-        self, connection: Connection, still_waiting: Callable[[float], None]
+        self,
+        connection: Connection,
+        still_waiting: Callable[[float], None],
+        cpu_seconds: Callable[[], float] = time.monotonic,
     ) -> Iterator[None]:
         """Wait for something to come, and count what it takes to read that.
 
         `still_waiting` hears now and then how many seconds it has been. Raises TimeoutError if
         there is no time left.
         """
-        start, waited = time.monotonic(), 0.0
+        start, cpu_start = time.monotonic(), cpu_seconds()
+
+        def spent() -> float:
+            wall = time.monotonic() - start
+            return min(wall, max(cpu_seconds() - cpu_start, wall / self.patience))
+
         try:
             if self.left <= 0:
                 raise TimeoutError
-            while not connection.poll(min(self.left - waited, PATIENCE)):
-                waited = time.monotonic() - start
-                if waited >= self.left:
+            while not connection.poll(min(self.left - spent(), PATIENCE)):
+                if spent() >= self.left:
                     raise TimeoutError
-                still_waiting(waited)
+                still_waiting(time.monotonic() - start)
             yield
         finally:
-            self.left -= time.monotonic() - start
+            self.left -= spent()
 
 
 class CodeProcess:
@@ -95,7 +109,7 @@ class CodeProcess:
         self._connection, other = multiprocessing.Pipe()
         self._output = tempfile.TemporaryFile("a+b")  # noqa: SIM115 (both live as long as the process)
         self._faults = tempfile.TemporaryFile()  # noqa: SIM115
-        self._is_ready, self._read = False, 0
+        self._is_ready, self._read, self._used = False, 0, 0.0
         descriptors = [self._output.fileno(), self._faults.fileno()]
         # Command lines can be read by all; the rest comes by way of the connection.
         worker = command(WORKER, str(other.fileno()))
@@ -178,12 +192,20 @@ class CodeProcess:
         usual = clock, "" if self._is_ready else "starting"
         running, doing = usual
         while True:
-            with running.wait(self._connection, functools.partial(self._report, doing)):
+            report = functools.partial(self._report, doing)
+            with running.wait(self._connection, report, self._cpu_seconds):
                 message = self._receive()
             if "event" not in message:
                 return message
             self._announce(str(message["event"]))
             running, doing = (self._compiling, "compiling") if message.get("compiling") else usual
+
+    def _cpu_seconds(self) -> float:
+        """What the process has had of the CPUs; once it has ended, no more than that."""
+        with contextlib.suppress(psutil.Error):
+            times = psutil.Process(self._pid).cpu_times()
+            self._used = times.user + times.system
+        return self._used
 
     def _report(self, doing: str, seconds: float) -> None:
         """Say that MAX is still at it; what the code under check does has a clock instead."""

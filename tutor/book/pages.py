@@ -1,0 +1,114 @@
+"""The book as pages for a browser, built by what pip brings; mdBook's have a search as well."""
+
+import html
+import itertools
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
+
+from tutor.book import chapters
+from tutor.book.chapters import BOOK, Chapter
+
+TEMPLATE = Path(__file__).with_name("page.html")
+STYLES = ("pages", "course", "figures", "widgets", "look")
+WIDGETS = ("common", "attention", "block", "causal-mask", "next-token")  # the first before others
+TITLE = "GPT-2 from scratch on MAX"
+
+
+class Renderer(RendererHTML):
+    """Writes HTML in which a wide table scrolls by itself, not the page."""
+
+    def table_open(self, *_: object) -> str:
+        return '<div class="table-wrapper"><table>\n'
+
+    def table_close(self, *_: object) -> str:
+        return "</table></div>\n"
+
+
+def build(site: Path) -> None:
+    """Write all pages there, and what they need."""
+    for name in STYLES:
+        copy(BOOK / f"{name}.css", site)
+    for name in WIDGETS:
+        copy(BOOK / "widgets" / f"{name}.js", site / "widgets")
+    for file in (BOOK / "src").rglob("*.*"):
+        if file.suffix != ".md":
+            copy(file, site / file.parent.relative_to(BOOK / "src"))
+    for file in (BOOK / "wide.js", BOOK / "theme" / "favicon.svg"):
+        copy(file, site)
+    template = jinja2.Template(TEMPLATE.read_text(encoding="utf-8"), autoescape=True)
+    parts = [
+        (part, list(group))
+        for part, group in itertools.groupby(chapters.contents(), lambda chapter: chapter.part)
+    ]
+    for chapter in chapters.contents():
+        page = template.render(
+            title=TITLE,
+            here=chapter,
+            parts=parts,
+            neighbours=chapters.neighbours(chapter),
+            content=render(chapter),
+            styles=STYLES,
+            widgets=WIDGETS,
+        )
+        (site / f"{chapter.stem}.html").write_text(page, encoding="utf-8")
+
+
+def copy(file: Path, folder: Path) -> None:
+    """Copy a file into a folder, which need not be there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, folder / file.name)
+
+
+def render(chapter: Chapter) -> str:
+    """The HTML of a chapter's text, with the ids that mdBook gives."""
+    reader = chapters.parser(Renderer)
+    env: dict[str, Any] = {}
+    tokens = reader.parse(chapters.source(chapter), env)
+    name(tokens)
+    for token in tokens:
+        for part in token.children or []:
+            if part.type == "link_open":
+                link = str(part.attrGet("href"))
+                part.attrSet("href", re.sub(r"^(\w+)\.md(?=#|$)", r"\1.html", link))
+    reader.options["highlight"] = coloured
+    written: str = reader.renderer.render(tokens, reader.options, env)
+    return written
+
+
+def name(tokens: Sequence[Token]) -> None:
+    """Give each heading and each term of a list an id from its words."""
+    seen: dict[str, int] = {}
+    for token, content in itertools.pairwise(tokens):
+        if token.type in ("heading_open", "dt_open"):
+            words = "".join(part.content for part in content.children or [])
+            found = slug(words)
+            count = seen[found] = seen.get(found, -1) + 1
+            token.attrSet("id", f"{found}-{count}" if count else found)
+
+
+def slug(words: str) -> str:
+    """An id as mdBook makes it."""
+    return "".join(
+        letter if letter.isalnum() or letter in "_-" else "-" * letter.isspace()
+        for letter in words.lower()
+    )
+
+
+def coloured(code: str, language: str, _: str) -> str:
+    """HTML of code, in colours; a session of Python is known by its prompt."""
+    if language == "python" and code.startswith(">>>"):
+        language = "pycon"
+    if not language:
+        return html.escape(code, quote=False)
+    written: str = highlight(code, get_lexer_by_name(language), HtmlFormatter(nowrap=True))
+    return written
