@@ -29,7 +29,7 @@ STYLE = """
     main :is(h1, h2, h3, summary, legend) { break-after: avoid; }
     main :is(pre, figure, table, tr, .equation, .quiz) { break-inside: avoid; }
     main p { orphans: 3; widows: 3; }
-    main pre > code { padding: 0.6em; font-size: 8.2pt; white-space: pre-wrap; }
+    main pre > code { padding: 0.6em; font-size: 7.6pt; white-space: pre-wrap; }
     main details, main details > pre { margin-inline: 0; padding-inline: 0; border: 0; }
     main .quiz details { padding-inline: 0.8em; border: 1px solid #ccc; }
     .print-contents ol { padding: 0; list-style: none; }
