@@ -764,6 +764,24 @@ def book(chapter: "Chapter | None", mistake: str | None, opened: bool) -> None:
         site.show(f"{page.as_uri()}{anchor}")
 
 
+@app.command(
+    epilog="""\b
+Examples:
+  uv run --extra notebook tutor notebook 7
+"""
+)
+@click.argument("step", type=StepName(), metavar="N")
+@click.option("--open/--no-open", "opened", default=True, help="Open it, or only say where it is.")
+def notebook(step: Step, opened: bool) -> None:
+    """Open the examples of step N's chapter as a notebook, a copy that you may change."""
+    from tutor import notebook
+
+    page = notebook.find(step)
+    click.echo(page)
+    if opened:
+        notebook.show(page)
+
+
 @app.command()
 @click.option(
     "--compile",

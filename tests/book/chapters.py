@@ -2,15 +2,18 @@
 
 A number in prose is followed by a remark with the expression that it comes from, as in
 `2.83<!--= sqrt(8) -->`; one that gives several values is for as many numbers before it. The
-expressions may use what the chapter's example leaves, and the names of `names_in`.
+expressions may use what the chapter's example leaves, and the names of `names_in`: in `one.x`, it
+is the x of session `one` of the things to try.
 """
 
 import doctest
+import functools
 import json
 import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +25,7 @@ from tutor.course.tracks import TRACKS
 BOOK = ROOT / "book"
 CHAPTERS = sorted(path for path in (BOOK / "src").glob("*.md") if path.stem != "SUMMARY")
 EXAMPLES = sorted((BOOK / "examples").glob("*.txt"))
+TRIES = sorted((BOOK / "tries").glob("*.txt"))
 
 UNREAD = re.compile(
     r"""
@@ -50,14 +54,34 @@ def names_in(chapter: Path) -> dict[str, Any]:
         transcript = (BOOK / "transcripts" / f"{chapter.stem}.txt").read_text()
         shown = re.findall(r"^    (expected|got) +([-\d.e]+)(?!\S)", transcript, re.MULTILINE)
         names |= {name: float(value) for name, value in shown}
+    tries = BOOK / "tries" / f"{chapter.stem}.txt"
+    if tries.exists():
+        used = re.findall(r"<!--= *(\w+)\.", chapter.read_text())
+        for name in sections(tries).keys() & set(used):
+            names[name] = SimpleNamespace(**run_session(tries, name))
     return names | run_example(BOOK / "examples" / f"{chapter.stem}.txt")
+
+
+def sections(file: Path) -> dict[str, str]:
+    """The parts of a file of sessions that a chapter can include, by their names."""
+    parts = r"^>>> # ANCHOR: (\w+)\n(.*?)^>>> # ANCHOR_END: \1$"
+    return dict(re.findall(parts, file.read_text(), re.MULTILINE | re.DOTALL))
 
 
 def run_example(file: Path) -> dict[str, Any]:
     """The names that a session leaves. Raises AssertionError if it prints what it should not."""
-    if not file.exists():
-        return {}
-    session = doctest.DocTestParser().get_doctest(file.read_text(), {}, file.stem, str(file), 0)
+    return run(file.read_text(), file) if file.exists() else {}
+
+
+@functools.cache
+def run_session(file: Path, name: str) -> dict[str, Any]:
+    """The names that a part of a file leaves, which runs by itself."""
+    return run(sections(file)[name], file)
+
+
+def run(text: str, file: Path) -> dict[str, Any]:
+    """The names that a text of sessions leaves."""
+    session = doctest.DocTestParser().get_doctest(text, {}, file.stem, str(file), 0)
     try:
         doctest.DebugRunner().run(session, clear_globs=False)
     except doctest.DocTestFailure as failure:

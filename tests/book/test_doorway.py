@@ -13,6 +13,7 @@ from playwright.sync_api import Browser
 from tests.book.chapters import BOOK, CHAPTERS, run_example
 from tests.book.pages import Page
 from tests.book.test_pages import DESKTOP, PHONE
+from tools.book import name_repository
 from tools.book.make_fragments import coloured, reading
 from tutor import ROOT
 from tutor.book import site as book
@@ -197,6 +198,18 @@ def test_a_published_book_knows_its_repository(published: Path, pages: dict[str,
     assert f'content="{SITE}preview.png"' in (published / "setup.html").read_text()
     assert "in your clone" in pages["setup.html"].text
     assert "git clone" not in pages["setup.html"].text
+
+
+def test_a_book_on_github_leads_to_hosted_notebooks(tmp_path: Path) -> None:
+    for name in ("repository", "theme", "facts"):
+        shutil.copytree(BOOK / name, tmp_path / name)
+    name_repository.name("https://github.com/someone/a-course", SITE, tmp_path)
+    hosted = "https://colab.research.google.com/github/someone/a-course/blob/main/book/notebooks"
+    for step in all_steps():
+        text = (tmp_path / "facts" / f"{step.name}.md").read_text()
+        assert text.count(f"]({hosted}/{step.name}.ipynb)") == 1
+        assert (BOOK / "notebooks" / f"{step.name}.ipynb").exists()
+        assert "colab" not in (BOOK / "facts" / f"{step.name}.md").read_text()
 
 
 def test_the_workflow_tells_the_book_where_it_is() -> None:

@@ -5,7 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.book.chapters import CHAPTERS, EXAMPLES, names_in, run_example, wrong_numbers
+from tests.book.chapters import (
+    CHAPTERS,
+    EXAMPLES,
+    TRIES,
+    names_in,
+    run_example,
+    run_session,
+    sections,
+    wrong_numbers,
+)
 
 pytestmark = pytest.mark.full("numbers in the book")
 
@@ -13,6 +22,18 @@ pytestmark = pytest.mark.full("numbers in the book")
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
 def test_an_example_prints_what_it_shows(file: Path) -> None:
     assert run_example(file), "it computes nothing"
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        pytest.param(file, name, id=f"{file.stem}-{name}")
+        for file in TRIES
+        for name in sections(file)
+    ],
+)
+def test_what_is_to_be_tried_runs_by_itself(file: Path, name: str) -> None:
+    assert run_session(file, name), "it computes nothing"
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.stem)

@@ -135,6 +135,7 @@ def test_tab_completes_commands_options_steps_trees_and_files(shell: str, tmp_pa
         ("tutor hint x", []),
         ("tutor book --", ["--mistake", "--open", "--no-open", "--help"]),
         ("tutor read ke", ["keeping"]),
+        ("tutor notebook 1", ["1", "10", "11", "12"]),
         ("tutor check 7 e", ENGINE),
         ("tutor check nonsense --ti", ["--timeout"]),
     ],

@@ -30,6 +30,7 @@ def run_tool(*arguments: str) -> "subprocess.CompletedProcess[str]":
 TOOLS = (
     "course.make_stubs",
     "course.make_schema",
+    "book.make_notebooks",
     "book.make_fragments",
     "book.draw_figures",
     "book.draw_check",
@@ -37,7 +38,7 @@ TOOLS = (
     "book.export_widget_data",
 )
 
-QUICK = ("course.make_stubs", "course.make_schema", "book.draw_check")
+QUICK = ("course.make_stubs", "course.make_schema", "book.draw_check", "book.make_notebooks")
 
 
 @pytest.mark.parametrize("tool", partly("derived files", TOOLS, QUICK.__contains__))

@@ -24,6 +24,7 @@ PICTURES = (
     layers.gelu,
     tables.embedding,
     tables.positions,
+    tables.waves,
     attention.attention,
     attention.heads,
     whole.block,

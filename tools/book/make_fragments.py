@@ -37,7 +37,7 @@ DOORWAY = "step_07"  # whose check the first page shows
 
 COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")  # of a terminal
 
-UNREAD = re.compile(r"<details>.*?</details>|```.*?```|<!--.*?-->|\{\{.*?\}\}|<[^>]*>", re.DOTALL)
+UNREAD = re.compile(r"<details.*?</details>|```.*?```|<!--.*?-->|\{\{.*?\}\}|<[^>]*>", re.DOTALL)
 WORDS_A_MINUTE = 200
 PATIENCE = 300.0  # seconds to find the name of a mistake in, however busy the machine is
 
@@ -50,6 +50,7 @@ def facts(step: Step) -> str:
 - **Checks:** {len(step.checks)}, for {step.points} points{where}.
 - **Time:** about {reading(ROOT / step.chapter)} minutes to read, and {step.minutes} to write.
 - **Difficulty:** {step.difficulty}.
+- **Notebook:** `uv run tutor notebook {step.short}` has the examples, to run and to change.
 """
 
 

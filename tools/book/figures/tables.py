@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from solutions.solution_01 import GPT2Config
 from solutions.solution_10 import MaxGPT2LMHeadModel
 from tools.book.figures import bundled
-from tools.book.figures.drawing import ROW, WIDTH, Drawing, number
+from tools.book.figures.drawing import ROW, WIDTH, Drawing, Point, number
 
 TEXT = "day and night and"  # one token twice
 CELL = 48  # width of a cell with a number of a table
@@ -124,6 +124,39 @@ def positions() -> Drawing:
         drawing.down(left, y + 20, names)
         _draw_vectors(drawing, left, y + 20, rows, style)
         y += 20 + len(ids) * ROW + 14
+    return drawing
+
+
+def waves() -> Drawing:
+    wpe = bundled.weight("wpe").astype(np.float64)
+    spread = wpe - wpe.mean(axis=0)
+    curves = (spread @ np.linalg.svd(spread, full_matrices=False)[2][:3].T).T
+    curves *= np.sign(curves[:, -1:])  # a direction is as good as its opposite
+    drawing = Drawing(
+        "waves",
+        "The table wpe along the three directions in which its rows differ most",
+        f"""Three curves over the {len(wpe)} positions. The first climbs from end to end. The other
+        two begin far from 0, one above it and one below, and are close to it a few positions on.
+        From there both sag a little, and rise towards the end.""",
+    )
+    unit, left, top = 34, 28, 8
+    step, highest = (WIDTH - left - 8) / len(wpe), float(curves.max())
+
+    def point(position: float, value: float) -> Point:
+        return left + position * step, top + (highest - value) * unit
+
+    bottom = point(0, float(curves.min()) - 0.1)[1]
+    drawing.arrow((left, bottom), (left, 0), style="muted")
+    drawing.arrow(point(-1, 0), point(len(wpe) + 5, 0), style="muted")
+    for tick in (-1, 1, 2):
+        drawing.text(*point(-9, tick), number(tick, 0), "mono muted", align="end")
+    for tick in (50, 100, 150, 200):
+        drawing.text(point(tick, 0)[0], bottom + 8, str(tick), "mono muted")
+    drawing.text(WIDTH / 2, bottom + 26, "position", "muted")
+    for place, (curve, style) in enumerate(zip(curves, ("stream", "query", "key"), strict=True)):
+        drawing.curve([point(*at) for at in enumerate(curve.tolist())], f"{style} bold")
+        word = ("first", "second", "third")[place]
+        drawing.text(WIDTH / 2, top + 10 + place * 20, f"{word} direction", style, align="start")
     return drawing
 
 
