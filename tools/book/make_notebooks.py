@@ -136,8 +136,9 @@ def picture(name: str) -> dict[str, str]:
 
 def session(file: Path, part: str, *, folded: bool) -> Iterator[NotebookNode]:
     """A session as cells: each ends with the first line that says something."""
-    text = file.read_text().partition(f">>> # ANCHOR: {part}\n")[2]
-    text = text.partition(f">>> # ANCHOR_END: {part}\n")[0]
+    before, _, after = file.read_text().partition(f">>> # ANCHOR: {part}\n")
+    unseen = re.split(r"# ANCHOR_END: .*\n", before)[-1]  # what the book hides, and this part needs
+    text = unseen + after.partition(f">>> # ANCHOR_END: {part}\n")[0]
     lines = ""
     examples = doctest.DocTestParser().get_examples(text)
     for example in examples:
@@ -159,9 +160,10 @@ def outputs(example: doctest.Example) -> list[NotebookNode]:
         return [new_output("error", ename=name, evalue=message, traceback=[example.exc_msg])]
     if not example.want:
         return []
+    said = example.want.replace(doctest.BLANKLINE_MARKER, "")
     if echoes(example.source):
-        return [new_output("execute_result", {"text/plain": example.want.rstrip("\n")})]
-    return [new_output("stream", text=example.want)]
+        return [new_output("execute_result", {"text/plain": said.rstrip("\n")})]
+    return [new_output("stream", text=said)]
 
 
 def echoes(source: str) -> bool:
