@@ -17,10 +17,10 @@ from solutions.engine_04 import CachedModel
 
 @dataclass(eq=False)
 class Row:
-    """A text: its prompt, how it is drawn, and what has come of it so far.
+    """A text: its prompt, how to draw it, and the tokens so far.
 
-    Each token of `ends` ends it; `ended` says why it has: "stop", "length", or "cancelled" by
-    whoever added it. `cached` counts the tokens in the caches, and so is the next position.
+    Any token of `ends` ends it; `ended` says why it has ended: "stop", "length", or "cancelled" by
+    whoever added it. `cached` counts its tokens in the caches, so it is also the next position.
     """
 
     prompt: Sequence[int]
@@ -34,8 +34,8 @@ class Row:
 
     def take(self, logits: Floats) -> None:
         """Choose the next token by these logits, [V], and note whether it ends the text."""
-        # Keep the logits, and choose. A token of `ends` ends the text with "stop" and is not part
-        # of it; otherwise the last of max_new_tokens ends it with "length".
+        # Keep the logits, and choose a token. A token of `ends` ends the text with "stop", and is
+        # not part of it. Append any other; the last of max_new_tokens ends the text with "length".
         self.logits, token = logits, int(choose(logits[None], self.sampling, [self.rng])[0])
         if token in self.ends:
             self.ended = "stop"
@@ -49,26 +49,26 @@ class RunningBatch:
     """Rows side by side, each in a slot; all of them write to the same column of the caches."""
 
     def __init__(self, model: CachedModel, slots: int) -> None:
-        # Begin with free slots, which see no column, and of the columns none is used.
+        # At the start all slots are free and see no column, and no column is in use.
         self.model, self.length, self.waiting = model, 0, list[Row]()
         self.rows: list[Row | None] = [None] * slots
         self.seen = np.zeros((slots, model.config.n_positions), bool)
-        # Make the caches of zeros, with Buffer.from_numpy: a hidden column has the weight 0, but 0
+        # Make caches full of zeros, with Buffer.from_numpy: a hidden column has the weight 0, but 0
         # times what old memory holds may be NaN. (Buffer.zeros clears too late, after a graph.)
         count, *shape = model.cache_shape(slots)
         zeros = [np.zeros(shape, model.dtype.to_numpy()) for _ in range(count)]
         self.caches = [Buffer.from_numpy(each).to(model.device) for each in zeros]
 
     def step(self) -> list[Row]:
-        """Write one token in each row, also in those of `waiting` that join; returns these rows."""
-        # Free the slot of each row that has ended, or whose window is full. The latter goes to the
-        # front of `waiting`, to join again with the last half of its text.
+        """Write a token in each row, including those of `waiting` that join; returns these rows."""
+        # Free the slot of each row that has ended or whose window is full. A row with a full window
+        # goes to the front of `waiting`, to join again with the last half of its text.
         for slot, row in enumerate(self.rows):
             if row and (row.ended or row.cached == self.model.config.n_positions):
                 self.rows[slot], self.seen[slot] = None, False
                 self.waiting[:0] = [] if row.ended else [row]
-        # Decode the rows that stay. Then let others join while a slot is free, but none that was
-        # cancelled while it waited. Let each take its logits.
+        # Decode the rows that stay. Then let waiting rows join while a slot is free, but drop those
+        # that were cancelled meanwhile. Let each row take its logits.
         logits = self._decode() if any(self.rows) else {}
         while self.waiting and None in self.rows:
             if not (row := self.waiting.pop(0)).ended:
@@ -78,9 +78,9 @@ class RunningBatch:
         return list(logits)
 
     def _join(self, row: Row, slot: int) -> Floats:
-        """Compute the columns of a row that joins, and of no other: its logits, [V]."""
-        # Take what slide leaves of its text, to the columns before `length`. Move `length` if it
-        # is less than that; the others have holes there. If there are no others, begin anew.
+        """Compute the columns of a row that joins, and no others; returns its logits, [V]."""
+        # Put what slide leaves of its text into the columns that end at `length`. If it doesn't
+        # fit, move `length`; the others get holes. If there are no others, start at the left again.
         text = np.array([[*row.prompt, *row.new]])
         ids, _ = slide(text, np.zeros(1, np.int64), self.model.config.n_positions)
         row.cached = ids.shape[1]
@@ -89,13 +89,13 @@ class RunningBatch:
         return self._run(slot, ids, np.arange(row.cached)[None])[0]
 
     def _decode(self) -> dict[Row, Floats]:
-        """Compute the next column, one for all rows: the logits of each, [V]."""
+        """Compute the next column of all rows at once; returns the logits of each, [V]."""
         # If the columns are used up, move those of each row together.
         if self.length == self.model.config.n_positions:
             self._move()
         self.length += 1
-        # Each row shows its last token at its own position, and sees the column from now on. Leave
-        # out the slots after the last row; nobody looks at free ones between.
+        # Show each row's last token at its own position; from now on, the row sees this column.
+        # Leave out the slots after the last row. Free slots in between don't matter.
         running = [(slot, row) for slot, row in enumerate(self.rows) if row]
         ids, positions = np.zeros((2, running[-1][0] + 1, 1), np.int64)
         for slot, row in running:
@@ -105,10 +105,10 @@ class RunningBatch:
         return {row: logits[slot] for slot, row in running}
 
     def _move(self) -> None:
-        """Close the holes: the columns of each row come together, before a smaller `length`."""
-        # Make `length` that of the longest row. A key knows its position and its column says
-        # nothing, so copy what each row sees, in every cache, and mark where it is now. What
-        # Buffer.to_numpy returns shares the memory of the cache.
+        """Close the holes: move the columns of each row together, and make `length` smaller."""
+        # Set `length` to that of the longest row. A key knows its position, whatever its column. So
+        # in every cache, copy what each row sees to the columns that end at `length`, and mark
+        # those in `seen`. The array of Buffer.to_numpy shares the memory of the cache.
         self.length = max(row.cached for row in self.rows if row)
         for slot, row in enumerate(self.rows):
             count = row.cached if row else 0
@@ -119,8 +119,8 @@ class RunningBatch:
 
     def _run(self, first: int, ids: Tokens, positions: Tokens) -> Floats:
         """The logits after the last new column, in the slots from `first` on: [B, N] -> [B, V]."""
-        # A new column sees those of its row, but none after itself. Give the head views of the
-        # caches, so that it writes to these slots only.
+        # A new column sees the columns of its row, but none after itself. Give the head views of
+        # the caches, so that it writes to these slots only.
         slots, keys = slice(first, first + len(ids)), np.arange(self.length)
         visible = self.seen[slots, None, : self.length] & (keys <= keys[-ids.shape[1] :, None])
         mask = np.where(visible, 0, HIDDEN).astype(np.float32)  # [B, N, T]

@@ -21,7 +21,7 @@ from solutions.solution_12 import Tokenizer
 
 @dataclass
 class ApiError(Exception):
-    """What is wrong with a request, as status of the answer, message, field and code."""
+    """What is wrong with a request: the status of the answer, a message, the field, and a code."""
 
     status: int
     message: str
@@ -30,14 +30,14 @@ class ApiError(Exception):
 
     def body(self) -> dict[str, Any]:
         """The answer: an object called error, with message, type, param and code."""
-        # Its type is server_error from status 500 on, and invalid_request_error below.
+        # The type is server_error from status 500 on, and invalid_request_error below.
         kind = "server_error" if self.status >= 500 else "invalid_request_error"
         entries = {"message": self.message, "type": kind, "param": self.param, "code": self.code}
         return {"error": entries}
 
 
 class CompletionRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """What a client can ask for; msgspec refuses another type, and numbers out of range."""
+    """What a client can ask for; msgspec refuses wrong types, and numbers out of range."""
 
     model: str
     prompt: str
@@ -52,10 +52,10 @@ class CompletionRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def parse_request(body: bytes, model: str, kind: Any = CompletionRequest) -> CompletionRequest:
-    """The request, of this kind, in a body. Raises ApiError: 400, or 404 for another model."""
-    # msgspec says which field is wrong, as in "at `$.n`" or "required field `prompt`": take it for
-    # the param. Bytes that are no UTF-8 raise a UnicodeDecodeError. Another model than this one is
-    # "model_not_found".
+    """The request in a body, as a `kind`. Raises ApiError: 400, or 404 for another model."""
+    # msgspec names the wrong field, as in "at `$.n`" or "required field `prompt`": make that the
+    # param. Bytes that aren't UTF-8 raise a UnicodeDecodeError. For any other model than this one,
+    # the code is "model_not_found".
     try:
         request: CompletionRequest = msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -70,7 +70,7 @@ def parse_request(body: bytes, model: str, kind: Any = CompletionRequest) -> Com
 
 def make_rows(request: CompletionRequest, ids: Sequence[int], ends: Sequence[int]) -> list[Row]:
     """The n rows of a request whose prompt has these ids; row k draws with seed + k."""
-    # Without a seed, draw one.
+    # If the request has no seed, draw one.
     seed = secrets.randbits(32) if request.seed is None else request.seed
     sampling = Sampling(request.temperature, request.top_k, request.top_p)
     rngs = [np.random.default_rng(seed + number) for number in range(request.n)]
@@ -85,12 +85,12 @@ class Text:
 
     def read(self) -> str:
         """The next piece; a stop text is cut off, and ends the row."""
-        # Decode prompt and new tokens together, since a token may be part of a character, and may
-        # lose its space at the start. Take what comes after the text of the prompt.
+        # Decode the prompt and the new tokens together, since a token may be part of a character,
+        # and may lose its space at the start of a text. Take what comes after the prompt's text.
         before = self.tokenizer.decode([*self.row.prompt])
         text = self.tokenizer.decode([*self.row.prompt, *self.row.new])[len(before) :]
-        # Cut it before the first stop text, and end the row with "stop". Until a row has ended,
-        # hold back what may change: an unfinished character, which decodes to U+FFFD, and the
+        # Cut it before the first stop text, and end the row with "stop". Until the row has ended,
+        # hold back what may still change: an unfinished character, which decodes to U+FFFD, and the
         # longest end of the text that a stop text begins with.
         if places := [place for stop in self.stops if (place := text.find(stop)) >= 0]:
             text, self.row.ended = text[: min(places)], "stop"
@@ -104,41 +104,41 @@ class Text:
 
 
 class Completion:
-    """The answer to a request: chunks as its rows are written, or all in one."""
+    """The answer to a request: chunks while its rows are written, or the whole at once."""
 
     def __init__(self, request: CompletionRequest, rows: list[Row], tokenizer: Tokenizer) -> None:
-        # Make the Text of each row, with a list of stop texts, also where there is but one.
+        # Make the Text of each row. A Text takes a list of stop texts, even if there is only one.
         stops = [request.stop] if isinstance(request.stop, str) else request.stop
         self.rows, self.texts = rows, [Text(row, tokenizer, stops) for row in rows]
-        # Every answer has an id of its own, object, created (the time in seconds), and the model.
+        # Every answer has its own id, the object, created (the time in seconds), and the model.
         self.head: dict[str, Any] = {"id": f"cmpl-{secrets.token_hex(12)}"}
         self.head |= {"object": "text_completion", "created": int(time.time())}
         self.head["model"] = request.model
 
     def _choice(self, index: int, text: str) -> dict[str, Any]:
-        """A text of a row, with its index, no logprobs, and why it has ended, or None."""
+        """A row's text, with its index, no logprobs, and why the row has ended, or None."""
         reason = self.rows[index].ended or None
         return {"index": index, "text": text, "logprobs": None, "finish_reason": reason}
 
     def chunk(self, row: Row) -> dict[str, Any] | None:
-        """What a step has added to a row; None if that is nothing and the row goes on."""
-        # Put the row's choice into a list called choices, after the head.
+        """What a step has added to a row; None if that is nothing and the row continues."""
+        # Add a list called choices to the head, with the row's choice in it.
         index = self.rows.index(row)
         piece = self.texts[index].read()
         return self.head | {"choices": [self._choice(index, piece)]} if piece or row.ended else None
 
     def usage(self) -> dict[str, int]:
-        """The tokens of the prompt, which counts once, of all rows together, and of both."""
+        """The tokens of the prompt, counted once, the new tokens of all rows, and their sum."""
         prompt, new = len(self.rows[0].prompt), sum(len(row.new) for row in self.rows)
         counts = {"prompt_tokens": prompt, "completion_tokens": new}
         return counts | {"total_tokens": prompt + new}
 
     def whole(self) -> dict[str, Any]:
-        """All that was sent, in one piece: the choices of all rows, and the usage."""
+        """Everything that was sent, in one piece: the choices of all rows, and the usage."""
         choices = [self._choice(index, text.sent) for index, text in enumerate(self.texts)]
         return self.head | {"choices": choices, "usage": self.usage()}
 
 
 def encode_event(data: dict[str, Any] | None) -> bytes:
-    """A server-sent event with this JSON; None is the end of the stream, [DONE]."""
+    """A server-sent event with this JSON; for None, the end of the stream, [DONE]."""
     return b"data: " + (b"[DONE]" if data is None else msgspec.json.encode(data)) + b"\n\n"

@@ -1,4 +1,4 @@
-"""Text 02: learning merges, so that what is frequent in a text becomes a token.
+"""Text 02: learning merges, which turns the frequent parts of a text into tokens.
 
 Source: Sennrich et al., "Neural Machine Translation of Rare Words with Subword Units", algorithm 1.
 """
@@ -13,7 +13,7 @@ Piece = tuple[str, ...]
 
 
 def count_pieces(text: str, special_tokens: Collection[str] = ()) -> Counter[Piece]:
-    """How often a text has each piece, spelled in letters; special tokens are not counted."""
+    """How often each piece occurs in a text, spelled in letters; special tokens don't count."""
     # Cut the text, leave out the special tokens, split the other parts, and count the pieces as
     # tuples of letters.
     parts = [part for part in cut(text, special_tokens) if part not in special_tokens]
@@ -22,11 +22,11 @@ def count_pieces(text: str, special_tokens: Collection[str] = ()) -> Counter[Pie
 
 
 class _PairCounts:
-    """The neighbours in pieces: how often each pair stands side by side, and in which pieces."""
+    """The pairs of neighbours in pieces: how often each occurs, and in which pieces."""
 
     def __init__(self, pieces: Mapping[Piece, int]) -> None:
         # Keep the pieces as rows of tokens, and how often each occurs. Count the pairs of every
-        # piece, each as often as the text has it.
+        # piece as often as the piece occurs.
         self.rows: list[Sequence[str]] = list(pieces)
         self.times = list(pieces.values())
         self.counts, self.places = Counter[Pair](), defaultdict[Pair, set[int]](set)
@@ -34,17 +34,17 @@ class _PairCounts:
             self.add(number, times)
 
     def add(self, number: int, times: int) -> None:
-        """Count the pairs of the piece of this number so many times."""
-        # Add the times at every place where two tokens are neighbours, and note that this piece has
-        # that pair.
+        """Count the pairs of piece `number`, each `times` times."""
+        # At every place where two tokens are neighbours, add `times` to the count of that pair, and
+        # note that this piece has it.
         for pair in itertools.pairwise(self.rows[number]):
             self.counts[pair] += times
             self.places[pair].add(number)
 
     def merge(self, pair: Pair) -> None:
         """Join a pair in all pieces that have it."""
-        # Only in these do the counts change: take out the pairs from before, join, and add those
-        # from after.
+        # The counts change only in these pieces: subtract the pairs from before, join, and add the
+        # pairs from after.
         for number in self.places.pop(pair):
             self.add(number, -self.times[number])
             self.rows[number] = join(self.rows[number], pair)
@@ -52,13 +52,14 @@ class _PairCounts:
 
 
 def learn_merges(pieces: Mapping[Piece, int], count: int) -> list[Pair]:
-    """The merges of the pairs that are most frequent, at most so many, in the order learned."""
-    # Order the 256 letters by code point. That decides ties, and a new token goes behind them.
+    """At most `count` merges, each of the most frequent pair, in the order learned."""
+    # Order the 256 letters by code point, to decide ties; new tokens come after them.
     order = {letter: number for number, letter in enumerate(sorted(byte_letters().values()))}
     pairs, merges = _PairCounts(pieces), list[Pair]()
-    # Merge the most frequent pair, and of several the one whose first token is the earliest in the
-    # order, then whose second is. Stop at count merges, or when no pair occurs twice. (_PairCounts
-    # is one way to do it quickly; counting anew after each merge is right as well.)
+    # Merge the most frequent pair. If there are several, take the one whose first token comes
+    # earliest in the order, then the one whose second does. Stop at count merges, or when no pair
+    # occurs twice. (_PairCounts is a fast way to count; counting again after each merge is right,
+    # too.)
     while len(merges) < count and (most := max(pairs.counts.values(), default=0)) > 1:
         ties = [pair for pair, times in pairs.counts.items() if times == most]
         best = min(ties, key=lambda pair: (order[pair[0]], order[pair[1]]))
@@ -69,7 +70,7 @@ def learn_merges(pieces: Mapping[Piece, int], count: int) -> list[Pair]:
 
 
 def make_vocabulary(merges: Sequence[Pair], special_tokens: Collection[str] = ()) -> dict[str, int]:
-    """The id of each token: letters by code point, then what was merged, then special tokens."""
+    """The id of each token: letters by code point, then merged tokens, then special ones."""
     # Number the tokens from 0, in this order; if two merges make the same token, it counts once.
     tokens = [*sorted(byte_letters().values()), *map("".join, merges), *special_tokens]
     return {token: number for number, token in enumerate(dict.fromkeys(tokens))}
@@ -78,11 +79,11 @@ def make_vocabulary(merges: Sequence[Pair], special_tokens: Collection[str] = ()
 def train_tokenizer(
     text: str, vocab_size: int, special_tokens: Collection[str] = ("<|endoftext|>",)
 ) -> BPETokenizer:
-    """A tokenizer of the text's own with at most so many tokens.
+    """A tokenizer learned from the text, with at most `vocab_size` tokens.
 
     Raises ValueError, naming vocab_size, if it has no room for the letters and the special tokens.
     """
-    # Learn as many merges as there is room for beside the 256 letters and the special tokens.
+    # Learn as many merges as fit in besides the 256 letters and the special tokens.
     room = vocab_size - len(byte_letters()) - len(special_tokens)
     if room < 0:
         raise ValueError(f"vocab_size must be at least {vocab_size - room}, but is {vocab_size}")

@@ -25,7 +25,7 @@ from steps.step_12 import Tokenizer
 
 @dataclass
 class ApiError(Exception):
-    """What is wrong with a request, as status of the answer, message, field and code."""
+    """What is wrong with a request: the status of the answer, a message, the field, and a code."""
 
     status: int
     message: str
@@ -34,12 +34,12 @@ class ApiError(Exception):
 
     def body(self) -> dict[str, Any]:
         """The answer: an object called error, with message, type, param and code."""
-        # TODO: Its type is server_error from status 500 on, and invalid_request_error below.
+        # TODO: The type is server_error from status 500 on, and invalid_request_error below.
         raise NotImplementedError("engine 07: ApiError.body")
 
 
 class CompletionRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """What a client can ask for; msgspec refuses another type, and numbers out of range."""
+    """What a client can ask for; msgspec refuses wrong types, and numbers out of range."""
 
     model: str
     prompt: str
@@ -54,16 +54,16 @@ class CompletionRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def parse_request(body: bytes, model: str, kind: Any = CompletionRequest) -> CompletionRequest:
-    """The request, of this kind, in a body. Raises ApiError: 400, or 404 for another model."""
-    # TODO: msgspec says which field is wrong, as in "at `$.n`" or "required field `prompt`": take
-    #   it for the param. Bytes that are no UTF-8 raise a UnicodeDecodeError. Another model than
-    #   this one is "model_not_found".
+    """The request in a body, as a `kind`. Raises ApiError: 400, or 404 for another model."""
+    # TODO: msgspec names the wrong field, as in "at `$.n`" or "required field `prompt`": make that
+    #   the param. Bytes that aren't UTF-8 raise a UnicodeDecodeError. For any other model than this
+    #   one, the code is "model_not_found".
     raise NotImplementedError("engine 07: parse_request")
 
 
 def make_rows(request: CompletionRequest, ids: Sequence[int], ends: Sequence[int]) -> list[Row]:
     """The n rows of a request whose prompt has these ids; row k draws with seed + k."""
-    # TODO: Without a seed, draw one.
+    # TODO: If the request has no seed, draw one.
     raise NotImplementedError("engine 07: make_rows")
 
 
@@ -75,41 +75,43 @@ class Text:
 
     def read(self) -> str:
         """The next piece; a stop text is cut off, and ends the row."""
-        # TODO: Decode prompt and new tokens together, since a token may be part of a character, and
-        #   may lose its space at the start. Take what comes after the text of the prompt.
-        # TODO: Cut it before the first stop text, and end the row with "stop". Until a row has
-        #   ended, hold back what may change: an unfinished character, which decodes to U+FFFD, and
-        #   the longest end of the text that a stop text begins with.
+        # TODO: Decode the prompt and the new tokens together, since a token may be part of a
+        #   character, and may lose its space at the start of a text. Take what comes after the
+        #   prompt's text.
+        # TODO: Cut it before the first stop text, and end the row with "stop". Until the row has
+        #   ended, hold back what may still change: an unfinished character, which decodes to
+        #   U+FFFD, and the longest end of the text that a stop text begins with.
         raise NotImplementedError("engine 07: Text.read")
 
 
 class Completion:
-    """The answer to a request: chunks as its rows are written, or all in one."""
+    """The answer to a request: chunks while its rows are written, or the whole at once."""
 
     def __init__(self, request: CompletionRequest, rows: list[Row], tokenizer: Tokenizer) -> None:
-        # TODO: Make the Text of each row, with a list of stop texts, also where there is but one.
-        # TODO: Every answer has an id of its own, object, created (the time in seconds), and the
+        # TODO: Make the Text of each row. A Text takes a list of stop texts, even if there is only
+        #   one.
+        # TODO: Every answer has its own id, the object, created (the time in seconds), and the
         #   model.
         raise NotImplementedError("engine 07: Completion.__init__")
 
     def _choice(self, index: int, text: str) -> dict[str, Any]:
-        """A text of a row, with its index, no logprobs, and why it has ended, or None."""
+        """A row's text, with its index, no logprobs, and why the row has ended, or None."""
         raise NotImplementedError("engine 07: Completion._choice")
 
     def chunk(self, row: Row) -> dict[str, Any] | None:
-        """What a step has added to a row; None if that is nothing and the row goes on."""
-        # TODO: Put the row's choice into a list called choices, after the head.
+        """What a step has added to a row; None if that is nothing and the row continues."""
+        # TODO: Add a list called choices to the head, with the row's choice in it.
         raise NotImplementedError("engine 07: Completion.chunk")
 
     def usage(self) -> dict[str, int]:
-        """The tokens of the prompt, which counts once, of all rows together, and of both."""
+        """The tokens of the prompt, counted once, the new tokens of all rows, and their sum."""
         raise NotImplementedError("engine 07: Completion.usage")
 
     def whole(self) -> dict[str, Any]:
-        """All that was sent, in one piece: the choices of all rows, and the usage."""
+        """Everything that was sent, in one piece: the choices of all rows, and the usage."""
         raise NotImplementedError("engine 07: Completion.whole")
 
 
 def encode_event(data: dict[str, Any] | None) -> bytes:
-    """A server-sent event with this JSON; None is the end of the stream, [DONE]."""
+    """A server-sent event with this JSON; for None, the end of the stream, [DONE]."""
     raise NotImplementedError("engine 07: encode_event")

@@ -19,46 +19,45 @@ Pair = tuple[str, str]
 
 @functools.cache
 def byte_letters() -> dict[int, str]:
-    """The letter of each byte: a printable character, and no two alike."""
-    # TODO: Let the bytes of !…~, of ¡…¬ and of ®…ÿ be these characters themselves, chr(byte). Give
-    #   the other bytes, from 0 up, the characters 256, 257 and so on.
+    """The letter of each byte: a printable character, and no two the same."""
+    # TODO: The bytes of !…~, ¡…¬ and ®…ÿ keep their own characters, chr(byte). Give the other
+    #   bytes, from 0 up, the characters 256, 257 and so on.
     raise NotImplementedError("text 01: byte_letters")
 
 
 def split(text: str) -> list[str]:
-    """The pieces of a text, all of it in order; no token reaches beyond its piece."""
-    # TODO: Return all that this pattern finds, its alternatives in this order: the endings 's 't
-    #   're 've 'm 'll 'd; a run of letters \p{L}, of digits \p{N}, or of what is neither these nor
-    #   white space \s, each with a space before it if there is one; white space up to the last
-    #   character that stands before something else; any other white space. re has no \p, but regex
-    #   does.
+    """The pieces of a text, in order; joined, they are the text. No token reaches beyond one."""
+    # TODO: Return everything that one pattern finds. Its alternatives, in this order: the endings
+    #   's 't 're 've 'm 'll 'd; a run of letters \p{L}, of digits \p{N}, or of anything else but
+    #   white space \s, each with the space before it if there is one; white space, but without its
+    #   last character if a piece follows; any other white space. re has no \p, but regex does.
     raise NotImplementedError("text 01: split")
 
 
 def spell(piece: str) -> list[str]:
-    """The letters of the bytes of a piece."""
+    """A piece, spelled in the letters of its bytes."""
     # TODO: Encode the piece in UTF-8, and take the letter of each byte.
     raise NotImplementedError("text 01: spell")
 
 
 def join(tokens: Sequence[str], pair: Pair) -> list[str]:
-    """The tokens, with the two of a pair made one wherever they are neighbours."""
-    # TODO: Go through the tokens from left to right. If the last one that you have kept and this
-    #   one are the pair, add this one to it; otherwise keep it as it is.
+    """The tokens, with the two of a pair joined into one wherever they are neighbours."""
+    # TODO: Go through the tokens from left to right. If the last one you've kept and this one are
+    #   the pair, append this one to it; otherwise keep this one as it is.
     raise NotImplementedError("text 01: join")
 
 
 def merge(tokens: Sequence[str], ranks: Mapping[Pair, int]) -> list[str]:
     """The tokens after all merges; a pair with a lower rank was learned earlier, and goes first."""
-    # TODO: As long as some neighbours have a rank, join the pair of the lowest rank.
+    # TODO: As long as any pair of neighbours has a rank, join the pair with the lowest one.
     raise NotImplementedError("text 01: merge")
 
 
 def cut(text: str, special_tokens: Collection[str]) -> list[str]:
-    """The parts of a text: special tokens, and what is before, between and after them."""
+    """The parts of a text: special tokens, and what comes before, between and after them."""
     # TODO: Look for all special tokens at once, the longest first, so that none hides a longer one.
-    #   Take their characters literally, and keep them: regex.split keeps what a group matches. A
-    #   text without any is a single part.
+    #   Take their characters literally, and keep them: regex.split keeps whatever a group matches.
+    #   Without special tokens, the text is a single part.
     raise NotImplementedError("text 01: cut")
 
 
@@ -71,19 +70,19 @@ class BPETokenizer:
         merges: Sequence[Pair],
         special_tokens: Collection[str] = (),
     ) -> None:
-        # TODO: Keep the ids by token and the tokens by id, the ranks of the merges by pair, in
-        #   which the first has rank 0, and the special tokens, which have an id in vocab, too.
+        # TODO: Keep the ids by token, the tokens by id, and the ranks of the merges by pair; the
+        #   first merge has rank 0. Keep the special tokens, too; their ids are also in vocab.
         raise NotImplementedError("text 01: BPETokenizer.__init__")
 
     def encode(self, text: str, /) -> list[int]:
         """The token ids of a text."""
-        # TODO: Cut the text. A special token is one id. Of any other part, split it, spell each
+        # TODO: Cut the text. A special token is a single id. Split any other part, spell each
         #   piece, merge its letters, and take the ids of the tokens that come out.
         raise NotImplementedError("text 01: BPETokenizer.encode")
 
     def decode(self, ids: Sequence[int], /) -> str:
-        """The text of token ids, with U+FFFD for bytes that are no character."""
-        # TODO: Turn every letter of a token into its byte, and a special token into its own UTF-8.
-        #   Decode only when all bytes are together, since a character may have bytes in several
-        #   tokens; with errors="replace", bytes that are not UTF-8 raise nothing.
+        """The text of token ids, with U+FFFD for bytes that are not a character."""
+        # TODO: Turn each letter of a token into its byte, and a special token into its own UTF-8.
+        #   Join all bytes before you decode, since a character may have its bytes in several
+        #   tokens. With errors="replace", bytes that aren't UTF-8 don't raise an error.
         raise NotImplementedError("text 01: BPETokenizer.decode")
