@@ -209,7 +209,10 @@ Examples:
 @tree_option("solutions", "Run the reference or your code.")
 @click.option("--host", default="127.0.0.1", help="Listen at this address.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8000, help="Listen here; 0 is a free port."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    help="Listen on this port; 0 picks a free one.",
 )
 @click.option(
     "--slots", type=click.IntRange(1, 256), default=8, help="Write this many texts side by side."
@@ -221,7 +224,7 @@ Examples:
     "--max-tokens",
     type=click.IntRange(1, 1_000_000),
     default=1000,
-    help="Write no more tokens than this for one text.",
+    help="Write no more than this many tokens for a text.",
 )
 def serve(
     model: str | None, tree: str, host: str, port: int, slots: int, queue: int, max_tokens: int
@@ -479,7 +482,7 @@ Examples:
     "shared",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Draw what you have built into this .svg, and say it in words.",
+    help="Draw what you have built as this .svg, and print it in words.",
 )
 def progress(shared: Path | None) -> None:
     """Show what the last checks said about each step, and what comes next."""
@@ -674,7 +677,7 @@ def shapes(step: Step, **options: Any) -> None:
 
     The sizes are those of GPT-2 small, and in the modern track those of Qwen3 4B, unless you give a
     --model. If a step needs weights, they are those of the bundled model. Steps of the text track
-    show what they make of a short text.
+    show how they process a short text.
     """
     from tutor.show.shapes import show_shapes
 
@@ -717,7 +720,7 @@ Examples:
 """
 )
 @click.argument("chapter", required=False, type=ChapterName(), metavar="[N]")
-@click.option("--unfold", is_flag=True, help="Show what is folded, too: the answers and lists.")
+@click.option("--unfold", is_flag=True, help="Also show what is folded: answers and lists.")
 def read(chapter: "Chapter | None", unfold: bool) -> None:
     """Read the chapter of step N here, or list all chapters.
 
@@ -742,8 +745,10 @@ Examples:
 """
 )
 @click.argument("chapter", required=False, type=ChapterName(), metavar="[N]")
-@click.option("--mistake", metavar="NAME", help="Open what the book says on this mistake.")
-@click.option("--open/--no-open", "opened", default=True, help="Open it, or only say where it is.")
+@click.option("--mistake", metavar="NAME", help="Open what the book says about this mistake.")
+@click.option(
+    "--open/--no-open", "opened", default=True, help="Open it, or only print where it is."
+)
 def book(chapter: "Chapter | None", mistake: str | None, opened: bool) -> None:
     """Open the book in the browser, and build it first if necessary.
 
@@ -771,7 +776,9 @@ Examples:
 """
 )
 @click.argument("step", type=StepName(), metavar="N")
-@click.option("--open/--no-open", "opened", default=True, help="Open it, or only say where it is.")
+@click.option(
+    "--open/--no-open", "opened", default=True, help="Open it, or only print where it is."
+)
 def notebook(step: Step, opened: bool) -> None:
     """Open the examples of step N's chapter as a notebook, a copy that you may change."""
     from tutor import notebook

@@ -61,7 +61,7 @@
         const controls = (figure.dataset.controls ?? CONTROLS).split(" ").filter(Boolean);
         const [isSmall, switches] = ["small", "switches"].map((name) => name in figure.dataset);
         const isLookedInto = parts.some((name) => LOOKING.includes(name));
-        form.innerHTML = `<p role="status">Waking the model …</p>`;
+        form.innerHTML = `<p role="status">Loading the model …</p>`;
         try {
             await LiveText.load();
         } catch (error) {
@@ -121,7 +121,7 @@
             );
             row.querySelector("span").textContent = copied
                 ? "Copied."
-                : "Copy the address of this page: it holds all that you see.";
+                : "Copy the address of this page: it holds everything you see.";
         });
     }
 

@@ -171,7 +171,7 @@ const liveViews = (() => {
             onButton.textContent = "Keep writing";
             beQuiet(false);
             if (text.isFull) text.tell(full());
-            else text.tell(id === 0 ? "Here the model ended its text." : `${written} tokens more.`);
+            else text.tell(id === 0 ? "The model ended its text here." : `Added ${written} tokens.`);
         }
 
         // Nobody wants to hear the sentences of every token.
@@ -182,7 +182,7 @@ const liveViews = (() => {
         }
 
         const full = () =>
-            `That's ${LiveText.config.n_positions} tokens, all that this model can see at a time.`;
+            `That's ${LiveText.config.n_positions} tokens, as many as this model can see at once.`;
 
         place.addEventListener("input", ({ target: { name, value } }) => {
             if (name === "temperature") text.settings.temperature = Number(value);
@@ -249,7 +249,7 @@ const liveViews = (() => {
             });
             place.classList.toggle("plain", isSmall && !text.whole);
             scale.textContent =
-                `A full bar is ${Math.round(100 * full)}%. The marks: ` +
+                `A full bar is ${Math.round(100 * full)}%. The marks show ` +
                 (text.whole ? "the model with all its parts." : "the model's own probabilities.");
             summary.textContent = describe(text.next, text.settings);
         };
@@ -304,7 +304,7 @@ const liveViews = (() => {
             named.textContent =
                 `“${text.show(text.ids[query])}” (${query}) sees ` +
                 (query ? `keys 0 to ${query}` : "key 0, itself") +
-                (later ? ` and none of the ${later} after it: −inf there.` : ": all of them.");
+                (later ? ` and none of the ${later} after it: those get −inf.` : ": all of them.");
         });
     }
 
@@ -479,11 +479,11 @@ const liveViews = (() => {
             body.innerHTML = [first, ...rows].join("");
             const sum = all.reduce((total, value) => total + value, 0);
             note.innerHTML =
-                `The parts add up to ${signed(sum)}, biases to ${signed(moves.rest)}: the logit of ` +
+                `The parts add up to ${signed(sum)}, the biases to ${signed(moves.rest)}, so the logit of ` +
                 `“<code>${escape(text.show(id))}</code>” is ${signed(sum + moves.rest)}. ` +
                 (position + 1 < text.ids.length
-                    ? "It is the token that comes next in the text."
-                    : "It is the most likely next token.");
+                    ? "This token comes next in the text."
+                    : "This is the most likely next token.");
         });
     }
 

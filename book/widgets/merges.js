@@ -42,7 +42,7 @@
             <div class="buttons">
                 <button type="button" name="merge">merge</button>
                 <button type="button" name="all">merge all</button>
-                <button type="button" name="again">again</button>
+                <button type="button" name="again">start over</button>
             </div>
             <p role="status"></p>`;
         const status = form.querySelector("[role=status]");
@@ -83,7 +83,7 @@
                 }),
             );
             const left = pieces.flat().length;
-            const done = find() ? "" : " Nothing is left to merge.";
+            const done = find() ? "" : " Nothing left to merge.";
             status.textContent = `${said} ${left} tokens of ${count} bytes.${done}`.trim();
             form.elements.merge.disabled = form.elements.all.disabled = !find();
         }

@@ -31,7 +31,7 @@ def like(got: Any, right: Any = RIGHT) -> str:
         (lambda x: x - 0.25, "Every number is 0.25 less than the right one."),
         (
             lambda x: x - x.max(-1, keepdims=True),
-            "Along the last axis, all numbers are off by the same, not everywhere by as much.",
+            "Along the last axis, all numbers are off by the same amount, which varies by row.",
         ),
         (lambda x: 0 * x, "Every number is 0."),
         (lambda x: x * np.nan, "Every number is NaN."),
@@ -185,12 +185,12 @@ LOGITS = np.array([[0.0, 3.0, 1.0], [2.5, 2.0, 0.0]])
 @pytest.mark.parametrize(
     ("got", "said"),
     [
-        (oracle.softmax(LOGITS), "That is drawn as at a temperature of about 1."),
-        (oracle.softmax(LOGITS * 4), "That is drawn as at a temperature of about 0.25."),
-        (oracle.softmax(LOGITS / 3), "That is drawn as at a temperature of about 3."),
+        (oracle.softmax(LOGITS), "The draws fit a temperature of about 1."),
+        (oracle.softmax(LOGITS * 4), "The draws fit a temperature of about 0.25."),
+        (oracle.softmax(LOGITS / 3), "The draws fit a temperature of about 3."),
         (oracle.softmax(-LOGITS / 2), "The least likely tokens are drawn most, "),
-        (np.full((2, 3), 1 / 3), "All tokens are drawn alike often."),
-        (oracle.softmax(LOGITS / 2)[[0, 0]], "All rows draw as the first row has to."),
+        (np.full((2, 3), 1 / 3), "All tokens are drawn equally often."),
+        (oracle.softmax(LOGITS / 2)[[0, 0]], "All rows draw as only the first row should."),
         (np.sort(oracle.softmax(LOGITS / 2)), "The shares are right, but not by token: "),
         (np.array([[0.1, 0.5, 0.4], [0.2, 0.2, 0.6]]), ""),
     ],

@@ -50,7 +50,7 @@ def test_own_steps_write_the_golden_text(course: Path) -> None:
     assert finished.code == 0, finished.err
     assert STORY["text"].startswith(finished.out.rstrip("\n"))
     assert len(finished.out) > len(STORY["prompt"]) + 12
-    assert "Your own tokenizer, of text 01, makes the tokens." in finished.err
+    assert "Using your own tokenizer, from text 01." in finished.err
 
 
 @pytest.mark.full("commands in odd situations")

@@ -25,7 +25,7 @@ FOUND = "solutions/solution_01.py"  # a folder with this file is a clone of the 
 
 # The first cell. It is the same in all notebooks, and knows no address: a clone has none.
 SET_UP = f'''\
-# Finds the course. Where it isn't there yet, as in a hosted notebook, it is fetched first.
+# Find the course. If it isn't here, as in a hosted notebook, fetch it first.
 import os
 import subprocess
 import sys
@@ -69,8 +69,8 @@ def notebook(step: Step) -> NotebookNode:
     title, _, text = (BOOK / "src" / f"{step.name}.md").read_text().partition("\n")
     cells = [
         new_markdown_cell(
-            f"{title}\n\nThe examples of the chapter, to run and to change. `uv run tutor book` "
-            "opens the chapter itself, with its task, its widgets and its known mistakes."
+            f"{title}\n\nThe examples of this chapter, to run and to change. `uv run tutor book` "
+            "opens the chapter itself, with the task, the widgets and the known mistakes."
         ),
         new_code_cell(SET_UP),
     ]

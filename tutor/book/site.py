@@ -97,7 +97,7 @@ def find_mistake(words: str, among: list[Step] | None = None) -> tuple[Step, Mis
         case [one]:
             return one
         case []:
-            raise InputError(f"no known mistake has {words!r} in it; a check names those it finds")
+            raise InputError(f"no known mistake matches {words!r}; use the name that a check shows")
     ways = [f"tutor book {step.short} --mistake {mistake.anchor}" for step, mistake in found]
     others = f" and {len(ways) - MOST_NAMED} more" if len(ways) > MOST_NAMED else ""
     raise InputError(f"{words!r} fits several: {', '.join(ways[:MOST_NAMED])}{others}")

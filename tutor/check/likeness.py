@@ -103,7 +103,7 @@ def same_place(got: Array, right: Array, alike: Alike) -> Iterator[str]:
         word = "more" if offset > 0 else "less"
         yield f"Every number is {abs(offset):.4g} {word} than the right one."
     elif got.shape[-1:] > (2,) and alike(got - (got - right).mean(-1, keepdims=True), right):
-        yield "Along the last axis, all numbers are off by the same, not everywhere by as much."
+        yield "Along the last axis, all numbers are off by the same amount, which varies by row."
     for name, inverse in (("square", np.square), ("exponential", np.exp)):
         if alike(got, inverse(right)):
             yield f"Every number is the {name} of the right one."
@@ -226,20 +226,20 @@ def likeness_of_shares(got: Array, logits: Array, temperature: float, off: float
     right = softmax(logits / temperature)
     found = []
     if fits(np.full_like(right, 1 / right.shape[-1])):
-        found.append("All tokens are drawn alike often.")
+        found.append("All tokens are drawn equally often.")
     if fits(np.broadcast_to(right[0], right.shape)):
-        found.append("All rows draw as the first row has to.")
+        found.append("All rows draw as only the first row should.")
     if fits(right[:, ::-1]):
         found.append("The shares are those of the tokens in reverse order.")
     if fits(np.sort(right)) or fits(np.sort(right)[:, ::-1]):
-        found.append("The shares are right, but not by token: they are in order of size.")
+        found.append("The shares are right but belong to other tokens: they are sorted by size.")
     if fits(softmax(-logits / temperature)):
-        found.append("The least likely tokens are drawn most, as if each logit had the other sign.")
+        found.append("The least likely tokens are drawn most, as if the logits had the wrong sign.")
     inverses = np.geomspace(0.1, 10, 401) / temperature
     apart = [float(np.abs(got - softmax(logits * inverse)).max()) for inverse in inverses]
     best = float(1 / inverses[int(np.argmin(apart))])
     if not found and min(apart) <= off:
-        found.append(f"That is drawn as at a temperature of about {best:.2g}.")
+        found.append(f"The draws fit a temperature of about {best:.2g}.")
     return found[0] if len(found) == 1 else ""
 
 

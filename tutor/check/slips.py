@@ -140,16 +140,16 @@ SAID = {
     ),
     r"has no attribute 'cat'": "MAX calls it F.concat.",
     r"'list' object has no attribute 'ids'": (
-        "encode returns a list of ids; .ids belongs to the tokenizers of another library."
+        "encode returns the list of ids itself; .ids is from another library's tokenizers."
     ),
     r"'Letters' object is not callable": (
-        "A tokenizer is no function: tokenizer.encode(text) gives the ids."
+        "A tokenizer isn't a function; call tokenizer.encode(text) to get the ids."
     ),
     r"Letters\.(\w+)\(\) got an unexpected keyword argument '(\w+)'": (
-        "The {0} of this tokenizer knows no {1}; it takes a single argument."
+        "{0} of this tokenizer has no argument {1}; it takes a single one."
     ),
     r"'float' object cannot be interpreted as an integer": (
-        "A float stands where a count belongs; are two arguments the wrong way round?"
+        "Python got a float but needs a whole number; are two arguments swapped?"
     ),
     r"has no attribute 'pow'": "Write x**2.",
     r"has no attribute 'view'": "MAX calls it reshape, and its shape is a list.",
@@ -232,7 +232,7 @@ def unlike(message: str) -> Iterator[str]:
     if found := CONCAT.search(message):
         one, other = (f"[{', '.join(sizes(shape))}]" for shape in found.groups())
         yield (
-            f"F.concat joins along one axis, and the sizes of the others have to be alike; here "
+            f"F.concat joins along one axis, and all other sizes have to match; here they "
             f"are {one} and {other}."
         )
     if found := RESHAPE.search(message):

@@ -36,7 +36,7 @@ def start_engine(model: str | None, **options: Any) -> Engine:
     with console.status(Text(f"Loading {model or 'the bundled model'}")):
         engine = load_engine(model, **options)
     if engine.tokenizer.is_own:
-        console.print("Your own tokenizer, of text 01, makes the tokens.", style="dim")
+        console.print("Using your own tokenizer, from text 01.", style="dim")
     return engine
 
 

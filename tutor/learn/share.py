@@ -65,7 +65,7 @@ def gather(known: Collection[Standing]) -> Built:
     """What has passed. Raises InputError if nothing has."""
     passed = [each.step for each in of_track(known, STEPS) if each.has_passed]
     if not passed:
-        raise InputError("there is nothing to share before a step has passed; tutor check 1")
+        raise InputError("nothing to share until a step has passed; begin with tutor check 1")
     lines = {step.number: code_lines(ROOT / step.file("steps")) for step in passed}
     return Built(tuple(known), lines)
 
@@ -158,7 +158,7 @@ def picture(built: Built) -> str:
 def share(known: Collection[Standing], file: Path) -> str:
     """Draw the picture into a file; returns the text."""
     if file.suffix.lower() != ".svg":
-        raise InputError(f"{file} must end in .svg; that is what is drawn")
+        raise InputError(f"{file} must end in .svg")
     built = gather(known)
     files.write(file, picture(built).encode())
     return text(built)

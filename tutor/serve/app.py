@@ -80,7 +80,7 @@ class Service:
         return {**known, "created": self.created, "owned_by": "you"}
 
     async def chat(self, _: Request) -> Response:
-        said = "this model continues a text and knows no chat; send a prompt to /v1/completions"
+        said = "this model only continues texts and cannot chat; send a prompt to /v1/completions"
         raise self.error(400, said, "messages", "chat_not_supported")
 
     async def completions(self, request: Request) -> Response:

@@ -83,18 +83,18 @@ class Reader:
             raise self.error(400, said, not_here[0], "unsupported_parameter")
         for field, is_wrong, said in (
             ("max_tokens", request.max_tokens > self.most_tokens, f"at most {self.most_tokens}"),
-            ("top_k", (request.top_k or 1) > size, f"at most {size}, the tokens that there are"),
+            ("top_k", (request.top_k or 1) > size, f"at most {size}, the size of the vocabulary"),
             ("stop", len(stops) > MOST_STOPS, f"at most {MOST_STOPS} texts"),
-            ("stop", "" in stops, "a text that is not empty, or a list of these"),
+            ("stop", "" in stops, "a text that is not empty, or a list of such texts"),
             (
                 "logprobs",
                 request.echo and request.logprobs is not None,
-                "left out where echo is true",
+                "left out when echo is true",
             ),
             (
                 "stream_options",
                 request.stream_options.include_usage and not request.stream,
-                "left out where stream is false",
+                "left out when stream is false",
             ),
         ):
             if is_wrong:

@@ -39,7 +39,7 @@ def serve(
     shown = f"[{place}]" if ":" in place else place
     click.echo(f"Serving {served.name} at http://{shown}:{number}/v1 (Ctrl-C stops it)")
     if not is_loopback(place):
-        click.echo("Whoever reaches this machine can use it: nothing asks for a key.", err=True)
+        click.echo("Anyone who reaches this machine can use it without a key.", err=True)
     config = uvicorn.Config(
         make_app(service), log_level="warning", access_log=False, timeout_graceful_shutdown=1
     )
@@ -57,7 +57,7 @@ def listen(host: str, port: int) -> socket.socket:
         found.bind(address)
     except OSError as error:
         said = error.strerror or str(error)
-        raise InputError(f"cannot listen at {host}, port {port} ({said}); give another") from None
+        raise InputError(f"cannot listen at {host}, port {port} ({said}); choose another") from None
     return found
 
 

@@ -482,7 +482,7 @@ class WatchedCaches:
         if not ((places >= 0) & (places < most)).all():
             raise ContractError(f"the head was given positions {places.tolist()} of {most}")
         if not ((columns >= 0) & (columns < new)).all():
-            raise ContractError(f"the head had to score {columns.tolist()} of {new} columns")
+            raise ContractError(f"the head was asked to score columns {columns.tolist()} of {new}")
         shape = self.cache_shape(batch)
         if [len(caches), *{each.shape for each in caches}] != [shape[0], tuple(shape[1:])]:
             found = " and ".join(str(list(each)) for each in {each.shape for each in caches})
@@ -974,7 +974,7 @@ class EngineProbes(StepProbes):
         """The body of an ApiError, which can be raised."""
         error = public(self.step, "ApiError")(*given, **named)
         if not isinstance(error, Exception):
-            raise ContractError("ApiError is no Exception, so it cannot be raised")
+            raise ContractError("ApiError is not an Exception, so it cannot be raised")
         return plain_body(error)
 
     def parse_request(self, body: str, model: str, encoding: str = "utf-8") -> dict[str, Any]:
