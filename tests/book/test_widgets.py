@@ -277,5 +277,5 @@ def test_a_press_merges_the_pair_of_the_lowest_rank(widget: Open) -> None:
     figure.get_by_role("button", name="merge", exact=True).press("Enter")
     expect(status(figure)).to_contain_text("Rank 0: h and e. 4 tokens of 5 bytes.")
     expect(figure.locator(".token.here")).to_have_text(["he"])
-    figure.get_by_role("button", name="again").click()
+    figure.get_by_role("button", name="start over").click()
     expect(figure.locator(".token")).to_have_text([*"there"])
