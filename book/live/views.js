@@ -479,8 +479,8 @@ const liveViews = (() => {
             body.innerHTML = [first, ...rows].join("");
             const sum = all.reduce((total, value) => total + value, 0);
             note.innerHTML =
-                `The parts add up to ${signed(sum)}, the biases to ${signed(moves.rest)}, so the logit of ` +
-                `“<code>${escape(text.show(id))}</code>” is ${signed(sum + moves.rest)}. ` +
+                `The parts add up to ${signed(sum)}, the biases to ${signed(moves.rest)}, ` +
+                `so the logit of “<code>${escape(text.show(id))}</code>” is ${signed(sum + moves.rest)}. ` +
                 (position + 1 < text.ids.length
                     ? "This token comes next in the text."
                     : "This is the most likely next token.");
