@@ -107,7 +107,7 @@ class Reader:
         """A picture in words, and where it can be seen."""
         caption = spoken(figure.find("figcaption"))
         shown: list[RenderableType] = [Text(caption)]
-        kind = "To try out" if figure.get("class") == "widget" else "Picture"
+        kind = "To try out" if "widget" in figure.get("class", "") else "Picture"
         if (table := figure.find("table")) is not None:
             shown += [Text(), tabular(table)]
         elif (said := spoken(figure.find("svg/desc")) or described(figure)) and said != caption:
