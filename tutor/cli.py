@@ -685,7 +685,7 @@ def shapes(step: Step, **options: Any) -> None:
 
 
 class ChapterName(click.ParamType["Chapter"]):
-    """A chapter of the book: a step as people name it, or the name of its file."""
+    """A chapter of the book: a step, such as 7 or e2, or the name of a file, such as setup."""
 
     name = "chapter"
 
@@ -780,7 +780,7 @@ Examples:
     "--open/--no-open", "opened", default=True, help="Open it, or only print where it is."
 )
 def notebook(step: Step, opened: bool) -> None:
-    """Open the examples of step N's chapter as a notebook, a copy that you may change."""
+    """Open the examples of step N's chapter as a notebook, your own copy to change."""
     from tutor import notebook
 
     page = notebook.find(step)

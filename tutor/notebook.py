@@ -1,4 +1,4 @@
-"""The examples of a chapter as a notebook: a copy that may be changed, opened in JupyterLab."""
+"""The examples of a chapter as a notebook: the learner's own copy, opened in JupyterLab."""
 
 import shutil
 import subprocess
@@ -16,7 +16,7 @@ COPIES = ROOT / "build" / "notebooks"
 
 
 def find(step: Step) -> Path:
-    """The learner's copy of a notebook, made now if there is none; their changes stay."""
+    """The learner's copy of a notebook; made now if there is none, and never overwritten."""
     copy = COPIES / f"{step.name}.ipynb"
     if not copy.exists():
         COPIES.mkdir(parents=True, exist_ok=True)
@@ -25,7 +25,7 @@ def find(step: Step) -> Path:
 
 
 def show(page: Path) -> None:
-    """Open a notebook, and stay with it until the learner ends JupyterLab."""
+    """Open a notebook, and wait until the learner closes JupyterLab."""
     if find_spec("jupyterlab") is None:
         raise EnvironmentBrokenError(
             "a notebook opens in JupyterLab, which is not installed; run "

@@ -1,4 +1,4 @@
-"""The chapters: in which order, and with what they include."""
+"""The chapters of the book: their order, and their text with everything it includes."""
 
 import functools
 import re
@@ -57,7 +57,7 @@ def contents() -> tuple[Chapter, ...]:
 
 
 def find_chapter(name: str) -> Chapter:
-    """The chapter that people mean by 7, e2, setup. Raises InputError if there is none."""
+    """The chapter called 7, e2 or setup. Raises InputError if there is none."""
     wanted = step.name if (step := find_name(name)) else name.lower().removesuffix(".md")
     for chapter in contents():
         if chapter.stem == wanted:
@@ -75,7 +75,7 @@ def neighbours(chapter: Chapter) -> tuple[Chapter | None, Chapter | None]:
 
 
 def source(chapter: Chapter) -> str:
-    """The Markdown of a chapter, with all that it includes, and without remarks."""
+    """The Markdown of a chapter, with everything it includes, and without comments."""
     text = chapter.file.read_text(encoding="utf-8")
 
     def included(found: re.Match[str]) -> str:

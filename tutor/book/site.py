@@ -1,4 +1,4 @@
-"""The book on this machine: built when that is due, and opened where there is a screen."""
+"""The book on this machine: built if it is out of date, and opened if there is a screen."""
 
 import os
 import platform
@@ -24,7 +24,7 @@ MOST_NAMED = 3  # of several mistakes that fit
 def find(stem: str = "index") -> tuple[Path, str]:
     """A page of the book, built now if it is missing or older than its sources.
 
-    And what was wrong with mdbook, if it is here and could not build the book.
+    Also returns what was wrong with mdbook, if it is here and could not build the book.
     """
     page, said = SITE / f"{stem}.html", ""
     if not page.exists() or page.stat().st_mtime < newest_source():
@@ -62,7 +62,7 @@ def pack() -> None:
 
 
 def build(site: Path) -> str:
-    """Have mdbook write the site there; returns what mdbook had to say."""
+    """Let mdbook write the site there; returns what mdbook printed."""
     pack()
     mdbook = shutil.which("mdbook") or ""
     command = [mdbook, "build", str(ROOT / "book"), "--dest-dir", str(site)]
@@ -85,7 +85,7 @@ def mdbook_version() -> str:
 
 
 def find_mistake(words: str, among: list[Step] | None = None) -> tuple[Step, Mistake]:
-    """The known mistake of this name, or the one with these words in what is said of it."""
+    """The known mistake of this name, or the one whose name and description have these words."""
     known = [(step, mistake) for step in among or all_steps() for mistake in step.mistakes]
     wanted = words.lower()
     found = [each for each in known if wanted in (each[1].name.lower(), each[1].anchor)] or [
@@ -104,6 +104,6 @@ def find_mistake(words: str, among: list[Step] | None = None) -> tuple[Step, Mis
 
 
 def show(address: str) -> None:
-    """Open a page; without a screen nothing is started, since that might wait for a key."""
+    """Open a page, but only with a screen: a browser in the terminal might wait for a key."""
     if platform.system() != "Linux" or any(map(os.environ.get, SCREENS)):
         webbrowser.open(address)

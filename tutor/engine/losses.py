@@ -1,4 +1,4 @@
-"""How well a model expects a text: a number to try things out with."""
+"""How much a text surprises a model: a number for experiments."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ TALE = (
 
 
 def loss(model: "Callable[[Tensor], Tensor]", text: str = TALE) -> float:
-    """The mean of -log p over the tokens of a text but the first, in the bundled vocabulary.
+    """The mean of -log p over all tokens of a text except the first, in the bundled vocabulary.
 
     model: [B, T] int64 -> [B, T, V], logits.
     """

@@ -1,4 +1,4 @@
-"""What the learner has built, to show to others: a picture of the model, and a text."""
+"""What the learner has built, to show around: a picture of the model, and a text."""
 
 import ast
 import textwrap
@@ -54,7 +54,7 @@ class Built:
 
     @property
     def points(self) -> str:
-        """The points of each track that was begun."""
+        """The points of each track that the learner has begun."""
         reached = [(track, *count(of_track(self.known, track))) for track in TRACKS]
         return ", ".join(
             f"{track.title}: {points} of {most} points" for track, points, most in reached if points
@@ -82,7 +82,7 @@ def code_lines(file: Path) -> int:
 
 
 def text(built: Built) -> str:
-    """What the picture shows, in lines."""
+    """What the picture shows, in words."""
     rows = [
         f"  {'✓' if each.step.number in built.lines else '·'} {each.step.number:02}  "
         f"{each.step.title:<24}{lines_of(built, each.step.number):>10}".rstrip()

@@ -22,11 +22,11 @@ from tutor.serve.requests import MOST_BYTES, Reader
 from tutor.serve.worker import StoppedError, Worker
 
 PAGE = Path(__file__).with_name("page.html")
-CLOSED = 499  # the status, in the metrics, of what nobody waits for any more
+CLOSED = 499  # the status in the metrics for a client that has gone
 
 
 class Service:
-    """A model on a worker, and what is asked of it."""
+    """A model on a worker, and the requests for it."""
 
     def __init__(self, served: Served, slots: int, queue: int, most_tokens: int) -> None:
         self.served, self.most_rows = served, slots + queue
@@ -99,7 +99,7 @@ class Service:
         if asked.stream:
             headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
             events = self._events(job)
-            await anext(events)  # from here on it counts, and ends whatever comes
+            await anext(events)  # from here on the job counts, and always ends
             return StreamingResponse(events, media_type="text/event-stream", headers=headers)
         return await self._whole(request, job)
 
@@ -122,7 +122,7 @@ class Service:
 
     @contextlib.contextmanager
     def _served(self, job: Job) -> Iterator[None]:
-        """Have a job written; whatever comes, its rows leave, and are counted."""
+        """Let the worker write a job; whatever happens, its rows leave and get counted."""
         self.pending += len(job.rows)
         self.worker.jobs.put(job)
         try:

@@ -1,4 +1,4 @@
-"""A request in the making: its rows, and what is told of them as they are written."""
+"""A request in progress: its rows, and what its client hears while they are written."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,7 +17,7 @@ class Job:
     """One request: the worker reports each row that has a new token, and a client reads chunks."""
 
     def __init__(self, served: Served, request: Any, stories: list[Story], seed: int) -> None:
-        """The prompts are those of the stories; their rows count on from the seed alike."""
+        """The stories bring the prompts; the rows of each prompt count up from the same seed."""
         self.request, self.tokenizer = request, served.engine.tokenizer
         ends, code = served.engine.find_ends(), served.answers
         request.seed = seed
@@ -36,7 +36,7 @@ class Job:
         self.tell: Callable[[], None] = lambda: None  # that the first token is there
 
     def put(self, news: Chunk | Exception | None) -> None:
-        """Tell the client, from any thread."""
+        """Tell the client something, from any thread."""
         self._loop.call_soon_threadsafe(self.inbox.put_nowait, news)
 
     def took(self, row: Any) -> None:
@@ -54,7 +54,7 @@ class Job:
             self.put(None)
 
     def cancel(self) -> None:
-        """Have the rows leave that have not ended."""
+        """Cancel the rows that have not ended."""
         for row in self.rows:
             row.ended = row.ended or "cancelled"
 
@@ -87,7 +87,7 @@ class Job:
         return {**chunk, **self.parts[0].head, "choices": choices}
 
     def _score(self, row: Any) -> list[Any]:
-        """The last token's text, its log-probability, and those of the likeliest."""
+        """The last token's text, its log-probability, and those of the most likely tokens."""
         logits = row.logits.astype(np.float64)
         logits -= logits.max()
         logits -= np.log(np.exp(logits).sum())
@@ -100,7 +100,7 @@ class Job:
         ]
 
     def _scored(self, number: int, end: int) -> Any:
-        """The logprobs of the tokens that a chunk brings: those that begin in what was sent."""
+        """The logprobs of a chunk's tokens: of those that begin in the text sent so far."""
         if self.request.logprobs is None:
             return None
         scores, self.scores[number] = self.scores[number], []
@@ -124,7 +124,7 @@ def choice(number: int, text: str, scores: Any = None, ended: str = "") -> dict[
 
 
 def make_job(served: Served, reader: Reader, request: Any, seed: int) -> Job:
-    """A job for a request; raises ApiError for prompts that the model cannot go on from."""
+    """A job for a request; raises ApiError for prompts that the model cannot continue."""
     from tutor.errors import InputError
 
     stories = []

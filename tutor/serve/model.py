@@ -28,7 +28,7 @@ class Served:
 
 
 class Silenced:
-    """A CachedModel for a running batch, whose head never expects a token without text."""
+    """A CachedModel for a running batch, whose head never predicts a token without text."""
 
     def __init__(self, model: Any, silent: Tokens) -> None:
         self.config, self.device, self.dtype = model.config, model.device, model.dtype
@@ -41,7 +41,7 @@ class Silenced:
 
 
 def prepare(engine: Engine, name: str) -> Served:
-    """The code for an engine's tree; where the learner has not finished it, the reference's."""
+    """The code for an engine's tree; the reference's for steps that the learner hasn't finished."""
     tree, stand_ins = engine.tree, list[Step]()
 
     def choose(role: Role) -> str:

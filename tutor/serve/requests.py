@@ -14,19 +14,19 @@ MOST_LOGPROBS = 5
 
 
 class StreamOptions(msgspec.Struct, frozen=True):
-    """What else a stream is to bring."""
+    """What else a stream should bring."""
 
     include_usage: bool = False
 
 
-# Fields that engine 07 does not know, or knows as less.
+# Fields that engine 07 doesn't know, or takes fewer kinds of values for.
 MORE: list[Any] = [
     ("prompt", str | list[Any]),
     ("echo", bool, False),
     ("logprobs", Annotated[int, Meta(ge=0, le=MOST_LOGPROBS)] | None, None),
     ("stream_options", StreamOptions, StreamOptions()),
     ("user", str, ""),
-    # What OpenAI has and this has not: taken where it changes nothing.
+    # What only OpenAI supports: accepted if it changes nothing.
     ("best_of", int | None, None),
     ("suffix", str, ""),
     ("logit_bias", dict[str, float], {}),
@@ -37,7 +37,7 @@ NEUTRAL = {"suffix": "", "logit_bias": {}, "presence_penalty": 0, "frequency_pen
 
 
 class Reader:
-    """Reads requests for a model; raises ApiError of engine 07 for those that cannot be served."""
+    """Reads requests for a model; raises engine 07's ApiError for those it cannot serve."""
 
     def __init__(self, served: Served, most_tokens: int, most_rows: int) -> None:
         self.served, self.most_tokens, self.most_rows = served, most_tokens, most_rows
@@ -50,7 +50,7 @@ class Reader:
         try:
             fields = msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            fields = None  # what is wrong with it is said by engine 07
+            fields = None  # engine 07 says what is wrong with it
         if isinstance(fields, dict):
             given = {name: value for name, value in fields.items() if value is not None}
             body = msgspec.json.encode(given)

@@ -17,7 +17,7 @@ from tutor.errors import InputError
 from tutor.serve.app import Service, make_app
 from tutor.serve.model import prepare
 
-GRACE = 2.0  # seconds that texts have to end by themselves once the server is to stop
+GRACE = 2.0  # seconds for texts to end by themselves once the server has to stop
 BUNDLED = "fairy-tales"
 
 
@@ -34,7 +34,7 @@ def serve(
         click.echo(f"The reference stands in for {named}, not finished in {tree}/.", err=True)
     compile_engine(served.engine, **choice)
     service = Service(served, slots, queue, most_tokens)
-    listening.listen()  # so that whoever reads the line can connect
+    listening.listen()  # so that a client can connect as soon as the line is printed
     place, number = listening.getsockname()[:2]
     shown = f"[{place}]" if ":" in place else place
     click.echo(f"Serving {served.name} at http://{shown}:{number}/v1 (Ctrl-C stops it)")
@@ -47,7 +47,7 @@ def serve(
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket at this place, before anything is loaded for it."""
+    """A socket at this address, before anything is loaded."""
     try:
         (family, *_, address), *_ = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -69,14 +69,14 @@ def is_loopback(place: str) -> bool:
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, which goes on for a moment after a signal, so that texts can end."""
+    """Uvicorn, but it keeps running for a moment after a signal, so that texts can end."""
 
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
         self.service = service
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Refuse what is new, wait for what is being written, then cut it off, and stop."""
+        """Refuse new requests, wait for running texts, then cut them off, and stop."""
         if self.service.is_stopping.is_set():
             super().handle_exit(sig, frame)
             return

@@ -12,11 +12,11 @@ from tutor.serve.jobs import Job
 
 
 class StoppedError(Exception):
-    """The server has stopped, or its engine has failed; what is left of a job is lost."""
+    """The server has stopped, or its engine has failed; the rest of a job is lost."""
 
 
 class Worker(threading.Thread):
-    """Takes jobs from a queue, and tells each what its rows have got."""
+    """Takes jobs from a queue, and tells each about its rows' new tokens."""
 
     def __init__(self, batch: Any, tree: str) -> None:
         super().__init__(daemon=True, name="engine")
@@ -47,7 +47,7 @@ class Worker(threading.Thread):
             self._drop(StoppedError("the engine has failed; see the server's log"))
 
     def _take(self) -> bool:
-        """Take new jobs; wait for one if there is nothing to do. Whether to go on."""
+        """Take new jobs; wait for one if there is nothing to do. Returns whether to continue."""
         while not self.owners or not self.jobs.empty() or self.is_cut.is_set():
             if self.is_cut.is_set():
                 self._drop(StoppedError("the server has stopped"))

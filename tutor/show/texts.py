@@ -1,4 +1,4 @@
-"""How many pieces, letters, tokens and merges the text track makes of a short text."""
+"""How many pieces, letters, tokens and merges the text track turns a short text into."""
 
 import itertools
 from collections.abc import Iterable, Sized
@@ -17,7 +17,7 @@ WIDEST = 32  # of what is shown of a row
 
 
 def of_text(step: Step, folder: Path, tree: str) -> list[Line]:
-    """The functions of a step of the text track, what they make of how much, and examples."""
+    """The functions of a step of the text track, how much goes in and comes out, and examples."""
     code = load_step(tree, step)
     with learners_code(tree):
         return of_tokens(code, folder) if step == step_that("tokenizes") else of_merges(code)
