@@ -197,9 +197,9 @@ def slots() -> Drawing:
     drawing = Drawing(
         "slots",
         "Slots over time: static and continuous batching",
-        f"""Two grids, a line for each of {SLOTS} slots and a column for each step. The texts have
-        so many tokens: {lengths}. In a static batch, {SLOTS} texts begin together, and the next
-        ones wait until the longest of them has ended: {len(static)} steps. In a running batch each
+        f"""Two grids, a line for each of {SLOTS} slots and a column for each step. The texts and
+        their numbers of tokens: {lengths}. In a static batch, {SLOTS} texts start together, and the
+        next ones wait until the longest has ended: {len(static)} steps. In a running batch, each
         slot takes the next text as soon as it is free: {len(running)} steps.""",
     )
     left, width, y = 44, 20, 0
@@ -249,8 +249,8 @@ def held() -> Drawing:
     drawing = Drawing(
         "held",
         "What goes out with each token, and what is held back",
-        f"""A table with a line for each token of a text, and the stop text {STOP!r}. A dot is a
-        space. {told}. The last token completes the stop text, so what was held back is cut off.""",
+        f"""A table with a line for each token of a text; the stop text is {STOP!r}. A dot is a
+        space. {told}. The last token completes the stop text, so the part held back is cut off.""",
     )
     width = 100
     drawing.across(10, 8, ["token", "goes out", "held back"], width, "strong")

@@ -28,9 +28,9 @@ def merges() -> Drawing:
     drawing = Drawing(
         "merges",
         "How a piece of text becomes tokens",
-        f"""Rows of boxes. The first row has the letters of the bytes of the piece, a space and
-        there. In each following row two neighbours have become one box: {", then ".join(said)}. In
-        the last row is the id of what is left, {", ".join(map(str, ids))}.""",
+        f"""Rows of boxes. The first row spells the piece, a space and there, in the letters of its
+        bytes. In each row below, two neighbours join into one box: {", then ".join(said)}. The last
+        row has the id of the token that is left, {", ".join(map(str, ids))}.""",
     )
     for place, (tokens, pair) in enumerate(rows):
         y = place * STEP
@@ -51,9 +51,8 @@ def learning() -> Drawing:
     drawing = Drawing(
         "learning",
         "Four words before and after three merges",
-        f"""Twice the words {", ".join(WORDS)} in boxes, each with the number of times that the text
-        has it. At first every letter is a box of its own. Below, what was merged is one box:
-        {said}.""",
+        f"""Twice the words {", ".join(WORDS)} in boxes, each with how often it occurs. At first,
+        every letter is a box of its own. Below, merged letters share a box: {said}.""",
     )
     y, words = 0.0, [list(piece) for piece in pieces]
     for number in range(0, LEARNED + 1, LEARNED):
