@@ -17,6 +17,7 @@ TUTOR = ROOT / "tutor"
 # What `tutor check` prints and keeps, how exercises are made, and how submissions are found.
 NOT_IN_GRADING = {
     *(TUTOR / "check" / "run.py", TUTOR / "course" / "stubs.py"),
+    TUTOR / "course" / "parts.py",  # of pictures alone
     TUTOR / "runtime" / "columns.py",  # of the engine alone
     *(TUTOR / "grade" / "submissions" / f"{name}.py" for name in ("find", "looking", "tops")),
 }

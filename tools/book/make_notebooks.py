@@ -53,7 +53,7 @@ PIECE = re.compile(
 )
 # What a notebook leaves out, and what stands there instead.
 LEFT_OUT = (
-    (r'<figure class="widget".*?</figure>|<script.*?</script>', ""),
+    (r'<figure class="widget[^>]*>.*?</figure>|<script.*?</script>', ""),
     (r"\{\{#include \.\./(?:maps|facts)/.*?\}\}", ""),
     (r"<!--.*?-->", ""),
     (r"<details>\n<summary>See it done</summary>\n(.*?)</details>", r"\1"),  # a session in cells

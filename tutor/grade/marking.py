@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 SEED_VARIABLE = "TUTOR_SEED"  # which the suites draw their inputs from
 MOST_MEMORY = 2**31  # bytes that this process may map, whatever the code under check sends
 MOST_TEXT = 8000  # characters of an explanation
-MOST_IN_ALL = 150_000  # bytes of the explanations of a submission, which come into seven files
+MOST_IN_ALL = 120_000  # bytes of the explanations of a submission, which come into seven files
 LEAST_TEXT = 200  # bytes that an explanation may have even so
 ON_OWN = "It passes on the learner's own other steps; on the reference's it crashes."
 
