@@ -34,8 +34,9 @@ class Row:
 
     def take(self, logits: Floats) -> None:
         """Choose the next token by these logits, [V], and note whether it ends the text."""
-        # Keep the logits, and choose a token. A token of `ends` ends the text with "stop", and is
-        # not part of it. Append any other; the last of max_new_tokens ends the text with "length".
+        # Keep the logits as self.logits, and choose a token. A token of `ends` ends the text with
+        # "stop", and is not part of it. Append any other to `new`; the last of max_new_tokens ends
+        # the text with "length".
         self.logits, token = logits, int(choose(logits[None], self.sampling, [self.rng])[0])
         if token in self.ends:
             self.ended = "stop"
@@ -49,7 +50,9 @@ class RunningBatch:
     """Rows side by side, each in a slot; all of them write to the same column of the caches."""
 
     def __init__(self, model: CachedModel, slots: int) -> None:
-        # At the start all slots are free and see no column, and no column is in use.
+        # Keep the model. At the start no column is in use (`length` is 0), the list `waiting` is
+        # empty, all slots are free (`rows` has None for each), and no slot sees a column (`seen` has
+        # a flag for each of them).
         self.model, self.length, self.waiting = model, 0, list[Row]()
         self.rows: list[Row | None] = [None] * slots
         self.seen = np.zeros((slots, model.config.n_positions), bool)
@@ -81,6 +84,7 @@ class RunningBatch:
         """Compute the columns of a row that joins, and no others; returns its logits, [V]."""
         # Put what slide leaves of its text into the columns that end at `length`. If it doesn't
         # fit, move `length`; the others get holes. If there are no others, start at the left again.
+        # Note the slot in `rows`, the columns in `seen`, and how many there are in row.cached.
         text = np.array([[*row.prompt, *row.new]])
         ids, _ = slide(text, np.zeros(1, np.int64), self.model.config.n_positions)
         row.cached = ids.shape[1]

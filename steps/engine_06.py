@@ -38,9 +38,9 @@ class Row:
 
     def take(self, logits: Floats) -> None:
         """Choose the next token by these logits, [V], and note whether it ends the text."""
-        # TODO: Keep the logits, and choose a token. A token of `ends` ends the text with "stop",
-        #   and is not part of it. Append any other; the last of max_new_tokens ends the text with
-        #   "length".
+        # TODO: Keep the logits as self.logits, and choose a token. A token of `ends` ends the text
+        #   with "stop", and is not part of it. Append any other to `new`; the last of
+        #   max_new_tokens ends the text with "length".
         raise NotImplementedError("engine 06: Row.take")
 
 
@@ -48,7 +48,9 @@ class RunningBatch:
     """Rows side by side, each in a slot; all of them write to the same column of the caches."""
 
     def __init__(self, model: CachedModel, slots: int) -> None:
-        # TODO: At the start all slots are free and see no column, and no column is in use.
+        # TODO: Keep the model. At the start no column is in use (`length` is 0), the list `waiting`
+        #   is empty, all slots are free (`rows` has None for each), and no slot sees a column
+        #   (`seen` has a flag for each of them).
         # TODO: Make caches full of zeros, with Buffer.from_numpy: a hidden column has the weight 0,
         #   but 0 times what old memory holds may be NaN. (Buffer.zeros clears too late, after a
         #   graph.)
@@ -66,7 +68,8 @@ class RunningBatch:
         """Compute the columns of a row that joins, and no others; returns its logits, [V]."""
         # TODO: Put what slide leaves of its text into the columns that end at `length`. If it
         #   doesn't fit, move `length`; the others get holes. If there are no others, start at the
-        #   left again.
+        #   left again. Note the slot in `rows`, the columns in `seen`, and how many there are in
+        #   row.cached.
         raise NotImplementedError("engine 06: RunningBatch._join")
 
     def _decode(self) -> dict[Row, Floats]:

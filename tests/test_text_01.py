@@ -11,6 +11,7 @@ from tests.texts import (
     SPECIAL,
     VOCAB,
     WORDS,
+    Words,
     draw_text,
     draw_words,
     expect_each,
@@ -95,7 +96,7 @@ def test_merges(step: Workbench) -> None:
     learned = [(list(piece), MERGES) for piece in [*PIECES, *map(oracle_text.spell, WORDS)]]
     cases = [*MERGED, *learned]
     shown = [
-        f"{' '.join(tokens)} after {'learned merges' if merges is MERGES else merges}"
+        Words(f"{tokens} after {'learned merges' if merges is MERGES else merges}")
         for tokens, merges in cases
     ]
     wanted = [oracle_text.merge(*case) for case in cases]
@@ -104,14 +105,14 @@ def test_merges(step: Workbench) -> None:
 
 def test_special(step: Workbench) -> None:
     cases = [(text, SPECIAL) for text in CUT] + [("a<|end|>b", []), ("(*)", SPECIAL[:1])]
-    shown = [f"{text}, with the special tokens {special}" for text, special in cases]
+    shown = [Words(f"{text!r}, with the special tokens {special}") for text, special in cases]
     # With or without the empty parts that are between two of them, or at an end.
     got = [[*filter(None, parts)] for parts in step.call_each("cut", cases)]
     expect_each("the parts of", shown, got, [oracle_text.cut(*case) for case in cases])
 
 
 def test_encode(step: Workbench) -> None:
-    texts = [*WRITTEN, *CUT, draw_words(11, 40), *DRAWN]
+    texts = [*WRITTEN, "é", *CUT, draw_words(11, 40), *DRAWN]  # é alone is a letter, too
     for merges, special in ((MERGES, SPECIAL), (MERGES, []), ([], SPECIAL)):
         vocab = {token: VOCAB[token] for token in VOCAB if special or token not in SPECIAL}
         got = step.encode_each(vocab, merges, special, texts)

@@ -50,6 +50,12 @@ def draw_words(seed: int, count: int, words: Sequence[str] = WORDS) -> str:
     return " ".join(words[each] for each in chosen)
 
 
+class Words(str):
+    """Words for what was given, which a message has without quotation marks."""
+
+    __repr__ = str.__str__
+
+
 def expect_each(what: str, given: Sequence[object], got: Sequence[Any], wanted: Any) -> None:
     """Expect an answer for each of what was given; a mistake is recognized by all answers."""
     for case, found, right in zip(given, got, wanted, strict=True):

@@ -93,7 +93,12 @@ def script(text: str, letters: dict[int, int], mark: str) -> str:
 def row(value: str, *when: str) -> str:
     """A row of a table; a second cell says for what the first one holds."""
     cells = (part.strip() for part in when)
-    return " ".join([value.strip(), *(f"for {cell}" if " " in cell else cell for cell in cells)])
+    return " ".join(
+        [
+            value.strip(),
+            *(cell if cell.startswith(("if ", "otherwise")) else f"for {cell}" for cell in cells),
+        ]
+    )
 
 
 def lowered(text: str) -> str:

@@ -25,6 +25,7 @@ from tutor.course.verdicts import Verdict
 from tutor.errors import EnvironmentBrokenError
 
 WRITE = "tutor generate --tree steps lets your own GPT-2 write"
+OWN_TOKENS = "once your twelve steps are finished, tutor generate --tree steps uses your tokenizer"
 MOST_PLACES = 3  # lines of the code that are shown for a crash
 
 
@@ -222,7 +223,7 @@ def what_next(result: Result) -> str:
         case Verdict.PASSED:
             written = f"{WRITE}; or " if "generates" in step.roles else ""
             if not (later := step.following):
-                return f"Next: {WRITE}."
+                return f"Next: {WRITE if step.track.computes else OWN_TOKENS}."
             return f"Next: {written}{later.label}, {later.title}, in {later.file('steps')}."
         case Verdict.BROKEN:
             return "Next: tutor doctor says what is wrong with this machine."

@@ -103,9 +103,6 @@ SAID = {
     r"rmo\.slice start index (-?\d+) out of range for dimension size (\d+)": (
         "A slice begins at {0}, on an axis that has {1} places."
     ),
-    r"operands could not be broadcast together with shapes (\(.*?\)) (\(.*?\))": (
-        "Shapes {0} and {1} do not fit. In NumPy a sum loses its axis; keepdims=True keeps it."
-    ),
     r"'int' object has no attribute '(vocab_size|n_\w+|layer_norm_epsilon)'": (
         "{0} belongs to the configuration, but a number stands in its place; are two arguments "
         "the wrong way round?"
@@ -186,6 +183,7 @@ SHAPED = r"Tensor\.(ones|zeros|full|random|uniform)\("
 MATMUL = re.compile(r"op 'MatmulOp'.*?shape=\[(.*?)\], .*?shape=\[(.*?)\],", re.DOTALL)
 RESHAPE = re.compile(r"op 'ReshapeOp'.*?shape=\[(.*?)\], .*?new_shape = \[(.*?)\]\n", re.DOTALL)
 BROADCAST = re.compile(r"\(shape (\[.*?\])\).*?\(shape (\[.*?\])\).*neither equivalent nor broad")
+NUMPY_SHAPES = re.compile(r"could not be broadcast together with shapes (\(.*?\)) (\(.*?\))")
 CONCAT = re.compile(r"Concat inputs differ on non-concat.*?shape=\[(.*?)\], .*?shape=\[(.*?)\],")
 CLOSE = 0.7  # of the letters of two names are alike if one is meant by the other
 
@@ -229,6 +227,12 @@ def sizes(shape: str) -> list[str]:
 
 def unlike(message: str) -> Iterator[str]:
     """Why two tensors, or a tensor and a shape, do not fit together."""
+    if found := NUMPY_SHAPES.search(message):
+        long, short = sorted((re.findall(r"\d+", shape) for shape in found.groups()), key=len)[::-1]
+        lost = any(long[:axis] + long[axis + 1 :] == short for axis in range(len(long)))
+        yield f"Shapes {found[1]} and {found[2]} do not fit." + (
+            " In NumPy a sum loses its axis; keepdims=True keeps it." if lost else ""
+        )
     if found := CONCAT.search(message):
         one, other = (f"[{', '.join(sizes(shape))}]" for shape in found.groups())
         yield (

@@ -11,23 +11,23 @@ from tutor.check.sandbox.errors import ContractError
 Pairs = Sequence[tuple[str, str]]
 
 
-def strings(value: object, what: str) -> list[str]:
+def strings(value: object, what: str, verb: str = "returned") -> list[str]:
     """What the code under check returned, if it is a row of strings."""
     if value is None:
-        raise ContractError(f"{what} returned None; does it end in a return?")
+        raise ContractError(f"{what} {verb} None; does it end in a return?")
     if isinstance(value, str) or not isinstance(value, Iterable):
-        raise ContractError(f"{what} returned {type(value).__name__}, not a list of strings")
+        raise ContractError(f"{what} {verb} {type(value).__name__}, not a list of strings")
     found = list(value)
     for each in found:
         if not isinstance(each, str):
-            raise ContractError(f"{what} returned a list with {type(each).__name__} in it, not str")
+            raise ContractError(f"{what} {verb} a list with {type(each).__name__} in it, not str")
     return found
 
 
-def text(value: object, what: str) -> str:
+def text(value: object, what: str, verb: str = "returned") -> str:
     """What the code under check returned, if it is a text."""
     if not isinstance(value, str):
-        raise ContractError(f"{what} returned {type(value).__name__}, not a str")
+        raise ContractError(f"{what} {verb} {type(value).__name__}, not a str")
     return str(value)
 
 
@@ -75,7 +75,9 @@ class TextProbes:
     def byte_letters(self) -> dict[str, str]:
         """The letter of each byte; the bytes as text, since names in a message are."""
         letters = table(public(self.step, "byte_letters")(), "byte_letters")
-        return {str(byte): text(letters[byte], "byte_letters") for byte in letters}
+        return {
+            str(byte): text(letters[byte], "a letter of byte_letters", "is") for byte in letters
+        }
 
     def call_each(self, name: str, cases: Sequence[Sequence[Any]]) -> list[list[str]]:
         """What a function makes of the arguments of each case, as lists of strings."""
@@ -122,7 +124,8 @@ class TextProbes:
         """The pieces of a text and how often each occurs, in the order of the pieces."""
         what = "count_pieces"
         counts = table(public(self.step, what)(written, list(special)), what)
-        found = {tuple(strings(piece, what)): number(counts[piece], what) for piece in counts}
+        keys = {piece: tuple(strings(piece, f"a key of {what}", "is")) for piece in counts}
+        found = {keys[piece]: number(counts[piece], what) for piece in counts}
         return [[list(piece), found[piece]] for piece in sorted(found)]
 
     def learn_merges(
@@ -136,7 +139,9 @@ class TextProbes:
         """The vocabulary of these merges and special tokens."""
         what, ordered = "make_vocabulary", [(one, other) for one, other in merges]
         vocab = table(public(self.step, what)(ordered, list(special)), what)
-        return {text(token, what): number(vocab[token], what) for token in vocab}
+        return {
+            text(token, f"a key of {what}", "is"): number(vocab[token], what) for token in vocab
+        }
 
     def train_tokenizer(
         self, written: str, size: int, special: Sequence[str] | None, texts: Sequence[str]
