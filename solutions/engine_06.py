@@ -51,8 +51,8 @@ class RunningBatch:
 
     def __init__(self, model: CachedModel, slots: int) -> None:
         # Keep the model. At the start no column is in use (`length` is 0), the list `waiting` is
-        # empty, all slots are free (`rows` has None for each), and no slot sees a column (`seen` has
-        # a flag for each of them).
+        # empty, all slots are free (`rows` has None for each), and none sees a column (`seen` has a
+        # flag for each slot and column).
         self.model, self.length, self.waiting = model, 0, list[Row]()
         self.rows: list[Row | None] = [None] * slots
         self.seen = np.zeros((slots, model.config.n_positions), bool)

@@ -49,8 +49,8 @@ class RunningBatch:
 
     def __init__(self, model: CachedModel, slots: int) -> None:
         # TODO: Keep the model. At the start no column is in use (`length` is 0), the list `waiting`
-        #   is empty, all slots are free (`rows` has None for each), and no slot sees a column
-        #   (`seen` has a flag for each of them).
+        #   is empty, all slots are free (`rows` has None for each), and none sees a column (`seen`
+        #   has a flag for each slot and column).
         # TODO: Make caches full of zeros, with Buffer.from_numpy: a hidden column has the weight 0,
         #   but 0 times what old memory holds may be NaN. (Buffer.zeros clears too late, after a
         #   graph.)
