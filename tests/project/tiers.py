@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 COMMAND = "uv run --extra dev pytest -n auto --full"
-MINUTES = 40  # that it takes on two cores
+MINUTES = 60  # that it takes on two cores
 
 # The files that take longest. They come first, so that no worker is left alone with one of them.
 LONG = ("test_class.py", "test_attacks.py", "test_watch.py", "test_check.py")
