@@ -191,7 +191,7 @@ LOGITS = np.array([[0.0, 3.0, 1.0], [2.5, 2.0, 0.0]])
         (oracle.softmax(-LOGITS / 2), "The least likely tokens are drawn most, "),
         (np.full((2, 3), 1 / 3), "All tokens are drawn equally often."),
         (oracle.softmax(LOGITS / 2)[[0, 0]], "All rows draw as only the first row should."),
-        (np.sort(oracle.softmax(LOGITS / 2)), "The shares are right, but not by token: "),
+        (np.sort(oracle.softmax(LOGITS / 2)), "The shares are right but belong to other tokens: "),
         (np.array([[0.1, 0.5, 0.4], [0.2, 0.2, 0.6]]), ""),
     ],
 )
