@@ -114,7 +114,7 @@ class Reader:
             shown.append(Text(f"\n{said}", style="dim"))
         return Panel(
             Group(*shown),
-            title=f"{kind}: {title}" if (title := spoken(figure.find("svg/title"))) else kind,
+            title=Text(f"{kind}: {title}" if (title := spoken(figure.find("svg/title"))) else kind),
             title_align="left",
             subtitle=f"{self.in_browser} shows it",
             subtitle_align="right",
