@@ -29,6 +29,13 @@ def complete_file(_: click.Context, __: click.Parameter, incomplete: str) -> lis
     return [CompletionItem(incomplete, type="file")]
 
 
+model_option = click.option(
+    "--model",
+    help="Use a local folder or a Hub name, like gpt2.  [default: bundled]",
+    shell_complete=complete_file,
+)
+
+
 def tree_option(default: str, said: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """The option --tree, which a command takes."""
     return click.option("--tree", type=click.Choice(TREES), default=default, help=said)
@@ -74,11 +81,7 @@ Examples:
     help="Read one prompt per line; - is standard input. Prints JSON lines.",
     shell_complete=complete_file,
 )
-@click.option(
-    "--model",
-    help="Use a local folder or a Hub name, like gpt2.  [default: bundled]",
-    shell_complete=complete_file,
-)
+@model_option
 @click.option("--max-new-tokens", type=int, default=200, help="Stop after this many tokens.")
 @click.option(
     "--temperature", type=float, default=0.8, help="Divide the logits by this; 0 is greedy."
@@ -201,11 +204,7 @@ Examples:
   curl -d '{"model": "fairy-tales", "prompt": "Once"}' localhost:8000/v1/completions
 """
 )
-@click.option(
-    "--model",
-    help="Use a local folder or a Hub name, like gpt2.  [default: bundled]",
-    shell_complete=complete_file,
-)
+@model_option
 @tree_option("solutions", "Run the reference or your code.")
 @click.option("--host", default="127.0.0.1", help="Listen at this address.")
 @click.option(

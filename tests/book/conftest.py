@@ -3,9 +3,11 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page as BrowserPage
 
 from tests.book.pages import Page, find_pages
 from tests.browsers import axe, browser, lacking
@@ -39,6 +41,16 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 def site(build: tuple[Path, str]) -> Path:
     """The folder of the built book."""
     return build[0]
+
+
+@pytest.fixture
+def quiet_page(page: BrowserPage) -> Iterator[BrowserPage]:
+    """The page of a test, in which nothing may go wrong until the test is over."""
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    yield page
+    assert said == []
 
 
 @pytest.fixture(scope="session")

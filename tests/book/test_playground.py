@@ -35,23 +35,19 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture
-def live(page: Page, site: Path) -> Iterator[Open]:
+def live(quiet_page: Page, site: Path) -> Open:
     """Opens a page and wakes its model; nothing may go wrong until the test is over."""
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
 
     def find(name: str) -> Locator:
-        page.goto(f"{site.as_uri()}/{name}")
-        figure = page.locator("figure.live").first
+        quiet_page.goto(f"{site.as_uri()}/{name}")
+        figure = quiet_page.locator("figure.live").first
         button = figure.locator(".wake")
         if button.count():
             button.click()
         expect(figure.locator(".chip").first).to_be_visible(timeout=30_000)
         return figure
 
-    yield find
-    assert said == []
+    return find
 
 
 def logits(text: str, off: dict[str, slice] | None = None) -> oracle.Array:

@@ -37,18 +37,14 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture
-def widget(page: Page, site: Path) -> Iterator[Open]:
+def widget(quiet_page: Page, site: Path) -> Open:
     """Opens a chapter and finds a widget in it; nothing may go wrong until the test is over."""
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
 
     def find(name: str, chapter: str) -> Locator:
-        page.goto((site / f"{chapter}.html").as_uri())
-        return page.locator(f'figure.widget[data-widget="{name}"]')
+        quiet_page.goto((site / f"{chapter}.html").as_uri())
+        return quiet_page.locator(f'figure.widget[data-widget="{name}"]')
 
-    yield find
-    assert said == []
+    return find
 
 
 def status(figure: Locator) -> Locator:

@@ -672,7 +672,7 @@ class EngineProbes(StepProbes):
         return [array(part, "split_heads") for part in parts]
 
     def attend(self, *inputs: Array) -> Array:
-        """What attend makes of queries, keys, values and a mask."""
+        """What attend returns for queries, keys, values and a mask."""
         return array(public(self.step, "attend")(*map(tensor, inputs)), "attend")
 
     def trace_attend(self, dtype: str) -> list[str]:
@@ -757,7 +757,7 @@ class EngineProbes(StepProbes):
         return {"made": made, "asked": asked, "seen": model.seen, "prompts": given}
 
     def linear(self, x: Array, weights: Mapping[str, Array]) -> Array:
-        """What linear makes of x with a layer of these weights."""
+        """What linear returns for x with a layer of these weights."""
         with F.lazy():
             layer = Linear(*reversed(weights["weight"].shape))
         load(layer, weights)
@@ -783,7 +783,7 @@ class EngineProbes(StepProbes):
         cache: Array,
         weights: Mapping[str, Array],
     ) -> list[Array]:
-        """What the head makes of the inputs of each call; all caches begin so."""
+        """What the head returns for the inputs of each call; all caches begin so."""
         model = gpt2(self.step, config)
         load(model, weights)
         head, name = public(self.step, "GPT2CachedHead")(model), "GPT2CachedHead.forward"
@@ -978,7 +978,7 @@ class EngineProbes(StepProbes):
         return plain_body(error)
 
     def parse_request(self, body: str, model: str, encoding: str = "utf-8") -> dict[str, Any]:
-        """What parse_request makes of a body: the fields, or status and body of an error."""
+        """What parse_request returns for a body: the fields, or status and body of an error."""
         try:
             request = public(self.step, "parse_request")(body.encode(encoding), model)
         except public(self.step, "ApiError") as error:

@@ -91,7 +91,7 @@ class ModernProbes(EngineProbes):
         return described(make_config(self.step, "LlamaConfig", (), options))
 
     def read_config(self, entries: dict[str, Any]) -> dict[str, Any]:
-        """The same of the LlamaConfig that read_config makes of the entries of a config.json."""
+        """The same for the LlamaConfig that read_config returns for a config.json."""
         config = public(self.step, "read_config")(entries)
         if not isinstance(config, public(self.step, "LlamaConfig")):
             raise ContractError(f"read_config returned {type(config).__name__}, not a LlamaConfig")
@@ -115,11 +115,11 @@ class ModernProbes(EngineProbes):
         return [array(each, "rotary_table") for each in made]
 
     def rotate(self, x: Array, cos: Array, sin: Array) -> Array:
-        """What rotate makes of x with these tables."""
+        """What rotate returns for x with these tables."""
         return array(call(public(self.step, "rotate"), *map(tensor, (x, cos, sin))), "rotate")
 
     def rotated(self, x: Array, positions: Sequence[Array], speeds: Array) -> list[Array]:
-        """What rotate makes of x with the tables of rotary_table, for each of these positions."""
+        """What rotate returns for x at each of these positions, with the tables of rotary_table."""
 
         def rotation(x: Tensor, positions: Tensor) -> Any:
             return public(self.step, "rotate")(x, *self._table(positions, speeds))
@@ -156,7 +156,7 @@ class ModernProbes(EngineProbes):
     def llama_attention(
         self, options: Options, *inputs: Array, weights: Mapping[str, Array], past: Past = ()
     ) -> Array:
-        """What LlamaAttention makes of x, cosines, sines and a mask, after earlier columns."""
+        """What LlamaAttention returns for x, cosines, sines and a mask, after earlier columns."""
         module = make_llama(self.step, "LlamaAttention", options)
         load(module, weights)
         memory = [memory_of(past)] if past else []
@@ -210,7 +210,7 @@ class ModernProbes(EngineProbes):
     def llama_block(
         self, options: Options, *inputs: Array, weights: Mapping[str, Array], past: Past = ()
     ) -> Array:
-        """What LlamaBlock makes of x, cosines, sines and a mask, after these keys and values."""
+        """What LlamaBlock returns for x, cosines, sines and a mask, after these keys and values."""
         block = make_llama(self.step, "LlamaBlock", options)
         load(block, weights)
         memory = [memory_of(past)] if past else []
@@ -223,7 +223,7 @@ class ModernProbes(EngineProbes):
         weights: Mapping[str, Array],
         pasts: Sequence[Past] = (),
     ) -> Array:
-        """What MaxLlamaModel makes of ids, and of positions and a mask if there are any.
+        """What MaxLlamaModel returns for ids, and of positions and a mask if there are any.
 
         With `pasts`, the memory of each layer has keys and values of earlier columns.
         """
@@ -301,7 +301,7 @@ class ModernProbes(EngineProbes):
         cache: Array,
         weights: Mapping[str, Array],
     ) -> list[Array]:
-        """What LlamaCachedHead makes of the inputs of each call; all caches begin so."""
+        """What LlamaCachedHead returns for the inputs of each call; all caches begin so."""
         model = llama(self.step, options)
         load(model, weights)
         with F.lazy():
@@ -363,7 +363,7 @@ class ModernProbes(EngineProbes):
         return array(call(module.route, tensor(x)), "MixtureOfExperts.route")
 
     def mixture(self, width: int, experts: dict[str, Any], weights: Weights, x: Array) -> Array:
-        """What a MixtureOfExperts with these weights makes of x."""
+        """What a MixtureOfExperts with these weights returns for x."""
         module = self._mixture(width, experts)
         load(module, weights)
         return array(call(module, tensor(x)), "MixtureOfExperts.forward")

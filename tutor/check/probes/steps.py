@@ -215,7 +215,7 @@ class StepProbes:
         x: Array,
         **options: Any,
     ) -> Array:
-        """What a module with these weights makes of x."""
+        """What a module with these weights returns for x."""
         module = make(self.step, name, arguments, options)
         load(module, weights)
         return array(call(module, tensor(x)), f"{name}.forward")
@@ -313,7 +313,7 @@ class StepProbes:
     def generate_by_own_model(
         self, config: Config, tokens: Array, *arguments: Any, weights: Mapping[str, Array]
     ) -> Array:
-        """What generate_tokens makes of a prompt with the model of step 10 and these weights."""
+        """What generate_tokens returns for a prompt with the model of step 10 and these weights."""
         model = make(other_step(self.step, "step_10"), "MaxGPT2LMHeadModel", [config], {})
         load(model, weights)
         lazy = LazyModel(model, course_config(self.step, config))

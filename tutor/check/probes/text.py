@@ -80,7 +80,7 @@ class TextProbes:
         }
 
     def call_each(self, name: str, cases: Sequence[Sequence[Any]]) -> list[list[str]]:
-        """What a function makes of the arguments of each case, as lists of strings."""
+        """What a function returns for the arguments of each case, as lists of strings."""
         function = public(self.step, name)
         return [strings(function(*case), name) for case in cases]
 
