@@ -3,7 +3,9 @@
 import itertools
 from typing import Any
 
-ASKED: dict[str, Any] = {"model": "tales", "prompt": "Once"}
+from tests.samples import respelled
+
+ASKED: dict[str, Any] = {"model": "tales", "prompt": respelled("Once")}
 DEFAULTS: dict[str, Any] = {
     **ASKED,
     "max_tokens": 16,
@@ -19,7 +21,7 @@ WORDS = [" the", " wolf", " wo", "od", " a", " \u20ac", "na\u00efve", ".", "\n",
 WORDS.append("s")
 # Each token is some bytes: whole words, then the bytes of two characters one by one, and no text.
 LETTERS = [*"\u20ac\u00e9".encode()]
-PIECES = [*([*word.encode()] for word in WORDS), *([byte] for byte in LETTERS), [0xFF]]
+PIECES = [*([*respelled(word).encode()] for word in WORDS), *([byte] for byte in LETTERS), [0xFF]]
 EURO, ACUTE = [12, 13, 14], [15, 16]
 NO_TEXT = 17
 PROMPT = [4, 1]

@@ -7,8 +7,8 @@ Nothing here needs MAX, since the code under check runs in another process.
 import itertools
 import os
 import string
-from collections.abc import Callable, Sequence
-from typing import TypedDict, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 
@@ -51,10 +51,32 @@ def varied(usual: Value, others: Sequence[Value], seed: int) -> Value:
     return others[int(generator(seed).integers(len(others)))] if RUN_SEED else usual
 
 
+SPELLING = str.maketrans(
+    string.ascii_lowercase,
+    varied(
+        string.ascii_lowercase,
+        ["".join(sorted(generator(n).permutation([*string.ascii_letters])[:26])) for n in range(9)],
+        seed=40,
+    ),
+)
+
+
 def shuffled(values: Sequence[Value], seed: int) -> list[Value]:
     """The values as they are; in a run with a seed of its own, in another order."""
     order = generator(seed).permutation(len(values)) if RUN_SEED else range(len(values))
     return [values[i] for i in order]
+
+
+def respelled(given: Any) -> Any:
+    """Strings, or what holds them, as they are; in a run with a seed of its own, in other letters.
+
+    These are in the order of the usual ones, so that ties are decided as they were.
+    """
+    if isinstance(given, str):
+        return given.translate(SPELLING)
+    if isinstance(given, Mapping):
+        return {respelled(key): respelled(value) for key, value in given.items()}
+    return type(given)(map(respelled, given)) if isinstance(given, (list, tuple)) else given
 
 
 def first_that(holds: Callable[[Value], bool], draw: Callable[[int], Value], seed: int) -> Value:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tests.answers import ASKED, DEFAULTS, EURO, PIECES, PROMPT, TEXTS, answered
-from tests.samples import varied
+from tests.samples import respelled, varied
 from tutor.check.expectations import expect_alike, expect_equal
 from tutor.check.sandbox.workbench import Workbench
 
@@ -63,7 +63,7 @@ def expect_refused(
 def test_error(step: Workbench) -> None:
     kinds = {400: "invalid_request_error", 404: "invalid_request_error"}
     kinds |= {499: "invalid_request_error", 500: "server_error", 503: "server_error"}
-    given = ["not so"], ["too long", "prompt"], ["no such", "model", "unknown"]
+    given = [respelled("not so")], ["too long", "prompt"], ["no such", "model", "unknown"]
     cases: list[Any] = [(status, *each) for status in kinds for each in given]
     bodies = [step.api_error(*case) for case in cases]
     for (status, *each), body in zip(cases, bodies, strict=True):
@@ -162,17 +162,17 @@ def test_pieces(step: Workbench) -> None:
 
 def test_stops(step: Workbench) -> None:
     text = [0, 2, 3, 7, 0, 1, 9, 8, 6]  # " the wood. the wolf ends\nna\u00efve"
-    stops: list[Any] = [
+    stops: list[Any] = respelled([
         *("wolf", (".",), (" wood",), ("od.",), ("the wolf", "wood"), ("wolf", " wo"), ("d. t",)),
         *((" ends\nna big",), ("nothing",), ("e wo", "lf"), (" the",), ("\n", "lf en"), ()),
         *(("ends\n", "wolf ends?"), "the", ("aa", " a"), ("ve", "na"), ("nd", "en", "ds")),
-    ]
+    ])  # fmt: skip
     expect_pieces(
         step,
         *((f"a text with stop={stop}", [text], ["length"], stop) for stop in stops),
         ("two texts with stop='.'", [text, [1, 4, 5, 6]], ["stop", "length"], "."),
-        ("a text held back to its end", [[0, 10]], ["stop"], (" ends",)),
-        ("a text that goes on otherwise", [[10, 4, 10, 11]], ["length"], (" ends",)),
+        ("a text held back to its end", [[0, 10]], ["stop"], respelled((" ends",))),
+        ("a text that goes on otherwise", [[10, 4, 10, 11]], ["length"], respelled((" ends",))),
         ("a stop in parts of characters", [[0, *EURO, 1]], ["length"], "\u20ac"),
     )
 
@@ -206,7 +206,7 @@ def test_whole(step: Workbench) -> None:
     for what, texts, ends, stop in (
         ("one text", [text], ["length"], ()),
         ("three texts", [text, [*EURO, 6], []], ["stop", "length", "stop"], ()),
-        ("texts with stop='the w'", [text, [1, 0, 10]], ["length", "length"], "the w"),
+        ("texts with stop='the w'", [text, [1, 0, 10]], ["length", "length"], respelled("the w")),
     ):
         got, expected = complete(step, (texts, ends, stop))
         rows = zip(expected["texts"], expected["ended"], strict=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from tests import oracle_text
-from tests.samples import generator, varied
+from tests.samples import generator, respelled, varied
 from tests.texts import PIECES, SPECIAL, WORDS, draw_text, draw_words, expect_each
 from tutor.check.expectations import expect_entries, expect_equal, expect_refusals
 from tutor.check.sandbox.workbench import Workbench
@@ -15,43 +15,51 @@ END = "<|endoftext|>"
 TIMES = varied(2, range(2, 6), seed=30)  # that what is equally frequent occurs
 
 # Pieces of single letters, how often each occurs, and how many merges to learn.
-FREQUENT = [
-    ({"ab": 3, "bc": 5}, 1),
-    ({"ab": 3, "ac": 1, "cab": 1, "bc": 3}, 1),
-    ({"abab": 2, "bcd": 3}, 1),
-    ({"aaa": 2, "bc": 3}, 1),
-    ({"ab": 4, "a": 9, "b": 9, "ba": 3}, 1),
-    ({"Ġlo": 5, "Ġwin": 3, "slo": 1}, 2),
-]
-EQUAL = [
-    ({"ab": 1, "cd": 1}, 2),
-    ({"cd": 1, "ab": 1}, 2),
-    ({"ac": 1, "ab": 1}, 1),
-    ({"ab": 1, "ac": 1}, 1),
-    ({"az": 1, "bc": 1}, 1),
-    ({"Ġa": 1, "za": 1}, 1),
-    ({"th": 2, "the": 1, "ze": 1}, 2),
-    ({"the": 1, "ze": 1, "th": 2, "abz": 1}, 3),
-    ({"xy": 5, "ab": 3, "xyz": 1, "abz": 1}, 3),
-]
-CHANGED = [
-    ({"abc": 4, "ab": 3, "bcd": 6, "cd": 2}, 4),
-    ({"aaaa": 3, "aaaaa": 2, "baab": 4}, 5),
-    ({"banana": 3, "ananas": 2, "nab": 2}, 6),
-    ({"abcabc": 3, "bcab": 4, "cabc": 2}, 6),
-]
-ENDING = [
-    ({"abc": 1}, 9),
-    ({"ab": 1, "cab": 1}, 9),
-    ({"abc": 2}, 9),
-    ({"abcd": 3}, 0),
-    ({"abcd": 3}, 1),
-    ({"abcd": 3}, 2),
-    ({"a": 7}, 3),
-    ({}, 3),
-]
+FREQUENT = respelled(
+    [
+        ({"ab": 3, "bc": 5}, 1),
+        ({"ab": 3, "ac": 1, "cab": 1, "bc": 3}, 1),
+        ({"abab": 2, "bcd": 3}, 1),
+        ({"aaa": 2, "bc": 3}, 1),
+        ({"ab": 4, "a": 9, "b": 9, "ba": 3}, 1),
+        ({"Ġlo": 5, "Ġwin": 3, "slo": 1}, 2),
+    ]
+)
+EQUAL = respelled(
+    [
+        ({"ab": 1, "cd": 1}, 2),
+        ({"cd": 1, "ab": 1}, 2),
+        ({"ac": 1, "ab": 1}, 1),
+        ({"ab": 1, "ac": 1}, 1),
+        ({"az": 1, "bc": 1}, 1),
+        ({"Ġa": 1, "za": 1}, 1),
+        ({"th": 2, "the": 1, "ze": 1}, 2),
+        ({"the": 1, "ze": 1, "th": 2, "abz": 1}, 3),
+        ({"xy": 5, "ab": 3, "xyz": 1, "abz": 1}, 3),
+    ]
+)
+CHANGED = respelled(
+    [
+        ({"abc": 4, "ab": 3, "bcd": 6, "cd": 2}, 4),
+        ({"aaaa": 3, "aaaaa": 2, "baab": 4}, 5),
+        ({"banana": 3, "ananas": 2, "nab": 2}, 6),
+        ({"abcabc": 3, "bcab": 4, "cabc": 2}, 6),
+    ]
+)
+ENDING = respelled(
+    [
+        ({"abc": 1}, 9),
+        ({"ab": 1, "cab": 1}, 9),
+        ({"abc": 2}, 9),
+        ({"abcd": 3}, 0),
+        ({"abcd": 3}, 1),
+        ({"abcd": 3}, 2),
+        ({"a": 7}, 3),
+        ({}, 3),
+    ]
+)
 TEXTS = (
-    "low lower low  lowest\nlow",
+    respelled("low lower low  lowest\nlow"),
     f"a tale{END}a tale{END} {END}the end",
     "The the THE. the, naïve 龍 naïve",
     "don't don't 2024 2024",
@@ -128,10 +136,10 @@ def merges_of_long() -> list[list[str]]:
 
 
 def test_vocabulary(step: Workbench) -> None:
-    twice = [("a", "b"), ("b", "c"), ("ab", "c"), ("a", "bc"), ("Ġ", "a")]
+    twice = respelled([("a", "b"), ("b", "c"), ("ab", "c"), ("a", "bc"), ("Ġ", "a")])
     cases: list[tuple[list[oracle_text.Pair], list[str]]] = [
-        ([], []),
         (twice[:2], [END]),
+        ([], []),
         ([("z", "a"), ("a", "b")], SPECIAL),
         (twice, [END]),
     ]

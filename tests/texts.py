@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests import oracle_text
-from tests.samples import generator
+from tests.samples import generator, respelled
 from tutor.check.expectations import expect_equal
 
-SPECIAL = ["<|end|>", "<|end|>!", "(*)", "« fin »"]  # one begins with another; | and * mean much
+SPECIAL = respelled(
+    ["<|end|>", "<|end|>!", "(*)", "« fin »"]
+)  # one begins with another; | and * mean much
 WORDS = (
     *("low", "lower", "lowest", "slow", "new", "newer", "newest", "wide", "wider", "the", "then"),
     *(

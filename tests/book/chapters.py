@@ -20,7 +20,7 @@ import numpy as np
 
 from tutor import ROOT
 from tutor.course.names import find_name
-from tutor.course.tracks import TRACKS
+from tutor.course.tracks import TEXT, TRACKS
 
 BOOK = ROOT / "book"
 CHAPTERS = sorted(path for path in (BOOK / "src").glob("*.md") if path.stem != "SUMMARY")
@@ -40,7 +40,8 @@ UNREAD = re.compile(
 )
 NUMBER = r"(?<![\w.,/-])(?P<number>[-−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e-?\d+)?)(?!\w|-\w)"
 NUMBER_OR_SOURCE = re.compile(NUMBER + r"|<!--=(?P<source>.*?)-->", re.DOTALL)
-WORDS = "|".join(track.word for track in TRACKS)
+# "texts 7" are seven texts: 01 and 02 are taken for names as they are.
+WORDS = "|".join(track.word for track in TRACKS if track is not TEXT)
 NAME = re.compile(rf"(?:(?:{WORDS})s?|python|max) $", re.IGNORECASE)
 
 

@@ -24,8 +24,8 @@ STEPS = all_steps()
 SEEDS = (5, 6)  # each step is checked with one of them
 # Checks of what has no numbers, or of the numbers that make a GPT-2; or that begin with such.
 FIXED = {
-    *("config", "defaults", "dtypes", "graph", "graphs", "last_position", "parameters", "settings"),
-    *("sizes", "start", "symbolic_length", "symbolic_lengths"),
+    *("config", "defaults", "dtypes", "graph", "graphs", "last_position", "letters", "parameters"),
+    *("settings", "sizes", "start", "symbolic_length", "symbolic_lengths"),
 }
 # Mistakes that are close to a tolerance, or that not every input brings to light.
 NEAR = {

@@ -34,18 +34,15 @@ def start_engine(model: str | None, **options: Any) -> Engine:
     runtime.activate(one_thread=is_small(model))
     console = Console(stderr=True, highlight=False)
     with console.status(Text(f"Loading {model or 'the bundled model'}")):
-        engine = load_engine(model, **options)
-    if engine.tokenizer.is_own:
-        console.print("Using your own tokenizer, from text 01.", style="dim")
-    return engine
+        return load_engine(model, **options)
 
 
 @interrupts.held(patience=0)
 def compile_engine(engine: Engine, **options: Any) -> None:
     """Have the model of an engine compiled, or NumPy in its place while MAX compiles it.
 
-    The options are those that the engine was started with. Says so if a learner's cache is not
-    there yet.
+    The options are those that the engine was started with. Says which of the learner's parts are
+    used: a tokenizer that is finished, and what stands in for a cache that is not.
     """
     from tutor.runtime import graphs  # and with it MAX, which is ready by now
 
@@ -56,6 +53,8 @@ def compile_engine(engine: Engine, **options: Any) -> None:
         graphs.postponed() as waiting,
     ):
         step = engine.loop.step
+    if engine.tokenizer.is_own:
+        console.print("Using your own tokenizer, from text 01.", style="dim")
     if options["cache"] and engine.family.caches not in step.roles:
         used = "generate_next_token" if "generates" in step.roles else "the loop"
         console.print(f"The KV cache is not finished; using {used} of {step.label}.", style="dim")
