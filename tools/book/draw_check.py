@@ -53,9 +53,10 @@ def picture() -> str:
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), highlight=False)
     console.print(reading.terminal(html))
     console.print()  # or the last line is cut below
-    return console.export_svg(
+    svg = console.export_svg(
         title="tutor check 7", theme=THEME, code_format=FORMAT, unique_id="check"
     )
+    return "".join(f"{line.rstrip()}\n" for line in svg.splitlines())
 
 
 def main() -> None:
