@@ -1,4 +1,4 @@
-// Wide code and tables scroll by keys, and a link opens what it leads to.
+// Wide code, tables and equations scroll by keys, and a link opens what it leads to.
 (() => {
     "use strict";
 
@@ -12,7 +12,7 @@
             }
         }
     });
-    for (const wide of document.querySelectorAll("main pre > code, main .table-wrapper")) {
+    for (const wide of document.querySelectorAll("main :is(pre > code, .table-wrapper, .equation)")) {
         observer.observe(wide);
         // There they scroll; on the page mdBook turns it with them.
         wide.addEventListener("keydown", (event) => {
