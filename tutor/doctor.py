@@ -38,7 +38,7 @@ def examine() -> Iterator[Finding]:
     yield kernel_pack()
     yield compiled_models()
     yield memory()
-    yield bundled_model(checkpoint.BUNDLED_MODEL)
+    yield from map(bundled_model, checkpoint.BUNDLED)
     yield namespaces()
 
 

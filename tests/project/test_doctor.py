@@ -76,7 +76,7 @@ def test_an_illness_is_named_and_ends_with_exit_code_3(
     if "Kernels" in complaint and kernels.find_pack() is None:
         pytest.skip("no kernel pack fits this machine")
     model = Path(shutil.copytree(checkpoint.BUNDLED_MODEL, tmp_path / "model"))
-    monkeypatch.setattr(checkpoint, "BUNDLED_MODEL", model)
+    monkeypatch.setattr(checkpoint, "BUNDLED", (model,))
     ILLNESSES[complaint](monkeypatch, model)
     code, output = run_doctor(monkeypatch, capsys)
     assert code == 3

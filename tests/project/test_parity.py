@@ -15,19 +15,19 @@ from transformers import AutoConfig, AutoTokenizer
 
 from solutions.modern_07 import load_pretrained as load_llama
 from solutions.modern_09 import load_moe
-from solutions.solution_10 import MaxGPT2LMHeadModel
 from solutions.solution_11 import load_pretrained
 from solutions.solution_12 import LanguageModel, generate_tokens
 from tests.llama_folders import CHECKPOINTS, EXPERTS, digest, drawn, write_checkpoint
 from tests.project.helpers import array, tensor
 from tutor import ROOT
 from tutor.check.probes.steps import LazyModel
-from tutor.engine.checkpoint import BUNDLED_MODEL, check_folder
+from tutor.engine.checkpoint import BUNDLED, BUNDLED_MODEL, check_folder
 from tutor.engine.loops import CompiledModel
 from tutor.engine.tokenizer import Tokenizer
 
 GOLDEN = ROOT / "tests" / "golden"
-FOLDERS = {"fairy-tales": BUNDLED_MODEL, "random": GOLDEN / "random"}
+FOLDERS = {folder.name: folder for folder in (*BUNDLED, GOLDEN / "random")}
+LLAMA = BUNDLED[1]
 
 # Rounding in float32 moves these logits, of up to 11, by 1.2e-5. Of the mistakes that were tried,
 # an epsilon of 1e-6 moves those of the bundled model least, by 3.5e-4, and GELU by erf the random
@@ -39,7 +39,7 @@ LLAMA_TOLERANCE = 1e-5
 FEW = 2  # tokens of a model with experts, all of which are computed for each
 VERSIONS = (4, 5)  # of transformers, each of which writes config.json in its own way
 
-MOST_BYTES = 10_000_000  # of the bundled folder
+MOST_BYTES = 10_000_000  # of a bundled folder
 TEXTS = (
     "Once upon a time, in a far-off land, there lived a King.",
     "  two spaces, a\ttab,\n\na paragraph and a trailing blank ",
@@ -56,7 +56,10 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def model(name: str) -> MaxGPT2LMHeadModel:
+def model(name: str) -> LanguageModel:
+    if FOLDERS[name] == LLAMA:
+        llama = load_llama(LLAMA)
+        return LazyModel(llama, llama.config)
     return load_pretrained(FOLDERS[name])
 
 
@@ -91,7 +94,7 @@ def test_golden_files_are_of_these_weights(name: str) -> None:
     assert golden(name)["model_sha256"] == found, "changed: run python -m tools.models.make_golden"
 
 
-def test_logits_are_those_of_hugging_face(model: MaxGPT2LMHeadModel, name: str) -> None:
+def test_logits_are_those_of_hugging_face(model: LanguageModel, name: str) -> None:
     assert_logits(model, name)
 
 
@@ -164,21 +167,28 @@ def test_every_byte_has_a_token(tokenizer: Tokenizer) -> None:
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
-def test_transformers_opens_the_bundled_folder() -> None:
-    config = AutoConfig.from_pretrained(BUNDLED_MODEL)
-    assert config.model_type == "gpt2"
-    theirs = AutoTokenizer.from_pretrained(BUNDLED_MODEL)
+@pytest.mark.parametrize(("folder", "kind"), zip(BUNDLED, ("gpt2", "llama"), strict=True))
+def test_transformers_opens_a_bundled_folder(folder: Path, kind: str) -> None:
+    config = AutoConfig.from_pretrained(folder)
+    assert config.model_type == kind
+    theirs = AutoTokenizer.from_pretrained(folder)
     assert len(theirs) == config.vocab_size
     assert theirs.eos_token_id == theirs.bos_token_id == config.eos_token_id
     assert theirs.decode([config.eos_token_id]) == "<|endoftext|>"
-    assert theirs.model_max_length == config.n_positions
+    assert theirs.model_max_length == config.max_position_embeddings
 
 
-def test_the_bundled_folder_is_small_and_its_weights_are_float16() -> None:
-    check_folder(BUNDLED_MODEL)
-    files = [path for path in BUNDLED_MODEL.rglob("*") if path.is_file()]
+def test_the_bundled_models_have_one_tokenizer() -> None:
+    one, other = ((folder / "tokenizer.json").read_bytes() for folder in BUNDLED)
+    assert one == other
+
+
+@pytest.mark.parametrize("folder", BUNDLED)
+def test_a_bundled_folder_is_small_and_its_weights_are_float16(folder: Path) -> None:
+    check_folder(folder)
+    files = [path for path in folder.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= MOST_BYTES
-    weights = load_file(BUNDLED_MODEL / "model.safetensors")
+    weights = load_file(folder / "model.safetensors")
     assert {array.dtype for array in weights.values()} == {np.dtype(np.float16)}
     assert 3e6 <= sum(array.size for array in weights.values()) <= 4.5e6
 

@@ -2,12 +2,15 @@
 
     python -m tools.models.ablate_llama --text fairy_tales.txt
 
-Each takes the first 400 steps of the GPT-2's schedule. The held-out losses go to
-book/src/data/ablation.json. Needs the `train` extra; goes on where it was interrupted.
+Each takes the first 400 steps of the schedule, as the bundled models did with none of the changes
+and with all. The held-out losses go to book/src/data/ablation.json. Needs the `train` extra; goes
+on where it was interrupted.
 """
 
 import json
 from argparse import Namespace
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,14 +19,13 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from tools.models import train_model
 from tutor import ROOT
+from tutor.engine.checkpoint import BUNDLED
 
 CHANGES = {
-    "none": "GPT-2",
     "norm": "RMSNorm",
-    "groups": "Groups of heads",
+    "groups": "groups of heads",
     "mlp": "SwiGLU",
-    "positions": "Rotary positions",
-    "all": "Llama: all four, no biases",
+    "positions": "rotary positions",
 }
 RESULT = ROOT / "book" / "src" / "data" / "ablation.json"
 STEPS = 400
@@ -37,54 +39,56 @@ def main() -> None:
     tokenizer = train_model.train_tokenizer(train_tales, options.vocab_size)
     train_ids = train_model.encode(tokenizer, train_tales)
     heldout_ids = train_model.encode(tokenizer, heldout_tales)
-    work, rows = options.work.parent, {}
-    options.until = STEPS
+    work, options.until = options.work.parent, STEPS
+    none, everything = (
+        json.loads((folder / "training.json").read_text(encoding="utf-8")) for folder in BUNDLED
+    )
+    rows = {
+        "none": row("GPT-2", none["parameters"], none["history"]),
+        "all": row("Llama: all of these", everything["parameters"], everything["history"]),
+    }
     for change, name in CHANGES.items():
         options.work = work / f"ablation-{change}"
         options.work.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(options.seed)
         model = make_model(change, options)
         _, history = train_model.Trainer(model, train_ids, heldout_ids, options).run()
-        rows[change] = {
-            "name": name,
-            "parameters": sum(p.numel() for p in model.parameters()),
-            "heldout_loss": {entry["step"]: entry["heldout_loss"] for entry in history},
-        }
-        RESULT.write_text(json.dumps(rows, indent=1) + "\n")
+        rows[change] = row(name, sum(p.numel() for p in model.parameters()), history)
+        RESULT.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+def row(name: str, parameters: int, history: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    losses = {e["step"]: e["heldout_loss"] for e in history if e["step"] <= STEPS}
+    return {"name": name, "parameters": parameters, "heldout_loss": losses}
 
 
 def make_model(change: str, options: Namespace) -> PreTrainedModel:
     """Hugging Face's Llama with GPT-2's part wherever that is not what changes."""
     width, heads = options.n_embd, options.n_head
-
-    def has_new(part: str) -> bool:
-        return change in (part, "all")
-
     config = LlamaConfig(
         vocab_size=options.vocab_size,
         max_position_embeddings=options.n_positions,
         hidden_size=width,
         num_hidden_layers=options.n_layer,
         num_attention_heads=heads,
-        num_key_value_heads=options.groups if has_new("groups") else heads,
-        # As many numbers in three matrices as GPT-2 has in two; all together, as the bundled one.
-        intermediate_size=options.n_inner if change == "all" else 4 * width * 2 // 3,
-        attention_bias=change != "all",
-        mlp_bias=change != "all",
+        num_key_value_heads=options.groups if change == "groups" else heads,
+        intermediate_size=4 * width * 2 // 3,  # as many numbers in three matrices as in GPT-2's two
+        attention_bias=True,
+        mlp_bias=True,
         rms_norm_eps=1e-5,
         tie_word_embeddings=True,
     )
     model = LlamaForCausalLM(config)
     body = model.model
     for block in body.layers:
-        if not has_new("mlp"):
+        if change != "mlp":
             block.mlp = GELUMLP(width)
-        if not has_new("norm"):
+        if change != "norm":
             block.input_layernorm = nn.LayerNorm(width)
             block.post_attention_layernorm = nn.LayerNorm(width)
-    if not has_new("norm"):
+    if change != "norm":
         body.norm = nn.LayerNorm(width)
-    if not has_new("positions"):
+    if change != "positions":
         body.embed_tokens = TokensAndPositions(options.vocab_size, width, options.n_positions)
         body.rotary_emb = NoRotation(width // heads)
         model.lm_head.weight = body.embed_tokens.weight

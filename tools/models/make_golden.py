@@ -1,10 +1,10 @@
 """Write what Hugging Face's own models compute, for tests/project/test_parity.py to compare with.
 
-    python -m tools.models.make_golden            # or only some: fairy-tales, random, llamas
+    python -m tools.models.make_golden            # or only some: fairy-tales, random, llamas …
 
-Needs the `train` extra. Run it after every change of the bundled model. Golden are two GPT-2: the
-bundled one, and one with random weights, which is written beside its golden files. And a tiny model
-of each family of Llamas, whose weights tests/py draws again from a seed.
+Needs the `train` extra. Run it after every change of a bundled model. Golden are the bundled
+models; a GPT-2 with random weights, which is written beside its golden files; and a tiny model of
+each family of Llamas, whose weights tests/llama_folders.py draws again from a seed.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from transformers import (
 
 from tests.llama_folders import CHECKPOINTS, EXPERTS, Checkpoint, digest, drawn, write_checkpoint
 from tutor import ROOT
-from tutor.engine.checkpoint import BUNDLED_MODEL
+from tutor.engine.checkpoint import BUNDLED
 
 GOLDEN = ROOT / "tests" / "golden"
 
@@ -82,14 +82,15 @@ class Story:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Write golden files.")
-    every = ["fairy-tales", "random", "llamas"]
+    every = [*(folder.name for folder in BUNDLED), "random", "llamas"]
     parser.add_argument("models", nargs="*", default=every, choices=every)
     chosen = parser.parse_args().models
     transformers.utils.logging.disable_progress_bar()
     random_folder = GOLDEN / "random"
     with torch.inference_mode():
-        if "fairy-tales" in chosen:
-            write_golden(BUNDLED_MODEL, bundled_stories())
+        for folder in BUNDLED:
+            if folder.name in chosen:
+                write_golden(folder, bundled_stories(folder))
         if "random" in chosen:
             write_random_model(random_folder)
             write_golden(random_folder, random_stories(random_folder))
@@ -108,12 +109,12 @@ def write_random_model(folder: Path) -> None:
     (folder / "generation_config.json").unlink()
 
 
-def load(folder: Path) -> GPT2LMHeadModel:
-    return GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32).eval()
+def load(folder: Path) -> PreTrainedModel:
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
 
 
-def bundled_stories() -> Iterator[Story]:
-    model, tokenizer = load(BUNDLED_MODEL), AutoTokenizer.from_pretrained(BUNDLED_MODEL)
+def bundled_stories(folder: Path) -> Iterator[Story]:
+    model, tokenizer = load(folder), AutoTokenizer.from_pretrained(folder)
     for prompt in PROMPTS:
         story = tell(model, tokenizer.encode(prompt), NEW_TOKENS)
         story.prompt, story.text = prompt, tokenizer.decode(story.prompt_ids + story.new_ids)

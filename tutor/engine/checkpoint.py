@@ -12,26 +12,32 @@ from tutor.engine.tokenizer import TOKENIZER, TWO_FILES
 from tutor.engine.weights import INDEX, WEIGHTS
 from tutor.errors import InputError
 
-BUNDLED_MODEL = ROOT / "models" / "fairy-tales"
+BUNDLED = tuple(ROOT / "models" / name for name in ("fairy-tales", "llama-tales"))
+BUNDLED_MODEL = BUNDLED[0]  # unless another is named
 FILES = (CONFIG, WEIGHTS, TOKENIZER)  # of a folder as most are
 CONTEXT = 4096  # positions that are reserved, unless the model has fewer or another number is given
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
 def find_model(name: str | None) -> Path:
-    """The folder of a model: the bundled one, a local folder, or a name on the Hugging Face Hub."""
-    if name is None:
-        return BUNDLED_MODEL
-    path = Path(name)
+    """The folder of a model: a bundled one, a local folder, or a name on the Hugging Face Hub."""
+    path = local_folder(name)
     try:
-        if name and path.is_dir():
+        if name != "" and path.is_dir():
             return path
         is_local = not name or name.startswith((".", "/", "~")) or path.exists()
     except OSError as error:
         raise InputError(f"--model {name!r} cannot be opened: {error.strerror}") from None
-    if is_local:
+    if is_local or name is None:
         raise InputError(f"--model {name!r} is no folder; give a folder or a Hub name, like gpt2")
     return fetch_model(name)
+
+
+def local_folder(name: str | None) -> Path:
+    """Where a model is if it is here: `llama-tales` is a bundled one, `./llama-tales` is not."""
+    if name is None:
+        return BUNDLED_MODEL
+    return next((folder for folder in BUNDLED if folder.name == name), Path(name))
 
 
 def fetch_model(name: str) -> Path:

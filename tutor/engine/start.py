@@ -2,7 +2,6 @@
 
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -20,7 +19,7 @@ SMALL = 2**25
 
 def is_small(model: str | None) -> bool:
     """Whether a model that is here already is computed sooner by one thread than by several."""
-    folder = checkpoint.BUNDLED_MODEL if model is None else Path(model)
+    folder = checkpoint.local_folder(model)
     try:
         return 0 < sum(file.stat().st_size for file in folder.glob("*.safetensors")) < SMALL
     except OSError:  # what is wrong with it is said where it is opened

@@ -12,13 +12,13 @@ from typing import Any
 import click
 import uvicorn
 
+from tutor.engine.checkpoint import BUNDLED_MODEL, local_folder
 from tutor.engine.start import compile_engine, start_engine
 from tutor.errors import InputError
 from tutor.serve.app import Service, make_app
 from tutor.serve.model import prepare
 
 GRACE = 2.0  # seconds for texts to end by themselves once the server has to stop
-BUNDLED = "fairy-tales"
 
 
 def serve(
@@ -27,8 +27,8 @@ def serve(
     """Serve a model until Ctrl-C or SIGTERM."""
     listening = listen(host, port)
     choice: dict[str, Any] = {"model": model, "tree": tree, "device": "cpu", "cache": True}
-    name = model.rstrip("/").rpartition("/")[2] if model else BUNDLED
-    served = prepare(start_engine(**choice), name or BUNDLED)
+    name = local_folder(model).name or BUNDLED_MODEL.name  # "." has no name
+    served = prepare(start_engine(**choice), name)
     if served.stand_ins:
         named = ", ".join(step.label for step in served.stand_ins)
         click.echo(f"The reference stands in for {named}, not finished in {tree}/.", err=True)
