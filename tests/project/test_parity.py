@@ -167,7 +167,7 @@ def test_every_byte_has_a_token(tokenizer: Tokenizer) -> None:
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
-@pytest.mark.parametrize(("folder", "kind"), zip(BUNDLED, ("gpt2", "llama"), strict=True))
+@pytest.mark.parametrize(("folder", "kind"), [*zip(BUNDLED, ("gpt2", "llama"), strict=True)])
 def test_transformers_opens_a_bundled_folder(folder: Path, kind: str) -> None:
     config = AutoConfig.from_pretrained(folder)
     assert config.model_type == kind

@@ -21,6 +21,7 @@ from tutor.book import chapters
 from tutor.course import sources
 from tutor.course.names import NAMES
 from tutor.course.registry import Step, all_steps
+from tutor.engine.checkpoint import BUNDLED
 
 PIXI_SCHEMA = ROOT.parent / "shared" / "data" / "pixi_schema.json"
 README = (ROOT / "README.md").read_text()
@@ -165,8 +166,8 @@ def test_every_link_in_the_readme_and_contributing_leads_somewhere() -> None:
             assert (ROOT / target).exists(), target
 
 
-def test_the_model_card_tells_what_the_training_measured() -> None:
-    folder = ROOT / "models" / "fairy-tales"
+@pytest.mark.parametrize("folder", BUNDLED, ids=lambda folder: folder.name)
+def test_a_model_card_tells_what_the_training_measured(folder: Path) -> None:
     card = (folder / "README.md").read_text()
     report = json.loads((folder / "training.json").read_text())
     best = min(report["history"], key=lambda entry: entry["heldout_loss"])

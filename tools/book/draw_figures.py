@@ -49,6 +49,7 @@ PICTURES = (
     modern.bfloat16,
     modern.group_cache,
     modern.experts,
+    modern.worth,
     text.merges,
     text.learning,
 )

@@ -82,7 +82,7 @@ def main() -> None:
         "options": {
             name: value
             for name, value in vars(options).items()
-            if name not in ("text", "work", "output")
+            if name not in ("text", "work", "output", "until")
         },
         "history": history,
     }

@@ -1,5 +1,6 @@
 """Pictures of the modern track: what a Llama has in place of GPT-2's parts."""
 
+import json
 import math
 
 import numpy as np
@@ -16,6 +17,7 @@ from solutions.solution_01 import GPT2Config
 from solutions.solution_03 import LayerNorm
 from tests import test_modern_01 as files
 from tools.book.figures.drawing import WIDTH, Box, Drawing, Point, number
+from tutor import ROOT
 
 LLAMA = "Llama-3.2-1B"
 
@@ -386,4 +388,32 @@ def experts() -> Drawing:
     drawing.text(left, gate.left[1], "which two?", align="start")
     mixed = drawing.box(middle - 16, top + 110, 32, 24, "`y`", "stream")
     drawing.arrow(plus.bottom, mixed.top, style="stream")
+    return drawing
+
+
+def worth() -> Drawing:
+    text = (ROOT / "book" / "src" / "data" / "ablation.json").read_text(encoding="utf-8")
+    rows = list(json.loads(text).values())
+    without, *losses = (list(row["heldout_loss"].values())[-1] for row in rows)
+    saved = {row["name"]: without - loss for row, loss in zip(rows[1:], losses, strict=True)}
+    saved = dict(sorted(saved.items(), key=lambda item: item[1]))
+    said = [f"{name}: {value:.3f}" for name, value in saved.items()]
+    drawing = Drawing(
+        "worth",
+        "By how much each change lowers the loss of a small GPT-2 after 400 steps",
+        f"""A bar for each change, to the right if it lowers the held-out loss, to the left if it
+        raises it, in nats per token. {"; ".join(said)}.""",
+    )
+    lowest, highest = min(0, *saved.values()), max(saved.values())
+    left, right = 12, WIDTH - 60
+    unit = (right - left) / (highest - lowest)
+    zero = left - lowest * unit
+    for place, (name, value) in enumerate(saved.items()):
+        y, x = place * 46, zero + min(0, value) * unit
+        drawing.text(zero if value >= 0 else left, y + 9, name, align="start")
+        drawing.box(x, y + 20, abs(value) * unit, 18, style="stream full" if value > 0 else "soft")
+        drawing.text(
+            max(zero, x + value * unit) + 8, y + 29, f"{value:+.3f}", "mono", align="start"
+        )
+    drawing.line((zero, 0), (zero, len(saved) * 46 - 4))
     return drawing
