@@ -183,7 +183,7 @@ def line_of(text: str) -> int:
         pytest.param(
             ROOT_OF,
             "24",
-            [("steps/step_07.py", 0, "Wrong: 6 of 7 checks, 12 of 16 points.")],
+            [("steps/step_07.py", 0, "Wrong: 6 of 7 checks pass, 12 of 16 points.")],
             id="wrong",
         ),
         pytest.param(ROOT_OF, ROOT_OF, [], id="right"),

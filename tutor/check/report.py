@@ -175,7 +175,8 @@ def summary(result: Result) -> RenderableType:
         parts += [explain(result, first), *cause(result), Text()]
     step, verdict = result.step, result.verdict
     passed = len(result.outcomes) - len(result.failures)
-    counts = f"{passed} of {len(step.checks)} checks, {result.points} of {step.points} points"
+    said = "checks pass" if result.failures else "checks"  # or 6 are taken for the wrong ones
+    counts = f"{passed} of {len(step.checks)} {said}, {result.points} of {step.points} points"
     parts += [Text.assemble((f"{verdict}".capitalize(), verdict.style), f": {counts}.")]
     parts += [Text(f"Advice: {words}") for words in result.advice]
     if result.tree == "steps":
