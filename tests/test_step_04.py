@@ -1,5 +1,8 @@
 """Step 04, the MLP: parameters, the activation by itself, then the whole equation."""
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 
 from tests import oracle
@@ -15,13 +18,28 @@ from tests.samples import (
     random_weights,
     varied,
 )
+from tutor.check import stages
 from tutor.check.expectations import expect_close, expect_equal, expect_parameters
 from tutor.check.sandbox.workbench import Workbench
 from tutor.check.sizes import Config
 
 NAME = "GPT2MLP"
 TOLERANCE = 1e-5  # of the largest value: noise 4e-7; GELU by the error function is off by 1e-4
+erf = np.vectorize(math.erf)
 EDGE = varied(400, range(360, 440), seed=12) / 100  # of the numbers that try the activation
+
+# What may stand in GELU's place, to be told by name.
+ACTIVATIONS: dict[str, Callable[[oracle.Array], oracle.Array]] = {
+    "ReLU": lambda x: np.maximum(x, 0),
+    "ReLU, squared,": lambda x: np.maximum(x, 0) ** 2,
+    "SiLU": lambda x: x / (1 + np.exp(-x)),
+    "the sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "tanh": np.tanh,
+    "GELU with the error function of x, not of x / √2,": lambda x: x * (1 + erf(x)) / 2,
+    "the error function": erf,
+    "GELU plus x": lambda x: oracle.gelu(x) + x,
+    "ReLU plus x": lambda x: np.maximum(x, 0) + x,
+}
 
 
 def shapes_of(config: Config, inner: int) -> dict[str, list[int]]:
@@ -55,6 +73,8 @@ def test_activation(step: Workbench) -> None:
         for name in shapes_of(SMALL, width)
     }
     x = as_float32(np.linspace(-EDGE, EDGE, LENGTH * width).reshape(1, LENGTH, width))
+    for name, activation in ACTIVATIONS.items():
+        stages.note(f"{name} gives", activation(x))
     got = step.forward(NAME, width, SMALL, weights=weights, x=x)
     what = f"what the activation makes of the numbers from {-EDGE:g} to {EDGE:g}"
     expect_close(what, got, oracle.gelu(x), TOLERANCE)

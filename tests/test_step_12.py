@@ -69,7 +69,7 @@ def expect_ids(what: str, got: Any, expected: oracle.Tokens) -> None:
 def expect_seen(name: str, answer: dict[str, Any], windows: list[oracle.Tokens]) -> None:
     """Expect that the model is asked once for each token, and shown these."""
     seen, asked = answer["seen"], f"how often {name} asks the model for {len(windows)} more"
-    expect_equal(asked, len(seen), len(windows), observed=seen)
+    expect_equal(asked, len(seen), len(windows), observed=seen, says="Each new token takes a call.")
     for ids, window in zip(seen, windows, strict=True):
         expect_ids(f"what {name} shows the model", ids, window)
 
@@ -83,10 +83,10 @@ def expect_shares(step: Workbench, name: str, temperature: float, *arguments: fl
     expect_equal(f"the shape from {name}", list(ids.shape), [2 * DRAWS, columns])
     drawn = (ids[:, -1:] == np.arange(3)).reshape(DRAWS, 2, 3)  # [2 * DRAWS, 3] -> [DRAWS, 2, 3]
     shares = drawn.mean(axis=0)
+    says = likeness_of_shares(shares, LOGITS[:2], temperature, SHARE_TOLERANCE)
     if shares.max(axis=1).min() == 1:
-        observed = [answer["drew"], shares.argmax(axis=1).tolist()]
-        equal = f"{what} for {DRAWS} equal rows"
-        raise MismatchError(equal, "not the same", "all the same", observed=observed)
+        what, seen = f"{what} for {DRAWS} equal rows", [answer["drew"], shares.argmax(1).tolist()]
+        raise MismatchError(what, "not the same", "all the same", observed=seen, says=says)
     expected = {t: oracle.softmax(LOGITS[:2] / t) for t in TEMPERATURES}
     off = {t: np.abs(shares - expected[t]) for t in TEMPERATURES}
     if off[temperature].max() > SHARE_TOLERANCE:
@@ -98,7 +98,7 @@ def expect_shares(step: Workbench, name: str, temperature: float, *arguments: fl
             f"{shares[row, token]:.2f}",
             observed=[temperature, min(off, key=lambda t: float(off[t].max()))],
             place=f" that take token {token}, for {logits}",
-            says=likeness_of_shares(shares, LOGITS[:2], temperature, SHARE_TOLERANCE),
+            says=says,
         )
     expect_ids("the prompt itself, afterwards,", answer["prompt"], prompt)
 
@@ -199,8 +199,8 @@ def test_text(step: Workbench) -> None:
     expect_alike(f"{what} another seed", other, first, alike=False, says=says)
     blank = str.maketrans({expected[0]: " ", expected[-1]: "\n"})
     spaced: dict[str, Any] = {"alphabet": ALPHABET.translate(blank), "logits": NEAR_TIES, "seed": 0}
-    text = step.generate_text(given.translate(blank), 5, 0.0, **spaced)
-    expect_equal("a text that ends in a new line", text, expected.translate(blank))
+    what, text = "a text that ends in a new line", given.translate(blank)
+    expect_equal(what, step.generate_text(text, 5, 0.0, **spaced), expected.translate(blank))
 
 
 def test_own_model(step: Workbench) -> None:

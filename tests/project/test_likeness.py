@@ -170,6 +170,7 @@ def test_an_oracle_remembers_its_stages() -> None:
         ([], [1], "It is empty."),
         ([1, 1], [1, 2], ""),
         ("aaa", "aa", "One character is too many, at the beginning."),
+        ("nce", " nce\n", "2 characters are missing, some at the beginning and some at the end."),
         ("more", "Once", ""),
     ],
 )
@@ -193,6 +194,8 @@ LOGITS = np.array([[0.0, 3.0, 1.0], [2.5, 2.0, 0.0]])
         (oracle.softmax(LOGITS / 2)[[0, 0]], "All rows draw as only the first row should."),
         (np.sort(oracle.softmax(LOGITS / 2)), "The shares are right but belong to other tokens: "),
         (np.array([[0.1, 0.5, 0.4], [0.2, 0.2, 0.6]]), ""),
+        (np.array([[0, 1, 0], [1, 0, 0]]), "Nothing is drawn: each row takes its likeliest token."),
+        (np.array([[0, 1, 0], [0, 0, 1]]), ""),
     ],
 )
 def test_at_which_question_shares_would_be_right_is_said(got: Array, said: str) -> None:

@@ -51,10 +51,15 @@ class MismatchError(AssertionError):
         super().__init__(f"{what}{place}: expected {self.expected}, got {self.got}")
 
 
-def expect_equal(what: str, got: object, expected: object, *, observed: object = None) -> None:
-    """Expect a plain value; `observed` recognizes a mistake better than the value, if given."""
+def expect_equal(
+    what: str, got: object, expected: object, *, observed: object = None, says: str = ""
+) -> None:
+    """Expect a plain value; `observed` recognizes a mistake better than the value, if given.
+
+    `says` is what is wrong otherwise, if that does not show in the value.
+    """
     if got != expected or type(got) is not type(expected):
-        recognized, says = got if observed is None else observed, ""
+        recognized = got if observed is None else observed
         for kind in (str, list):
             if isinstance(got, kind) and isinstance(expected, kind):
                 says = likeness_of_sequences(got, expected)

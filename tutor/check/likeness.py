@@ -204,6 +204,8 @@ def likeness_of_sequences(got: Sequence[Any], right: Sequence[Any]) -> str:
         if any(places):
             how_many = f"{count} {several} are" if count > 1 else f"One {what} is"
             return f"{how_many} {word}, at the {'beginning' if places[0] else 'end'}."
+        if count > 1 and isinstance(long, str) and str(short) in long:
+            return f"{count} {several} are {word}, some at the beginning and some at the end."
     if any(each != right[0] for each in right) and got == right[::-1]:
         return "The order is reversed."
     return ""
@@ -223,6 +225,9 @@ def likeness_of_shares(got: Array, logits: Array, temperature: float, off: float
     def fits(right: Array) -> bool:
         return bool((np.abs(got - right) <= off).all())
 
+    if got.max(axis=1).min() == 1:
+        likeliest = (got.argmax(axis=1) == logits.argmax(axis=1)).all()
+        return "Nothing is drawn: each row takes its likeliest token." if likeliest else ""
     right = softmax(logits / temperature)
     found = []
     if fits(np.full_like(right, 1 / right.shape[-1])):

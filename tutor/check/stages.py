@@ -25,12 +25,17 @@ def stage(name: str) -> Callable[[Callable[Inputs, Array]], Callable[Inputs, Arr
             result = function(*inputs, **options)
             given = [each for each in inputs if isinstance(each, np.ndarray)]
             _recent.extend((f"goes into {name}", each) for each in given[:1])
-            _recent.append((f"{name} gives", result))
+            note(f"{name} gives", result)
             return result
 
         return remember
 
     return remembering
+
+
+def note(words: str, array: Array) -> None:
+    """Remember an array with words that end the sentence "This is what …"."""
+    _recent.append((words, array))
 
 
 def recent() -> list[tuple[str, Array]]:
