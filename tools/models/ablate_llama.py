@@ -7,7 +7,6 @@ book/src/data/ablation.json. Needs the `train` extra; goes on where it was inter
 """
 
 import json
-from argparse import Namespace
 
 import torch
 from torch import nn
@@ -16,6 +15,10 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from tools.models import train_model
 from tutor import ROOT
+from tutor.train.data import prepare
+from tutor.train.models import begin_as_gpt2, count
+from tutor.train.settings import Settings
+from tutor.train.trainer import Trainer
 
 CHANGES = {
     "none": "GPT-2",
@@ -31,44 +34,43 @@ STEPS = 400
 
 def main() -> None:
     options = train_model.parse_options()
-    train_tales, heldout_tales = train_model.split_tales(
-        options.text, options.heldout, options.seed
-    )
-    tokenizer = train_model.train_tokenizer(train_tales, options.vocab_size)
-    train_ids = train_model.encode(tokenizer, train_tales)
-    heldout_ids = train_model.encode(tokenizer, heldout_tales)
-    work, rows = options.work.parent, {}
-    options.until = STEPS
+    train_model.begin(options)
+    settings = train_model.settings_of(options)
+    train_tales, heldout_tales = train_model.split_tales(options.text, settings)
+    data = prepare(train_tales, heldout_tales, settings.vocab_size)
+    rows = {}
     for change, name in CHANGES.items():
-        options.work = work / f"ablation-{change}"
-        options.work.mkdir(parents=True, exist_ok=True)
-        torch.manual_seed(options.seed)
-        model = make_model(change, options)
-        _, history = train_model.Trainer(model, train_ids, heldout_ids, options).run()
+        work = options.work.parent / f"ablation-{change}"
+        work.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(settings.seed)
+        model = make_model(change, settings)
+        trainer = Trainer(model, data.train_ids, data.heldout_ids, settings, work, compiled=True)
+        trainer.restore()
+        trainer.run(STEPS)
         rows[change] = {
             "name": name,
-            "parameters": sum(p.numel() for p in model.parameters()),
-            "heldout_loss": {entry["step"]: entry["heldout_loss"] for entry in history},
+            "parameters": count(model),
+            "heldout_loss": {entry["step"]: entry["heldout_loss"] for entry in trainer.history},
         }
         RESULT.write_text(json.dumps(rows, indent=1) + "\n")
 
 
-def make_model(change: str, options: Namespace) -> PreTrainedModel:
+def make_model(change: str, settings: Settings) -> PreTrainedModel:
     """Hugging Face's Llama with GPT-2's part wherever that is not what changes."""
-    width, heads = options.n_embd, options.n_head
+    width, heads = settings.n_embd, settings.n_head
 
     def has_new(part: str) -> bool:
         return change in (part, "all")
 
     config = LlamaConfig(
-        vocab_size=options.vocab_size,
-        max_position_embeddings=options.n_positions,
+        vocab_size=settings.vocab_size,
+        max_position_embeddings=settings.n_positions,
         hidden_size=width,
-        num_hidden_layers=options.n_layer,
+        num_hidden_layers=settings.n_layer,
         num_attention_heads=heads,
-        num_key_value_heads=options.groups if has_new("groups") else heads,
+        num_key_value_heads=settings.groups if has_new("groups") else heads,
         # As many numbers in three matrices as GPT-2 has in two; all together, as the bundled one.
-        intermediate_size=options.n_inner if change == "all" else 4 * width * 2 // 3,
+        intermediate_size=settings.n_inner if change == "all" else 4 * width * 2 // 3,
         attention_bias=change != "all",
         mlp_bias=change != "all",
         rms_norm_eps=1e-5,
@@ -85,10 +87,10 @@ def make_model(change: str, options: Namespace) -> PreTrainedModel:
     if not has_new("norm"):
         body.norm = nn.LayerNorm(width)
     if not has_new("positions"):
-        body.embed_tokens = TokensAndPositions(options.vocab_size, width, options.n_positions)
+        body.embed_tokens = TokensAndPositions(settings.vocab_size, width, settings.n_positions)
         body.rotary_emb = NoRotation(width // heads)
         model.lm_head.weight = body.embed_tokens.weight
-    train_model.begin_as_gpt2(model, options)
+    begin_as_gpt2(model, settings)
     return model
 
 
