@@ -34,7 +34,7 @@ def look(folder: Path, asked: Record) -> Record | None:
         return None
     try:
         record: Record = json.loads((folder / RECORD).read_bytes())
-        begun = record["request"]
+        begun = dict(record["request"])
     except (OSError, ValueError, LookupError, TypeError):
         raise InputError(
             f"{folder} holds something else, which is left alone; give another --output"

@@ -100,9 +100,9 @@ def resize(settings: Settings, n_head: int | None, n_layer: int, n_embd: int) ->
     heads = n_head or greatest_divisor(n_embd, max(1, n_embd // HEAD))
     step = 2 if settings.architecture == "llama" else 1  # its positions turn pairs of numbers
     if n_embd % (heads * step):
-        pairs = "in pairs " if step == 2 else ""
         raise InputError(
-            f"--n-embd must be divided {pairs}among the heads, but {n_embd} cannot be among {heads}"
+            f"--n-embd {n_embd} cannot be divided among --n-head {heads}; "
+            f"choose a multiple of {heads * step}"
         )
     return dataclasses.replace(
         settings,

@@ -1,6 +1,7 @@
 """From texts to a model folder: planned, trained, and kept whatever happens."""
 
 import contextlib
+import math
 import shlex
 import textwrap
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 def train(sources: Sequence[Path], output: Path, wanted: Wanted) -> None:
     """Train a model on texts, or continue to, and write its folder."""
+    if math.isnan(wanted.minutes):
+        raise InputError("--minutes must be a number, but is nan")
     found = texts.read(sources)
     asked = folder.request(wanted, found)
     record = folder.look(output, asked)
