@@ -26,22 +26,10 @@ from tutor.train import card, data, folder, plan, run, texts, tokens
 from tutor.train.plan import Plan, Wanted
 from tutor.train.settings import Settings
 
+FEW = ("--max-new-tokens", "5")
 SECONDS = 600  # to import PyTorch and to train a little, however busy the machine is
 TALES = 7_000_000  # bytes: as many as the bundled model has read
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-]
 
 trains = pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch (extra train) is missing")
 
@@ -128,7 +116,10 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--minutes", "0"), ("--minutes", "nan"), ("--minutes", "soon"), ("--architecture", "rnn"), ("--n-layer", "0")],
+    [
+        *(("--minutes", value) for value in ("0", "nan", "soon")),
+        *[("--architecture", "rnn"), ("--n-layer", "0")],
+    ],
 )
 def test_an_option_that_makes_no_sense_is_named(file: Path, option: str, value: str) -> None:
     assert_refused(run_here("train", str(file), option, value), option, value)
@@ -331,7 +322,7 @@ def test_a_plan_and_a_tokenizer_make_a_folder_that_the_course_runs(tmp_path: Pat
     config = Config(**{name: value for name, value in options if name in shared} | {"n_inner": 128})
     checkpoints.write_folder(tmp_path, config, checkpoints.checkpoint(tied_weights(config)))
     prepared.tokenizer.save(str(tmp_path / "tokenizer.json"))
-    story = run_here("generate", prepared.opening, "--model", str(tmp_path), "--greedy")
+    story = run_here("generate", prepared.opening, "--model", str(tmp_path), *FEW)
     assert story.code == 0, story.err
     assert story.out.startswith("Part 1000 of it:")
 
@@ -374,7 +365,7 @@ def test_from_a_text_to_a_model_that_the_course_runs(file: Path, architecture: s
     assert record["history"][-1]["heldout_loss"] < record["history"][0]["heldout_loss"]
     assert not list(model.glob("checkpoint.*"))
     assert f"{record['heldout_nats_per_token']:.2f} nats" in (model / "README.md").read_text()
-    story = run_here("generate", "Part 1", "--model", str(model), "--max-new-tokens", "5")
+    story = run_here("generate", "Part 1", "--model", str(model), *FEW)
     assert story.code == 0, story.err
     again = train(file, "--architecture", architecture)
     assert (again.code, again.err) == (0, "")
@@ -392,7 +383,7 @@ def test_ctrl_c_keeps_the_model_and_the_same_command_ends_where_it_would_have(fi
     stopped = train(file, interrupt=True)
     assert stopped.code == 130, stopped.err
     assert "Interrupted at step 3 of 12" in stopped.out
-    story = run_here("generate", "Part 1", "--model", str(model), "--max-new-tokens", "5")
+    story = run_here("generate", "Part 1", "--model", str(model), *FEW)
     assert story.code == 0, story.err
     rest = train(file)
     assert rest.code == 0, rest.err
