@@ -21,7 +21,7 @@ pipeline_tag: text-generation
 
 # {title}: a small {kind}
 
-A {kind} of {record["parameters"] / 1e6:.1f} million parameters. It continues texts in the manner of
+A {kind} of {about(record["parameters"])} parameters. It continues texts in the manner of
 those that it has read, mistakes and prejudices included, and knows nothing else.
 
 | | |
@@ -54,6 +54,11 @@ setting and the whole curve.
 
 `tutor generate --model` takes this folder, and so does `AutoModelForCausalLM.from_pretrained`.
 """
+
+
+def about(parameters: int) -> str:
+    """A number of parameters, in millions if there are any."""
+    return f"{parameters / 1e6:.1f} million" if parameters >= 1e6 else f"{parameters:,}"
 
 
 def sizes(options: dict[str, Any]) -> str:

@@ -42,7 +42,7 @@ def train(sources: Sequence[Path], output: Path, wanted: Wanted) -> None:
         made = make_plan(wanted, share, data)
         plan.check_room(made.settings, output)
         record = folder.begin(output, asked, made)
-    said = f"{len(found)} {'text' if len(found) == 1 else 'texts'} of {texts.size(found):,} bytes"
+    said = f"{counted(len(found), 'text')} of {counted(texts.size(found), 'byte')}"
     click.echo(tell(said, folder.plan_of(record), data))
     record["files"] = [source.name for source in sources]
     follow(output, record, data)
@@ -82,19 +82,25 @@ def make_plan(wanted: Wanted, share: float, data: Data) -> Plan:
 def tell(said: str, made: Plan, data: Data) -> str:
     """What is planned, in two lines."""
     settings = made.settings
-    name, count = card.NAMES[settings.architecture], plan.parameters(settings)
+    name, count = card.NAMES[settings.architecture], card.about(plan.parameters(settings))
     return (
         f"{said}: {len(data.train_ids):,} tokens to learn from, {len(data.heldout_ids):,} held "
         f"out, with a vocabulary of {settings.vocab_size:,}.\n"
-        f"A {name} of {count / 1e6:.1f} million parameters "
-        f"({settings.n_layer} layers, width {settings.n_embd}, context {settings.n_positions}): "
+        f"A {name} of {count} parameters ({counted(settings.n_layer, 'layer')}, "
+        f"width {settings.n_embd}, context {settings.n_positions}): "
         f"{settings.steps:,} steps of {made.seconds:.2g} s, about {in_words(made.minutes)}."
     )
 
 
 def in_words(minutes: float) -> str:
     """A time as people say it."""
-    return f"{minutes:.0f} minutes" if minutes >= 1.5 else f"{max(60 * minutes, 1):.0f} seconds"
+    seconds = max(round(60 * minutes), 1)
+    return counted(seconds, "second") if seconds < 90 else counted(round(minutes), "minute")
+
+
+def counted(number: int, word: str) -> str:
+    """A number of things."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def follow(output: Path, record: folder.Record, data: Data) -> None:
