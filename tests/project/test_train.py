@@ -341,7 +341,7 @@ from tutor.train import trainer; import os; step = trainer.Trainer.train_step
 def third(self):
     step(self)
     if self.step == 3 and self.settings.steps == 12: os.kill(os.getpid(), signal.SIGINT)
-trainer.Trainer.train_step = third;"""
+trainer.Trainer.train_step = third"""
     code = TUTOR[-1].partition("; from tutor")
     command = f"{code[0]}{after if interrupt else ''}{code[1]}{code[2]}"
     arguments = ["train", str(file), "--output", str(file.parent / "m"), "--steps", "12"]
