@@ -34,18 +34,20 @@ def train(sources: Sequence[Path], output: Path, wanted: Wanted) -> None:
         click.echo(f"{output} is finished. {ready(output, record)}")
         return
     check_torch()
-    share = texts.share(found)
-    train_texts, heldout_texts = texts.divide(found, share, wanted.seed)
-    vocabulary = wanted.vocab_size or tokens.fitting_vocabulary(texts.size(train_texts))
-    data = prepare(train_texts, heldout_texts, vocabulary)
-    if record is None:
-        made = make_plan(wanted, share, data)
-        plan.check_room(made.settings, output)
-        record = folder.begin(output, asked, made)
+    data = prepare_data(found, wanted)
+    record = record or folder.begin(
+        output, asked, make_plan(wanted, texts.share(found), data, output)
+    )
     said = f"{counted(len(found), 'text')} of {counted(texts.size(found), 'byte')}"
     click.echo(tell(said, folder.plan_of(record), data))
     record["files"] = [source.name for source in sources]
     follow(output, record, data)
+
+
+def prepare_data(found: Sequence[str], wanted: Wanted) -> Data:
+    """What to learn from and what is held out, in tokens that are learned from the former."""
+    kept, heldout = texts.divide(found, texts.share(found), wanted.seed)
+    return prepare(kept, heldout, wanted.vocab_size or tokens.fitting_vocabulary(texts.size(kept)))
 
 
 def check_torch() -> None:
@@ -57,7 +59,7 @@ def check_torch() -> None:
         )
 
 
-def make_plan(wanted: Wanted, share: float, data: Data) -> Plan:
+def make_plan(wanted: Wanted, share: float, data: Data, output: Path) -> Plan:
     """Measure how fast models train here, and choose one."""
     import torch
 
@@ -65,6 +67,7 @@ def make_plan(wanted: Wanted, share: float, data: Data) -> Plan:
     from tutor.train.trainer import Trainer
 
     def measure(settings: Settings) -> float:
+        plan.check_room(settings, output)
         model = make_model(settings)
         return Trainer(model, data.train_ids, data.heldout_ids, settings, Path()).seconds_per_step()
 
