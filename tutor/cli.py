@@ -198,6 +198,63 @@ def generate(
 @app.command(
     epilog="""\b
 Examples:
+  tutor train my-text.txt
+  tutor train letters/*.txt --output my-letters --minutes 60
+  tutor train my-text.txt --architecture llama --output my-llama
+
+Ctrl-C keeps the best model so far; the same command continues. Needs PyTorch: put `uv run --extra
+train` in front.
+"""
+)
+@click.argument(
+    "texts",
+    nargs=-1,
+    required=True,
+    metavar="TEXT …",
+    type=click.Path(path_type=Path),
+    shell_complete=complete_file,
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("my-model"),
+    help="Write the model into this folder.",
+)
+@click.option("--architecture", type=click.Choice(["gpt2", "llama"]), default="gpt2")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0, 100_000, min_open=True),
+    default=20.0,
+    help="Plan a training of about this length.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0, 2**31), default=0, help="Draw weights and batches from this."
+)
+@click.option("--vocab-size", type=click.IntRange(257, 100_000), help="Learn this many tokens.")
+@click.option("--n-positions", type=click.IntRange(8, 8192), help="Let it see this many tokens.")
+@click.option("--n-embd", type=click.IntRange(8, 8192), help="Make its vectors this wide.")
+@click.option("--n-layer", type=click.IntRange(1, 100), help="Stack this many blocks.")
+@click.option("--n-head", type=click.IntRange(1, 256), help="Give attention this many heads.")
+@click.option(
+    "--steps",
+    type=click.IntRange(2, 10_000_000),
+    help="Take this many steps, however long they take.",
+)
+def train(texts: tuple[Path, ...], output: Path, **wanted: Any) -> None:
+    """Train a model of your own on text files: its tokenizer, and a GPT-2 or a Llama.
+
+    What you leave out fits the text and the time. A file is one text, unless lines of
+    `<|endoftext|>` divide it. Some of the text is held out, to measure how well the model does.
+    """
+    from tutor.train.plan import Wanted
+    from tutor.train.run import train
+
+    train(texts, output, Wanted(**wanted))
+
+
+@app.command(
+    epilog="""\b
+Examples:
   tutor serve
   tutor serve --tree steps
   tutor serve --model gpt2 --port 8080 --slots 4

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -23,3 +24,9 @@ def write(file: Path, content: bytes) -> None:
             with contextlib.suppress(OSError):
                 Path(new.name).unlink()
             raise
+
+
+def free_space(folder: Path) -> int:
+    """The bytes that are free where a folder is, or will be."""
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    return shutil.disk_usage(there).free

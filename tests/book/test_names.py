@@ -107,14 +107,14 @@ def test_commands_are_there(chapter: Path) -> None:
     text = chapter.read_text()
     commands = re.findall(r"(?:[`\n] *|uv run |python -m )tutor ([a-z]+)", text)
     assert set(commands) <= set(app.commands), "tutor has no such command"
-    tasks = re.findall(r"pixi run ([\w-]+)", text)
+    tasks = re.findall(r"pixi run (?:-e \w+ )?([\w-]+)", text)
     assert set(tasks) <= {*PIXI_TASKS, "tutor"}
 
 
 @by_chapter
 def test_commands_have_the_options_that_are_given_to_them(chapter: Path) -> None:
     for block in re.findall(r"^```sh\n(.*?)^```$", chapter.read_text(), re.DOTALL | re.MULTILINE):
-        for line in re.findall(r"(?:uv|pixi) run tutor (.+)", block):
+        for line in re.findall(r"(?:uv|pixi) run (?:-\S+ \w+ )?tutor (.+)", block):
             name, *arguments = shlex.split(re.split(r"[|>]", line)[0], comments=True)
             app.commands[name].make_context(name, arguments)
 

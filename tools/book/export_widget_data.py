@@ -239,7 +239,7 @@ def agree(one: str, other: str) -> bool:
 
 
 def main() -> None:
-    found = (*(BOOK / "src" / "data").glob("*"), *(BOOK / "fallbacks").glob("*"))
+    found = (*(BOOK / "src" / "data").glob("*.js"), *(BOOK / "fallbacks").glob("*"))
     files = export(Source()).items()
     derived.update("Export what the book's widgets show.", files, found=found, same=same)
 

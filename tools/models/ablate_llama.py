@@ -8,8 +8,7 @@ on where it was interrupted.
 """
 
 import json
-from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -20,6 +19,10 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from tools.models import train_model
 from tutor import ROOT
 from tutor.engine.checkpoint import BUNDLED
+from tutor.train.data import prepare
+from tutor.train.models import begin_as_gpt2, count
+from tutor.train.settings import Settings
+from tutor.train.trainer import Trainer
 
 CHANGES = {
     "norm": "RMSNorm",
@@ -33,13 +36,10 @@ STEPS = 400
 
 def main() -> None:
     options = train_model.parse_options()
-    train_tales, heldout_tales = train_model.split_tales(
-        options.text, options.heldout, options.seed
-    )
-    tokenizer = train_model.train_tokenizer(train_tales, options.vocab_size)
-    train_ids = train_model.encode(tokenizer, train_tales)
-    heldout_ids = train_model.encode(tokenizer, heldout_tales)
-    work, options.until = options.work.parent, STEPS
+    train_model.begin(options)
+    settings = train_model.settings_of(options)
+    train_tales, heldout_tales = train_model.split_tales(options.text, settings)
+    data = prepare(train_tales, heldout_tales, settings.vocab_size)
     none, everything = (
         json.loads((folder / "training.json").read_text(encoding="utf-8")) for folder in BUNDLED
     )
@@ -48,30 +48,32 @@ def main() -> None:
         "all": row("Llama: all of these", everything["parameters"], everything["history"]),
     }
     for change, name in CHANGES.items():
-        options.work = work / f"ablation-{change}"
-        options.work.mkdir(parents=True, exist_ok=True)
-        torch.manual_seed(options.seed)
-        model = make_model(change, options)
-        _, history = train_model.Trainer(model, train_ids, heldout_ids, options).run()
-        rows[change] = row(name, sum(p.numel() for p in model.parameters()), history)
+        work = options.work.parent / f"ablation-{change}"
+        work.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(settings.seed)
+        model = make_model(change, settings)
+        trainer = Trainer(model, data.train_ids, data.heldout_ids, settings, work, compiled=True)
+        trainer.restore()
+        trainer.run(STEPS)
+        rows[change] = row(name, count(model), trainer.history)
         RESULT.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
-def row(name: str, parameters: int, history: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    losses = {e["step"]: e["heldout_loss"] for e in history if e["step"] <= STEPS}
+def row(name: str, parameters: int, history: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    losses = {entry["step"]: entry["heldout_loss"] for entry in history if entry["step"] <= STEPS}
     return {"name": name, "parameters": parameters, "heldout_loss": losses}
 
 
-def make_model(change: str, options: Namespace) -> PreTrainedModel:
+def make_model(change: str, settings: Settings) -> PreTrainedModel:
     """Hugging Face's Llama with GPT-2's part wherever that is not what changes."""
-    width, heads = options.n_embd, options.n_head
+    width, heads = settings.n_embd, settings.n_head
     config = LlamaConfig(
-        vocab_size=options.vocab_size,
-        max_position_embeddings=options.n_positions,
+        vocab_size=settings.vocab_size,
+        max_position_embeddings=settings.n_positions,
         hidden_size=width,
-        num_hidden_layers=options.n_layer,
+        num_hidden_layers=settings.n_layer,
         num_attention_heads=heads,
-        num_key_value_heads=options.groups if change == "groups" else heads,
+        num_key_value_heads=settings.groups if change == "groups" else heads,
         intermediate_size=4 * width * 2 // 3,  # as many numbers in three matrices as in GPT-2's two
         attention_bias=True,
         mlp_bias=True,
@@ -89,10 +91,10 @@ def make_model(change: str, options: Namespace) -> PreTrainedModel:
     if change != "norm":
         body.norm = nn.LayerNorm(width)
     if change != "positions":
-        body.embed_tokens = TokensAndPositions(options.vocab_size, width, options.n_positions)
+        body.embed_tokens = TokensAndPositions(settings.vocab_size, width, settings.n_positions)
         body.rotary_emb = NoRotation(width // heads)
         model.lm_head.weight = body.embed_tokens.weight
-    train_model.begin_as_gpt2(model, options)
+    begin_as_gpt2(model, settings)
     return model
 
 
