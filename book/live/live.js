@@ -4,7 +4,7 @@
 
 (() => {
     const STATE = ["text", "more", "off", "head", "at", "temperature", "top_k", "top_p"];
-    const LOOKING = ["mask", "heads", "path"]; // parts about one of the tokens
+    const LOOKING = ["mask", "heads", "path", "flow", "stages"]; // parts about one of the tokens
     const LINK = "#live&";
     const CONTROLS = "temperature top_k top_p";
 

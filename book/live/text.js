@@ -131,4 +131,14 @@ class LiveText {
         const next = this.ids[position + 1];
         return LiveText.#ask("look", { text: this.#number, position, next });
     }
+
+    // The numbers at a box of the tokens from … to, a row for each.
+    inside(box, layer, [from, to]) {
+        return LiveText.#ask("inside", { text: this.#number, box, layer, from, to });
+    }
+
+    // The numbers of the token that is looked at, at several boxes of a block.
+    stages(boxes, layer) {
+        return LiveText.#ask("stages", { text: this.#number, boxes, layer, position: this.place });
+    }
 }

@@ -487,5 +487,6 @@ const liveViews = (() => {
         });
     }
 
-    return { prompt, tokens, write, next, mask, heads, path };
+    const parts = { escape, range, signed, whenChanged, windowOf };
+    return { parts, prompt, tokens, write, next, mask, heads, path };
 })();

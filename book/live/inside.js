@@ -1,0 +1,215 @@
+// Views of the numbers inside: those of all tokens at a box of the architecture map, and those of
+// one token on its way through a block.
+"use strict";
+
+(() => {
+    const { escape, range, whenChanged, windowOf } = liveViews.parts;
+    const { count, percent } = courseSampling;
+    const PACE = 450; // ms for a token
+    const SAID = 5; // so many numbers are said in words
+    const isStill = matchMedia("(prefers-reduced-motion: reduce)");
+
+    const fixed = (value, digits = 2) => value.toFixed(digits).replace("-", "−");
+    const largest = (values) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+    const KEY = `<p class="note">Each stripe is a number: <span class="above">above 0</span>,
+        <span class="below">below 0</span>, stronger further from 0.</p>`;
+
+    // A slider for the block that is looked into.
+    function blocks(place) {
+        const last = LiveText.config.n_layer - 1;
+        return courseWidgets.slider("block", { max: last, value: Number(place.dataset.block ?? 0) });
+    }
+
+    // Numbers as stripes, in the colours of the key.
+    function stripes(canvas, values, most, place) {
+        const [above, below] = ["above", "below"].map(
+            (name) => getComputedStyle(place.querySelector(`.${name}`)).color,
+        );
+        canvas.width = values.length;
+        canvas.height = 1;
+        const context = canvas.getContext("2d");
+        values.forEach((value, i) => {
+            context.fillStyle = value < 0 ? below : above;
+            context.globalAlpha = Math.sqrt(Math.abs(value) / most);
+            context.fillRect(i, 0, 1, 1);
+        });
+    }
+
+    // The first few numbers, and how large they get.
+    function numbers(values) {
+        const first = values.slice(0, SAID).map((value) => fixed(value)).join(", ");
+        const [least, most] = [Math.min(...values), Math.max(...values)];
+        const more = values.length > SAID ? ", …" : "";
+        return `${count(values.length)} numbers from ${fixed(least)} to ${fixed(most)}: ${first}${more}`;
+    }
+
+    // What a token has at a box, in words.
+    function describe(box, values, text) {
+        if (box === "ids") return `id ${values[0]}`;
+        if (box === "chances" || box === "logits") {
+            const best = values.indexOf(Math.max(...values));
+            const value = box === "logits" ? fixed(values[best]) : percent(values[best]);
+            return `${count(values.length)} numbers, the largest for “${text.show(best)}”: ${value}`;
+        }
+        if (box !== "scores" && box !== "shares") return numbers(values);
+        const { n_head } = LiveText.config;
+        const own = values.slice(0, values.length / n_head);
+        return `${n_head} heads with a number for each of ${own.length} keys; head 0: ` +
+            `${own.slice(-SAID).map((value) => fixed(value)).join(", ")} at the last of them`;
+    }
+
+    // The numbers that flow through the box that is chosen on the map, a row for each token.
+    function flow(place, text) {
+        const figure = place.closest("figure");
+        place.innerHTML = `
+            <p class="title"></p>
+            ${blocks(place)}
+            <div class="buttons"><button type="button" name="play">Let it flow</button></div>
+            <div class="rows"></div>
+            ${KEY}
+            <p role="status" class="named"></p>`;
+        const form = place.closest("form");
+        const [title, rows, named, play] = [".title", ".rows", ".named", "button"].map((selector) =>
+            place.querySelector(selector),
+        );
+        const block = place.querySelector("[name=block]");
+        const isThere = () => courseArchitecture.size === courseBoxes.SIZES[0];
+        let [asked, playing] = [0, 0];
+
+        rows.addEventListener("click", ({ target }) => {
+            const at = target.closest("[data-token]")?.dataset.token;
+            if (at === undefined) return;
+            text.at = Number(at);
+            text.changed();
+        });
+        place.addEventListener("input", () => text.changed());
+        play.addEventListener("click", playing_);
+        figure.addEventListener("choose", () => text.changed());
+
+        // Let the tokens come one by one, each through all boxes.
+        async function playing_() {
+            const ticket = (playing = playing ? 0 : Date.now());
+            play.textContent = playing ? "Stop" : "Let it flow";
+            const [from, to] = windowOf(rows, text);
+            for (let token = from; token < to && playing === ticket && ticket; token += 1) {
+                if (!place.isConnected) return;
+                rows.dataset.upTo = token;
+                figure.dispatchEvent(new Event("flow"));
+                reveal();
+                await pause(PACE);
+            }
+            if (playing && playing !== ticket) return;
+            playing = 0;
+            play.textContent = "Let it flow";
+            delete rows.dataset.upTo;
+            reveal();
+        }
+
+        function reveal() {
+            const last = Number(rows.dataset.upTo ?? Infinity);
+            for (const row of rows.children) {
+                row.classList.toggle("coming", row.dataset.token > last);
+                row.classList.toggle("asking", Number(row.dataset.token) ===
+                    (last < Infinity ? last : text.place));
+            }
+        }
+
+        const key = () => [
+            ...[text.version, text.place, courseArchitecture.box, courseArchitecture.size.name],
+            ...[block.value, rows.clientWidth, getComputedStyle(rows).color],
+        ].join();
+        return whenChanged(key, async () => {
+            play.hidden = isStill.matches || !isThere();
+            courseWidgets.say(form, "block", `h.${block.value}`);
+            const { box } = courseArchitecture;
+            const { isInBlock } = courseBoxes.find(courseBoxes.SIZES[0], box);
+            block.closest(".control").hidden = !isInBlock || !isThere();
+            rows.hidden = place.querySelector(".note").hidden = !isThere();
+            if (!isThere()) {
+                title.textContent = "The numbers";
+                named.textContent = "This page has the weights of the bundled GPT-2 only. " +
+                    "Choose that size to see numbers.";
+                return;
+            }
+            const shown = windowOf(rows, text);
+            const ticket = (asked += 1);
+            const found = await text.inside(box, Number(block.value), shown).catch(() => null);
+            if (!found || ticket !== asked) return; // another box, or another text
+            title.innerHTML = `The numbers at ${courseArchitecture.words}` +
+                (isInBlock ? ` of <code>h.${block.value}</code>` : "");
+            const most = Math.max(...found.map(largest)) || 1;
+            const isId = box === "ids";
+            rows.innerHTML = found.map((_, i) => `<div data-token="${shown[0] + i}">
+                <code>${escape(text.show(text.ids[shown[0] + i]))}</code>
+                ${isId ? `<span>${found[i][0]}</span>` : "<canvas></canvas>"}</div>`).join("");
+            place.querySelector(".note").hidden = isId;
+            if (!isId) {
+                rows.querySelectorAll("canvas").forEach((canvas, i) => {
+                    stripes(canvas, found[i], most, place);
+                });
+            }
+            reveal();
+            const values = found[text.place - shown[0]];
+            named.textContent = `“${text.show(text.ids[text.place])}” (${text.place}): ` +
+                `${describe(box, values, text)}.`;
+        });
+    }
+
+    const STAGES = {
+        x: ["x", "the stream, as it comes into the block"],
+        ln_1: ["ln_1", "its normalized copy, for attention to read"],
+        attn: ["attn", "what attention found"],
+        attn_sum: ["x + attn", "the stream with that"],
+        ln_2: ["ln_2", "its normalized copy, for the MLP to read"],
+        c_fc: ["c_fc", "wider: one number for each detector"],
+        gelu: ["GELU", "those below 0 are close to 0 now"],
+        mlp: ["mlp", "what the MLP made of it"],
+        end: ["x + attn + mlp", "the stream with that, too"],
+    };
+
+    // One token on its way through a block: its numbers at some stages, with their length, mean and
+    // spread.
+    function stages(place, text) {
+        const { stages: named, block: first } = place.closest("figure").dataset;
+        const names = named.split(" ");
+        place.dataset.block = first ?? 0;
+        place.innerHTML = `
+            <p class="title"></p>
+            ${blocks(place)}
+            <div class="scrolled" tabindex="0" role="group" aria-label="The stages">
+            <table><thead><tr><th scope="col">at</th><th scope="col">numbers</th>
+                ${["norm", "mean", "spread"].map((name) => `<th scope="col">${name}</th>`).join("")}
+            </tr></thead><tbody></tbody></table></div>
+            ${KEY}`;
+        const form = place.closest("form");
+        const [title, body] = [".title", "tbody"].map((name) => place.querySelector(name));
+        const block = place.querySelector("[name=block]");
+        place.addEventListener("input", () => text.changed());
+        let asked = 0;
+        const key = () =>
+            [text.version, text.place, block.value, getComputedStyle(place).color].join();
+        return whenChanged(key, async () => {
+            courseWidgets.say(form, "block", `h.${block.value}`);
+            const ticket = (asked += 1);
+            const found = await text.stages(names, Number(block.value)).catch(() => null);
+            if (!found || ticket !== asked) return;
+            title.innerHTML = `“<code>${escape(text.show(text.ids[text.place]))}</code>” ` +
+                `(${text.place}) in <code>h.${block.value}</code>`;
+            body.innerHTML = names.map((name, i) => {
+                const { mean, deviation } = LiveModel.spread(found[i], 0);
+                const norm = Math.sqrt(found[i].reduce((sum, value) => sum + value ** 2, 0));
+                return `<tr><th scope="row"><code>${STAGES[name][0]}</code></th>
+                    <td><canvas role="img" aria-label="${STAGES[name][1]}"></canvas></td>
+                    <td>${fixed(norm)}</td><td>${fixed(mean, 3)}</td><td>${fixed(deviation)}</td>
+                    </tr>`;
+            }).join("");
+            const canvases = body.querySelectorAll("canvas");
+            range(names.length).forEach((i) => {
+                stripes(canvases[i], found[i], largest(found[i]) || 1, place);
+            });
+        });
+    }
+
+    Object.assign(liveViews, { flow, stages });
+})();
