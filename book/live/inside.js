@@ -1,11 +1,13 @@
-// Views of the numbers inside: those of all tokens at a box of the architecture map, and those of
-// one token on its way through a block.
+// Views of what is inside: the numbers of all tokens at a box of the architecture map, those of one
+// token on its way through a block, the columns of a cache, and what positions change.
 "use strict";
 
 (() => {
     const { escape, range, whenChanged, windowOf } = liveViews.parts;
     const { count, percent } = courseSampling;
     const PACE = 450; // ms for a token
+    const NEXT = 6; // so many of the next tokens are compared
+    const TURNS = 8; // so many of the last ones are shown
     const SAID = 5; // so many numbers are said in words
     const isStill = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -40,8 +42,8 @@
     function numbers(values) {
         const first = values.slice(0, SAID).map((value) => fixed(value)).join(", ");
         const [least, most] = [Math.min(...values), Math.max(...values)];
-        const more = values.length > SAID ? ", …" : "";
-        return `${count(values.length)} numbers from ${fixed(least)} to ${fixed(most)}: ${first}${more}`;
+        return `${count(values.length)} numbers, ${first} and so on, ` +
+            `from ${fixed(least)} to ${fixed(most)}`;
     }
 
     // What a token has at a box, in words.
@@ -211,5 +213,68 @@
         });
     }
 
-    Object.assign(liveViews, { flow, stages });
+    // Turn by turn, the columns that the model computes and those that it remembers.
+    function cache(place, text) {
+        place.innerHTML = `
+            <div class="buttons"><button type="button">One more token</button></div>
+            <div class="scrolled" tabindex="0" role="group" aria-label="Turns and their columns">
+            <table><thead><tr><th scope="col">turn</th><th scope="col">columns</th>
+                <th scope="col">computed</th><th scope="col">without</th></tr></thead>
+                <tbody></tbody></table></div>
+            <p role="status" class="counted"></p>`;
+        const [body, counted] = ["tbody", ".counted"].map((name) => place.querySelector(name));
+        const turns = [];
+        text.settings.temperature = 0;
+        place.querySelector("button").addEventListener("click", () => {
+            if (!text.isFull) text.append(text.draw());
+        });
+        return whenChanged(() => text.version, () => {
+            text.choose(); // greedily, whatever a link says
+            turns.push({ ids: text.ids, from: text.from });
+            const cell = (id, kind) => `<code class="${kind}">${escape(text.show(id))}</code>`;
+            const rows = turns.map(({ ids, from }, turn) => `<tr><th scope="row">${turn + 1}</th>
+                <td>${ids.map((id, i) => cell(id, i < from ? "known" : "new")).join("")}</td>
+                <td>${ids.length - from}</td><td>${ids.length}</td></tr>`);
+            body.innerHTML = rows.slice(-TURNS).join("");
+            const total = (numbers) => numbers.reduce((sum, each) => sum + each, 0);
+            const own = total(turns.map(({ ids, from }) => ids.length - from));
+            const without = total(turns.map(({ ids }) => ids.length));
+            counted.innerHTML = `<strong>${count(own)} columns, ${count(without)} without</strong>`;
+        });
+    }
+
+    // What comes next if the positions of two tokens are swapped, or if all are 0.
+    function places(place, text) {
+        place.innerHTML = `
+            ${courseWidgets.chips(`places-${place.dataset.number}`, "Positions", [
+                "the chosen token and the one before it swapped", "all of them 0",
+            ])}
+            <table><thead><tr><th scope="col">next token</th><th scope="col">as it is</th>
+                <th scope="col">changed</th></tr></thead><tbody></tbody></table>
+            <p role="status" class="named"></p>`;
+        const [body, named] = ["tbody", ".named"].map((name) => place.querySelector(name));
+        const isSwapped = () => place.querySelector("input").checked;
+        place.addEventListener("input", () => text.changed());
+        let asked = 0;
+        const key = () => [text.version, text.place, isSwapped()].join();
+        return whenChanged(key, async () => {
+            const second = Math.max(text.place, 1);
+            const positions = range(text.ids.length).map((i) => (isSwapped() ? i : 0));
+            if (isSwapped() && positions.length > 1) {
+                [positions[second - 1], positions[second]] = [second, second - 1];
+            }
+            const ticket = (asked += 1);
+            const found = await text.moved(positions);
+            if (ticket !== asked) return;
+            body.innerHTML = text.order.slice(0, NEXT).map((id) => `<tr>
+                <th scope="row"><code>${escape(text.show(id))}</code></th>
+                <td>${percent(text.own.get(id))}</td><td>${percent(found[id])}</td></tr>`).join("");
+            const best = found.indexOf(Math.max(...found));
+            named.textContent = `${isSwapped() ? `Positions ${second - 1} and ${second} swapped` :
+                "All positions 0"}: the most likely next token is “${text.show(best)}”, with ` +
+                `${percent(found[best])}.`;
+        });
+    }
+
+    Object.assign(liveViews, { flow, stages, cache, places });
 })();

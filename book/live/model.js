@@ -30,14 +30,13 @@ class LiveModel {
         this.length = this.trace.length = Math.min(length, this.length);
     }
 
-    // Read one more token. Returns the vector after the last block. [C]
-    step(id) {
+    // Read one more token, at a position of its own. Returns the vector after the last block. [C]
+    step(id, place = this.length) {
         const { n_layer, n_embd } = this.config;
-        const position = this.length;
         const wpe = this.weights["transformer.wpe.weight"];
         const x = new Float64Array(n_embd);
         for (let i = 0; i < n_embd; i += 1) {
-            x[i] = this.wte[id * n_embd + i] + wpe[position * n_embd + i];
+            x[i] = this.wte[id * n_embd + i] + wpe[place * n_embd + i];
         }
         const seen = { id, start: x.slice(), blocks: [] };
         this.trace.push(seen);

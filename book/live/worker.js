@@ -58,6 +58,12 @@ class LiveWorker {
                     return [...(box === "logits" ? logits : LiveModel.softmax(logits))];
                 });
             },
+            // What comes next if the tokens are told other positions.
+            moved({ ids, places }) {
+                const model = new LiveModel(config, weights);
+                const ends = ids.map((id, i) => model.step(id, places[i]));
+                return [...LiveModel.softmax(model.logits(ends.at(-1)))];
+            },
             // The numbers of one token at several boxes.
             stages({ text, boxes, layer, position }) {
                 const found = texts.get(text).now.inside(position, layer);

@@ -24,7 +24,7 @@ LIVE = (
     *("sampling", "tokenizer", "model", "weights", "worker", "text", "views"),
     *("boxes", "inside", "architecture", "live"),
 )
-WIDGETS = ("block", "causal-mask", "next-token")
+WIDGETS = ("block", "causal-mask", "next-token", "rotary")
 SCRIPTS = (  # each before those that use it
     "widgets/common",
     *(f"live/{name}" for name in LIVE),
