@@ -108,7 +108,7 @@ const courseArchitecture = { box: "wte", size: courseBoxes.SIZES[0], words: "" }
                     input.parentElement.style.setProperty("--share", share.toFixed(4));
                 }
             }
-            boxOf(chosen) || (chosen = "wte");
+            if (!boxOf(chosen)) chosen = "wte"; // which every family has
             boxOf(chosen).checked = true;
             show(chosen);
         }

@@ -77,7 +77,7 @@
         );
         const block = place.querySelector("[name=block]");
         const isThere = () => courseArchitecture.size === courseBoxes.SIZES[0];
-        let [asked, playing] = [0, 0];
+        let [asked, isFlowing] = [0, false];
 
         rows.addEventListener("click", ({ target }) => {
             const at = target.closest("[data-token]")?.dataset.token;
@@ -86,34 +86,34 @@
             text.changed();
         });
         place.addEventListener("input", () => text.changed());
-        play.addEventListener("click", playing_);
+        play.addEventListener("click", flowOn);
         figure.addEventListener("choose", () => text.changed());
 
         // Let the tokens come one by one, each through all boxes.
-        async function playing_() {
-            const ticket = (playing = playing ? 0 : Date.now());
-            play.textContent = playing ? "Stop" : "Let it flow";
+        async function flowOn() {
+            if (isFlowing) return void (isFlowing = false); // the loop below sees it
+            isFlowing = true;
+            play.textContent = "Stop";
             const [from, to] = windowOf(rows, text);
-            for (let token = from; token < to && playing === ticket && ticket; token += 1) {
-                if (!place.isConnected) return;
+            for (let token = from; token < to && isFlowing; token += 1) {
                 rows.dataset.upTo = token;
                 figure.dispatchEvent(new Event("flow"));
                 reveal();
                 await pause(PACE);
             }
-            if (playing && playing !== ticket) return;
-            playing = 0;
+            isFlowing = false;
             play.textContent = "Let it flow";
             delete rows.dataset.upTo;
             reveal();
         }
 
+        // Show the rows that have come, and mark the newest, or else the chosen one.
         function reveal() {
-            const last = Number(rows.dataset.upTo ?? Infinity);
+            const newest = rows.dataset.upTo ?? Infinity;
+            const marked = rows.dataset.upTo ?? text.place;
             for (const row of rows.children) {
-                row.classList.toggle("coming", row.dataset.token > last);
-                row.classList.toggle("asking", Number(row.dataset.token) ===
-                    (last < Infinity ? last : text.place));
+                row.classList.toggle("coming", row.dataset.token > Number(newest));
+                row.classList.toggle("asking", row.dataset.token === `${marked}`);
             }
         }
 

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from max.experimental import functional as F
-from max.experimental.nn import Module
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from solutions.modern_01 import LlamaConfig
@@ -53,7 +51,7 @@ def read() -> Any:
     return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
 
 
-def models() -> dict[str, Callable[[], Module[..., Any]]]:
+def models() -> dict[str, Callable[[], Any]]:
     """The course's own models, by the name that their size has on the page."""
     gpt2 = {"bundled GPT-2": GPT2Config(4096, 256, 192, 6, 6)} | {
         f"GPT-2 {name}": GPT2Config(n_embd=width, n_layer=depth, n_head=heads)
@@ -74,6 +72,8 @@ def models() -> dict[str, Callable[[], Module[..., Any]]]:
 
 @pytest.mark.parametrize("name", models())
 def test_a_size_has_the_parameters_of_the_course_s_own_model(name: str) -> None:
+    from max.experimental import functional as F
+
     with F.lazy():  # so that no weights are drawn
         model = models()[name]()
     expected = {key: [int(size) for size in each.shape] for key, each in model.parameters}
