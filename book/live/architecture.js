@@ -73,7 +73,7 @@ const courseArchitecture = { box: "wte", size: courseBoxes.SIZES[0], words: "" }
             courseArchitecture.box = input.value;
             const words = label.cloneNode(true);
             words.querySelectorAll("input, .share").forEach((each) => each.remove());
-            courseArchitecture.words = words.innerHTML.replace(/^\+ /, "");
+            courseArchitecture.words = words.innerHTML;
             part(".title").innerHTML = words.innerHTML;
             part("[role=status]").textContent = box.says;
             const known = legend(box.shape, size);
@@ -119,9 +119,12 @@ const courseArchitecture = { box: "wte", size: courseBoxes.SIZES[0], words: "" }
             show(chosen);
         });
         const plansPart = part(".plans");
-        plansPart.addEventListener("pointerover", ({ target, pointerType }) => {
-            const input = target.closest(".box")?.firstElementChild;
-            if (pointerType === "mouse" && input) show(input.value);
+        plansPart.addEventListener("pointermove", ({ target, pointerType, movementX, movementY }) => {
+            const name = target.closest(".box")?.firstElementChild.value;
+            const isMoved = movementX || movementY; // and the page wasn't just scrolled
+            if (pointerType === "mouse" && isMoved && name && name !== courseArchitecture.box) {
+                show(name);
+            }
         });
         plansPart.addEventListener("pointerleave", () => show(chosen));
         figure.addEventListener("flow", () => {

@@ -46,6 +46,18 @@
             `from ${fixed(least)} to ${fixed(most)}`;
     }
 
+    // The keys of all heads side by side, with room for those that come later, and between heads.
+    function sideBySide(values, keys) {
+        const { n_head } = LiveText.config;
+        const own = values.length / n_head;
+        return range(n_head).flatMap((head) => [
+            ...values.slice(head * own, (head + 1) * own),
+            ...Array(keys - own + 1).fill(0),
+        ]);
+    }
+
+    const isByKey = (box) => box === "scores" || box === "shares";
+
     // What a token has at a box, in words.
     function describe(box, values, text) {
         if (box === "ids") return `id ${values[0]}`;
@@ -54,11 +66,11 @@
             const value = box === "logits" ? fixed(values[best]) : percent(values[best]);
             return `${count(values.length)} numbers, the largest for “${text.show(best)}”: ${value}`;
         }
-        if (box !== "scores" && box !== "shares") return numbers(values);
+        if (!isByKey(box)) return numbers(values);
         const { n_head } = LiveText.config;
         const own = values.slice(0, values.length / n_head);
-        return `${n_head} heads with a number for each of ${own.length} keys; head 0: ` +
-            `${own.slice(-SAID).map((value) => fixed(value)).join(", ")} at the last of them`;
+        return `${n_head} heads side by side, with a number for each of ${own.length} keys; ` +
+            `head 0 has ${own.slice(-SAID).map((value) => fixed(value)).join(", ")} at the last`;
     }
 
     // The numbers that flow through the box that is chosen on the map, a row for each token.
@@ -138,8 +150,8 @@
             const ticket = (asked += 1);
             const found = await text.inside(box, Number(block.value), shown).catch(() => null);
             if (!found || ticket !== asked) return; // another box, or another text
-            title.innerHTML = `The numbers at ${courseArchitecture.words}` +
-                (isInBlock ? ` of <code>h.${block.value}</code>` : "");
+            title.innerHTML = `The numbers of “${courseArchitecture.words}”` +
+                (isInBlock ? ` in <code>h.${block.value}</code>` : "");
             const most = Math.max(...found.map(largest)) || 1;
             const isId = box === "ids";
             rows.innerHTML = found.map((_, i) => `<div data-token="${shown[0] + i}">
@@ -148,7 +160,8 @@
             place.querySelector(".note").hidden = isId;
             if (!isId) {
                 rows.querySelectorAll("canvas").forEach((canvas, i) => {
-                    stripes(canvas, found[i], most, place);
+                    const values = isByKey(box) ? sideBySide(found[i], shown[1]) : found[i];
+                    stripes(canvas, values, most, place);
                 });
             }
             reveal();

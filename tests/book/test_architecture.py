@@ -38,8 +38,6 @@ RELEASED = {"small": (768, 12, 12), "medium": (1024, 24, 16)} | {
 }
 COUNTS = {"GPT-2 small": 124_439_808, "GPT-2 XL": 1_557_611_200}
 
-Open = Callable[[], Locator]
-
 
 @functools.cache
 def read() -> Any:
