@@ -137,7 +137,9 @@ def test_keys_walk_over_sizes_and_boxes(figure: Locator) -> None:
 
 def test_a_box_is_shown_while_the_mouse_is_on_it(figure: Locator) -> None:
     title = figure.locator(".known .title")
-    figure.locator("label.box", has_text="GELU").hover()
+    box = figure.locator("label.box", has_text="GELU")
+    for x in (10, 20):  # it has to move there: a page that is scrolled under it points at nothing
+        box.hover(position={"x": x, "y": 10})
     expect(title).to_have_text("GELU")
     figure.locator(".all").hover()
     expect(title).to_have_text("wte token embeddings")

@@ -246,7 +246,7 @@ def test_the_lens_of_the_stack_is_that_of_the_head(live: Open) -> None:
 def test_positions_are_swapped_or_all_0(live: Open) -> None:
     figure = live("step_06.html")
     name = "transformer.wpe.weight"
-    for choice, rows in (("swapped", [*range(8), 9, 8]), ("0", [0] * 10)):
+    for choice, rows in (("it swapped", [*range(8), 9, 8]), ("all of them", [0] * 10)):
         figure.get_by_role("radio", name=choice).check()
         changed = {**weights(), name: weights()[name][rows]}
         values = oracle.lm_head_model(changed, np.array([encode(KING)]), *sizes())[:, -1]
