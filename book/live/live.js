@@ -4,7 +4,7 @@
 
 (() => {
     const STATE = ["text", "more", "off", "head", "at", "temperature", "top_k", "top_p"];
-    const LOOKING = ["mask", "heads", "path"]; // parts about one of the tokens
+    const LOOKING = ["mask", "heads", "path", "flow", "stages", "places"]; // parts about one of the tokens
     const LINK = "#live&";
     const CONTROLS = "temperature top_k top_p";
 
@@ -59,7 +59,9 @@
     async function wake(figure, form, state) {
         const parts = figure.dataset.live.split(" ");
         const controls = (figure.dataset.controls ?? CONTROLS).split(" ").filter(Boolean);
-        const [isSmall, switches] = ["small", "switches"].map((name) => name in figure.dataset);
+        const [isSmall, isLens, switches] = ["small", "lens", "switches"].map(
+            (name) => name in figure.dataset,
+        );
         const isLookedInto = parts.some((name) => LOOKING.includes(name));
         form.innerHTML = `<p role="status">Loading the model …</p>`;
         try {
@@ -75,7 +77,8 @@
         parts.forEach((name) => {
             const place = form.querySelector(`section.${name}`);
             place.dataset.number = Math.random();
-            const update = liveViews[name](place, text, { controls, isLookedInto, isSmall, switches });
+            const options = { controls, isLens, isLookedInto, isSmall, switches };
+            const update = liveViews[name](place, text, options);
             text.onChange(update);
         });
         if ("state" in figure.dataset) {

@@ -30,14 +30,13 @@ class LiveModel {
         this.length = this.trace.length = Math.min(length, this.length);
     }
 
-    // Read one more token. Returns the vector after the last block. [C]
-    step(id) {
+    // Read one more token, at a position of its own. Returns the vector after the last block. [C]
+    step(id, place = this.length) {
         const { n_layer, n_embd } = this.config;
-        const position = this.length;
         const wpe = this.weights["transformer.wpe.weight"];
         const x = new Float64Array(n_embd);
         for (let i = 0; i < n_embd; i += 1) {
-            x[i] = this.wte[id * n_embd + i] + wpe[position * n_embd + i];
+            x[i] = this.wte[id * n_embd + i] + wpe[place * n_embd + i];
         }
         const seen = { id, start: x.slice(), blocks: [] };
         this.trace.push(seen);
@@ -58,7 +57,8 @@ class LiveModel {
         if (isOff("attn")) attn.fill(0);
         attn.forEach((value, i) => (x[i] += value));
         const ln_2 = this.norm(`${name}.ln_2`, x);
-        const mlp = this.linear(`${name}.mlp.c_proj`, this.gelu(`${name}.mlp.c_fc`, ln_2));
+        const gelu = LiveModel.gelu(this.linear(`${name}.mlp.c_fc`, ln_2));
+        const mlp = this.linear(`${name}.mlp.c_proj`, gelu);
         if (isOff("mlp")) mlp.fill(0);
         mlp.forEach((value, i) => (x[i] += value));
         return { shares, merged, attn, mlp, end: x.slice() };
@@ -74,16 +74,8 @@ class LiveModel {
         value.set(queryKeyValue.subarray(2 * n_embd), position * n_embd);
         const merged = new Float64Array(n_embd);
         const shares = [];
-        for (let head = 0; head < n_head; head += 1) {
+        for (const [head, scores] of this.scores(layer, position, queryKeyValue).entries()) {
             const from = head * width;
-            const scores = new Float64Array(this.length); // only the keys so far: the causal mask
-            for (let j = 0; j < this.length; j += 1) {
-                let score = 0;
-                for (let i = from; i < from + width; i += 1) {
-                    score += queryKeyValue[i] * key[j * n_embd + i];
-                }
-                scores[j] = score / Math.sqrt(width);
-            }
             const share = LiveModel.softmax(scores);
             shares.push(Float32Array.from(share));
             if (this.off.has(`${layer}.${head}`)) continue; // it adds nothing
@@ -116,9 +108,54 @@ class LiveModel {
         return x.map((value, i) => (weight[i] * (value - mean)) / deviation + bias[i]);
     }
 
-    gelu(name, x) {
+    // The numbers of a token on its way through a block, and before and after all of them, by the
+    // names of the boxes in boxes.js.
+    inside(position, layer) {
+        const name = `transformer.h.${layer}`;
+        const { id, start, blocks } = this.trace[position];
+        const { shares, attn, mlp, end } = blocks[layer];
+        const row = (table, i) =>
+            this.weights[table].subarray(i * start.length, (i + 1) * start.length);
+        const x = layer ? blocks[layer - 1].end : start;
+        const ln_1 = this.norm(`${name}.ln_1`, x);
+        const c_attn = this.linear(`${name}.attn.c_attn`, ln_1);
+        const attn_sum = x.map((value, i) => value + attn[i]);
+        const ln_2 = this.norm(`${name}.ln_2`, attn_sum);
+        const c_fc = this.linear(`${name}.mlp.c_fc`, ln_2);
+        return {
+            ...{ x, ln_1, c_attn, attn, attn_sum, ln_2, c_fc, mlp, end },
+            ids: [id],
+            wte: row("transformer.wte.weight", id),
+            wpe: row("transformer.wpe.weight", position),
+            start,
+            scores: this.scores(layer, position, c_attn).flatMap((scores) => [...scores]),
+            shares: shares.flatMap((share) => [...share]),
+            gelu: LiveModel.gelu(c_fc),
+            ln_f: this.norm("transformer.ln_f", blocks.at(-1).end),
+        };
+    }
+
+    // How well the query of a token fits its own key and those before it, by head.
+    scores(layer, position, query) {
+        const { n_head, n_embd } = this.config;
+        const { key } = this.cache[layer];
+        const width = n_embd / n_head;
+        return Array.from({ length: n_head }, (_, head) => {
+            const scores = new Float64Array(position + 1); // only the keys so far: the causal mask
+            for (let j = 0; j <= position; j += 1) {
+                let score = 0;
+                for (let i = head * width; i < (head + 1) * width; i += 1) {
+                    score += query[i] * key[j * n_embd + i];
+                }
+                scores[j] = score / Math.sqrt(width);
+            }
+            return scores;
+        });
+    }
+
+    static gelu(x) {
         const scale = Math.sqrt(2 / Math.PI);
-        return this.linear(name, x).map(
+        return x.map(
             (value) => 0.5 * value * (1 + Math.tanh(scale * (value + 0.044715 * value ** 3))),
         );
     }

@@ -97,7 +97,8 @@ class LiveText {
         const found = await LiveText.#ask("read", { text: this.#number, ids, off: this.off });
         this.#shares = [...this.#shares.slice(0, found.from), ...found.rows];
         if (ticket !== this.#ticket) return; // the text has changed again
-        Object.assign(this, { ids, shares: this.#shares, logits: found.logits, whole: found.whole, ms: found.ms });
+        const { from, logits, whole: unchanged, ms } = found;
+        Object.assign(this, { ids, from, logits, ms, shares: this.#shares, whole: unchanged });
         this.version += 1;
         const { PLAIN, probabilities, ranked } = courseSampling;
         this.order = ranked(this.logits);
@@ -130,5 +131,20 @@ class LiveText {
         const position = this.place;
         const next = this.ids[position + 1];
         return LiveText.#ask("look", { text: this.#number, position, next });
+    }
+
+    // The numbers at a box of the tokens from … to, a row for each.
+    inside(box, layer, [from, to]) {
+        return LiveText.#ask("inside", { text: this.#number, box, layer, from, to });
+    }
+
+    // What comes next if the tokens are told these positions.
+    moved(places) {
+        return LiveText.#ask("moved", { ids: this.ids, places });
+    }
+
+    // The numbers of the token that is looked at, at several boxes of a block.
+    stages(boxes, layer) {
+        return LiveText.#ask("stages", { text: this.#number, boxes, layer, position: this.place });
     }
 }

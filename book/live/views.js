@@ -430,9 +430,10 @@ const liveViews = (() => {
 
     // The path of the chosen token: what the model would say after each block, and what moved the
     // logit of the token that comes next.
-    function path(place, text) {
+    function path(place, text, { isLens }) {
         const { n_layer, n_head } = LiveText.config;
         const heads = range(n_head).map((head) => `<th scope="col">${head}</th>`).join("");
+        place.classList.toggle("lens", isLens);
         place.innerHTML = `
             <p class="title"></p>
             <div class="scrolled" tabindex="0" role="group" aria-label="The path of a token">
@@ -487,5 +488,6 @@ const liveViews = (() => {
         });
     }
 
-    return { prompt, tokens, write, next, mask, heads, path };
+    const parts = { escape, range, signed, whenChanged, windowOf };
+    return { parts, prompt, tokens, write, next, mask, heads, path };
 })();

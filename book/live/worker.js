@@ -48,6 +48,27 @@ class LiveWorker {
                 const id = next ?? levels.at(-1)[0].id;
                 return { position, levels, id, moves: now.shareOut(position, id) };
             },
+            // The numbers of some tokens at a box, a row for each.
+            inside({ text, box, layer, from, to }) {
+                const { now } = texts.get(text);
+                return now.trace.slice(from, to).map(({ blocks }, i) => {
+                    const found = now.inside(from + i, layer);
+                    if (box in found) return [...found[box]];
+                    const logits = now.logits(blocks.at(-1).end);
+                    return [...(box === "logits" ? logits : LiveModel.softmax(logits))];
+                });
+            },
+            // What comes next if the tokens are told other positions.
+            moved({ ids, places }) {
+                const model = new LiveModel(config, weights);
+                const ends = ids.map((id, i) => model.step(id, places[i]));
+                return [...LiveModel.softmax(model.logits(ends.at(-1)))];
+            },
+            // The numbers of one token at several boxes.
+            stages({ text, boxes, layer, position }) {
+                const found = texts.get(text).now.inside(position, layer);
+                return boxes.map((box) => [...found[box]]);
+            },
         };
         scope.onmessage = async ({ data: { call, name, details } }) => {
             try {

@@ -1,6 +1,6 @@
 // What the model of the pages computes, as JSON: run by test_live.py in node and in Chromium, on
 // the very files of book/live.
-async ({ texts = [], ids = [], prompts = [], newTokens = 0, off = [], shareOut = null }) => {
+async ({ texts = [], ids = [], prompts = [], newTokens = 0, off = [], shareOut = null, inside = null, places = [] }) => {
     const tokenizer = new LiveTokenizer(courseModel.merges);
     const found = { encoded: texts.map((text) => tokenizer.encode(text)) };
     found.decoded = found.encoded.map((tokens) => tokenizer.decode(tokens));
@@ -9,7 +9,7 @@ async ({ texts = [], ids = [], prompts = [], newTokens = 0, off = [], shareOut =
     const model = new LiveModel(courseModel.config, await LiveWeights.unpack(courseModel));
     const read = (tokens) => {
         model.start(off);
-        return tokens.map((id) => model.step(id));
+        return tokens.map((id, i) => model.step(id, places[i]));
     };
     found.logits = read(ids).map((x) => [...model.logits(x)]);
     found.shares = model.trace.map(({ blocks }) =>
@@ -17,6 +17,10 @@ async ({ texts = [], ids = [], prompts = [], newTokens = 0, off = [], shareOut =
     );
     found.ends = model.trace.map(({ blocks }) => blocks.map(({ end }) => [...end]));
     if (shareOut) found.shareOut = model.shareOut(...shareOut);
+    if (inside) {
+        const numbers = Object.entries(model.inside(...inside));
+        found.inside = Object.fromEntries(numbers.map(([box, values]) => [box, [...values]]));
+    }
 
     const begun = performance.now();
     found.stories = prompts.map((prompt) => {

@@ -120,6 +120,54 @@ def test_what_the_parts_add_is_the_logit(off: list[str]) -> None:
     assert np.abs(parts["heads"][3][1]) == pytest.approx(0, abs=1e-12) or not off
 
 
+def test_a_token_can_be_told_another_position() -> None:
+    ids = encode(SENTENCE)
+    places = [1, 0, *range(2, len(ids))]
+    swapped = dict(weights())
+    name = "transformer.wpe.weight"
+    swapped[name] = swapped[name][[1, 0, *range(2, len(swapped[name]))]]
+    expected = oracle.lm_head_model(swapped, np.array([ids]), *sizes())[0]
+    found = live.in_node(ids=ids, places=places)["logits"]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=LIVE_TOLERANCE)
+
+
+@pytest.mark.parametrize(("position", "layer"), [(11, 3), (4, 0)])
+def test_the_numbers_inside_are_those_of_the_oracle(position: int, layer: int) -> None:
+    ids = encode(SENTENCE)
+    _, heads, epsilon = sizes()
+    model = oracle.under(weights(), "transformer")
+    block = oracle.under(model, f"h.{layer}")
+    attention, stages = follow(SENTENCE)
+    x, ln_1, attn, attn_sum, ln_2, mlp, end = (stage[position] for stage in stages[layer])
+    c_fc = oracle.linear(oracle.under(block, "mlp.c_fc"), ln_2)
+    last = stages[-1][-1][position]
+    scored = oracle.scores_and_values(oracle.under(block, "attn"), stages[layer][1][None], heads)
+    wte, wpe = model["wte.weight"][ids[position]], model["wpe.weight"][position]
+    expected = {
+        "ids": [ids[position]],
+        "wte": wte,
+        "wpe": wpe,
+        "start": wte + wpe,
+        "x": x,
+        "ln_1": ln_1,
+        "attn": attn,
+        "attn_sum": attn_sum,
+        "ln_2": ln_2,
+        "c_fc": c_fc,
+        "gelu": oracle.gelu(c_fc),
+        "mlp": mlp,
+        "end": end,
+        "c_attn": oracle.linear(oracle.under(block, "attn.c_attn"), ln_1),
+        "scores": np.concatenate([each[0, position, : position + 1] for each, _ in scored]),
+        "shares": attention[layer][:, position, : position + 1].ravel(),
+        "ln_f": oracle.layer_norm(oracle.under(model, "ln_f"), last, epsilon),
+    }
+    found = live.in_node(ids=ids, inside=[position, layer])["inside"]
+    assert found.keys() == expected.keys()
+    for box, numbers in expected.items():
+        np.testing.assert_allclose(found[box], numbers, rtol=0, atol=LIVE_TOLERANCE, err_msg=box)
+
+
 def test_the_stories_are_those_of_the_course(probe: live.Probe) -> None:
     engine = load_engine()
     stories = [engine.story(prompt) for prompt in PROMPTS]

@@ -210,6 +210,69 @@ def test_the_path_says_what_the_model_would_say_after_each_block(live: Open) -> 
 
 
 @pytest.mark.full(KIND)
+@pytest.mark.parametrize(
+    ("name", "layer", "stages"),
+    [("step_03.html", 2, (0, 1, 3, 4)), ("step_08.html", 5, (0, 1, 2, 3, 4, 5, 6))],
+)
+def test_a_token_is_followed_through_a_block(
+    live: Open, name: str, layer: int, stages: tuple[int, ...]
+) -> None:
+    figure = live(name)
+    figure.locator("textarea").fill(KING)
+    expect(figure.locator(".chip")).to_have_count(len(encode(KING)))
+    figure.locator("[name=block]").fill(f"{layer}")
+    expect(figure.locator(".stages .title")).to_have_text(f"“␣a” (9) in h.{layer}")
+    _, vectors = follow(KING)
+    rows = figure.locator(".stages tbody tr")
+    expect(rows).to_have_count(len(stages))
+    for row, stage in zip(rows.all(), stages, strict=True):
+        vector = vectors[layer][stage][9]
+        expected = [f"{np.linalg.norm(vector):.2f}", f"{vector.mean():.3f}", f"{vector.std():.2f}"]
+        told = [text.replace("−", "-") for text in row.locator("td").all_inner_texts()]
+        assert told[1:] == expected
+
+
+@pytest.mark.full(KIND)
+def test_the_lens_of_the_stack_is_that_of_the_head(live: Open) -> None:
+    figure = live("step_09.html")
+    rows = figure.locator(".path tbody tr")
+    expect(rows).to_have_count(7)
+    best = int(logits(KING).argmax())
+    expect(rows.last.locator(".said code").first).to_have_text(show(best))
+    expect(figure.locator(".more").first).to_be_hidden()
+
+
+@pytest.mark.full(KIND)
+def test_positions_are_swapped_or_all_0(live: Open) -> None:
+    figure = live("step_06.html")
+    name = "transformer.wpe.weight"
+    for choice, rows in (("it swapped", [*range(8), 9, 8]), ("all of them", [0] * 10)):
+        figure.get_by_role("radio", name=choice).check()
+        changed = {**weights(), name: weights()[name][rows]}
+        values = oracle.lm_head_model(changed, np.array([encode(KING)]), *sizes())[:, -1]
+        shares = probabilities(values, Sampling())[0]
+        best = int(shares.argmax())
+        said = f"the most likely next token is “{show(best)}”, with {shares[best]:.1%}."
+        expect(figure.locator(".places .named")).to_contain_text(said)
+
+
+@pytest.mark.full(KIND)
+def test_the_columns_of_a_cache_are_counted(quiet_page: Page, site: Path) -> None:
+    quiet_page.goto((site / "engine_04.html").as_uri())
+    figure = quiet_page.locator("figure.live")
+    figure.locator(".wake").click()
+    counted = figure.locator(".counted")
+    expect(counted).to_have_text("5 columns, 5 without", timeout=30_000)
+    figure.get_by_role("button", name="One more token").click()
+    expect(counted).to_have_text("6 columns, 11 without")
+    best = int(logits("Once upon a time there").argmax())
+    expect(figure.locator("tbody tr").last.locator(".new")).to_have_text(show(best))
+    # Of the changed text, the first two tokens are known.
+    figure.locator("textarea").fill("Once upon the king")
+    expect(counted).to_have_text("8 columns, 15 without")
+
+
+@pytest.mark.full(KIND)
 def test_heads_are_walked_over_by_keys(live: Open, page: Page) -> None:
     figure = live(LINK)
     figure.get_by_role("radio", name="Block h.4, head 4").press("ArrowRight")
@@ -242,7 +305,9 @@ def test_what_is_typed_is_read_within_a_blink(live: Open, page: Page) -> None:
 
 
 @pytest.mark.full(KIND)
-@pytest.mark.parametrize("name", [LINK, "index.html"])
+@pytest.mark.parametrize(
+    "name", [LINK, "index.html", "step_06.html", "step_08.html", "engine_04.html"]
+)
 def test_a_live_model_shuts_nobody_out(browser: Browser, site: Path, axe: str, name: str) -> None:
     visitor = Visitor(browser, site, axe)
     for size in (DESKTOP, PHONE):
@@ -252,7 +317,7 @@ def test_a_live_model_shuts_nobody_out(browser: Browser, site: Path, axe: str, n
         figure = visitor.tab.locator("figure.live")
         if figure.locator(".wake").count():
             figure.locator(".wake").click()
-        expect(figure.locator(".chip").first).to_be_visible(timeout=30_000)
+        expect(figure.locator(".chip, .counted").first).to_be_visible(timeout=30_000)
         visitor.tab.wait_for_timeout(200)
         visitor.tab.evaluate(axe)
         assert [found for theme in THEMES for found in visitor.barriers(theme)] == []

@@ -9,6 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from solutions.engine_02 import Sampling, probabilities
+from solutions.modern_01 import LlamaConfig
+from solutions.modern_04 import rotary_speeds
 from solutions.text_01 import BPETokenizer
 from tests.book.test_widget_data import read
 from tutor.engine.checkpoint import BUNDLED_MODEL
@@ -45,6 +47,21 @@ def widget(quiet_page: Page, site: Path) -> Open:
         return quiet_page.locator(f'figure.widget[data-widget="{name}"]')
 
     return find
+
+
+def test_dials_turn_and_the_score_stays(widget: Open) -> None:
+    figure = widget("rotary", "modern_04")
+    field(figure, "distance").fill("3")
+    speeds = rotary_speeds(LlamaConfig(head_dim=8, rope_theta=10000.0))
+    score = f"score is {np.cos(3 * speeds).sum():.3f}"
+    expect(status(figure)).to_contain_text(score)
+    hand = figure.locator("line.query").nth(1)
+    angle = hand.get_attribute("transform")
+    field(figure, "position").fill("57")
+    expect(status(figure)).to_contain_text("The query at 60, the key at 57.")
+    expect(status(figure)).to_contain_text(score)
+    expect(hand).to_have_attribute("transform", f"rotate({-np.degrees(60 * 0.1):.3f})")
+    assert hand.get_attribute("transform") != angle
 
 
 def status(figure: Locator) -> Locator:

@@ -19,9 +19,12 @@ from tutor.book import chapters
 from tutor.book.chapters import BOOK, Chapter
 
 TEMPLATE = Path(__file__).with_name("page.html")
-STYLES = ("pages", "course", "figures", "widgets", "live/live", "look")
-LIVE = ("sampling", "tokenizer", "model", "weights", "worker", "text", "views", "live")
-WIDGETS = ("block", "causal-mask", "next-token")
+STYLES = ("pages", "course", "figures", "widgets", "live/live", "live/architecture", "look")
+LIVE = (
+    *("sampling", "tokenizer", "model", "weights", "worker", "text", "views"),
+    *("boxes", "inside", "architecture", "live"),
+)
+WIDGETS = ("block", "causal-mask", "next-token", "rotary")
 SCRIPTS = (  # each before those that use it
     "widgets/common",
     *(f"live/{name}" for name in LIVE),
