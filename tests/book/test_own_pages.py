@@ -1,15 +1,18 @@
 """The pages that the course builds itself: as whole as those of mdBook, and as easy to use."""
 
 import html
+import json
 import re
 from collections import Counter
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
+from playwright.sync_api import Page as BrowserPage
 
 from tests.book.pages import Page, find_pages
-from tests.book.test_build import dead_links
+from tests.book.test_build import dead_links, lines_of_solutions_in
 from tests.book.test_pages import (
     AXE_OPTIONS,
     CHAPTER_PAGES,
@@ -23,6 +26,9 @@ from tests.book.test_pages import (
 from tests.project.tiers import partly
 from tutor.book import chapters
 from tutor.book import pages as builder
+from tutor.course.registry import all_steps
+
+SAYS = attrgetter("says")
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +115,75 @@ def test_widgets_work_on_own_pages(browser: Browser, own: Path, name: str) -> No
     figures.locator(".wake").click()
     expect(figures.locator(".chip").first).to_be_visible(timeout=30_000)
     page.close()
+
+
+@pytest.fixture
+def reader(quiet_page: BrowserPage, own: Path) -> BrowserPage:
+    """A page with the box for a search."""
+    quiet_page.goto((own / "step_01.html").as_uri())
+    return quiet_page
+
+
+def find_first(page: BrowserPage, words: str) -> str:
+    """Where the first result for these words leads."""
+    page.get_by_role("searchbox", name="Search").fill(words)
+    expect(page.get_by_role("status")).to_contain_text("found")
+    return str(page.get_by_role("search").get_by_role("link").first.get_attribute("href"))
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        ("causal mask", "step_02.html#step-02-causal-mask"),
+        ("CAUSAL  mask!", "step_02.html#step-02-causal-mask"),
+        ("gumbel's distrib", "engine_01.html#the-idea"),
+        ("scaled by the width", "step_07.html#check-it"),
+        ("positions from 0", "engine_04.html#mistakes-that-people-make-here"),
+    ],
+)
+def test_a_search_finds_the_place_first(reader: BrowserPage, words: str, place: str) -> None:
+    assert find_first(reader, words) == place
+
+
+def test_the_words_of_a_mistake_find_its_chapter_first(reader: BrowserPage) -> None:
+    for step in all_steps():
+        for mistake in step.mistakes[::8]:
+            found = find_first(reader, mistake.says)
+            same = {each.name for each in all_steps() if mistake.says in map(SAYS, each.mistakes)}
+            assert found.partition(".")[0] in same, mistake.says
+
+
+def test_a_search_takes_only_keys(reader: BrowserPage) -> None:
+    box = reader.get_by_role("searchbox", name="Search")
+    reader.keyboard.press("s")
+    expect(box).to_be_focused()
+    reader.keyboard.type("kv cache")
+    results = reader.get_by_role("search").get_by_role("link")
+    expect(results.first).to_be_visible()
+    reader.keyboard.press("Tab")
+    expect(results.first).to_be_focused()
+    reader.keyboard.press("Escape")
+    expect(box).to_be_focused()
+    expect(box).to_have_value("")
+    expect(results).to_have_count(0)
+    reader.keyboard.type("no such words")
+    expect(reader.get_by_role("status")).to_have_text("0 sections found")
+    box.fill("engine 04 kv cache")
+    reader.keyboard.press("Enter")
+    reader.wait_for_url("**/engine_04.html#*")
+
+
+def test_the_results_shut_nobody_out_and_fit_a_phone(reader: BrowserPage, axe: str) -> None:
+    reader.set_viewport_size(PHONE)
+    find_first(reader, "attention")
+    reader.evaluate(axe)
+    assert reader.evaluate(FIND_BARRIERS, AXE_OPTIONS) == []
+    assert reader.evaluate(FIND_WIDE) == []
+
+
+def test_the_index_has_every_chapter_and_no_solution(own: Path) -> None:
+    text = (own / builder.INDEX).read_text().partition("=")[2].rstrip("; \n")
+    index = json.loads(text)
+    pages = [address.partition("#")[0] for address, *_ in index]
+    assert [*dict.fromkeys(pages)] == [f"{chapter.stem}.html" for chapter in chapters.contents()]
+    assert lines_of_solutions_in(" ".join(body for _, _, _, body, _ in index)) == []
