@@ -4,6 +4,7 @@ import html
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from operator import attrgetter
 from pathlib import Path
 
@@ -118,10 +119,12 @@ def test_widgets_work_on_own_pages(browser: Browser, own: Path, name: str) -> No
 
 
 @pytest.fixture
-def reader(quiet_page: BrowserPage, own: Path) -> BrowserPage:
+def page(browser: Browser, own: Path) -> Iterator[BrowserPage]:
     """A page with the box for a search."""
-    quiet_page.goto((own / "step_01.html").as_uri())
-    return quiet_page
+    page = browser.new_page()
+    page.goto((own / "step_01.html").as_uri())
+    yield page
+    page.close()
 
 
 def find_first(page: BrowserPage, words: str) -> str:
@@ -141,44 +144,44 @@ def find_first(page: BrowserPage, words: str) -> str:
         ("positions from 0", "engine_04.html#mistakes-that-people-make-here"),
     ],
 )
-def test_a_search_finds_the_place_first(reader: BrowserPage, words: str, place: str) -> None:
-    assert find_first(reader, words) == place
+def test_a_search_finds_the_place_first(quiet_page: BrowserPage, words: str, place: str) -> None:
+    assert find_first(quiet_page, words) == place
 
 
-def test_the_words_of_a_mistake_find_its_chapter_first(reader: BrowserPage) -> None:
+def test_the_words_of_a_mistake_find_its_chapter_first(quiet_page: BrowserPage) -> None:
     for step in all_steps():
         for mistake in step.mistakes[::8]:
-            found = find_first(reader, mistake.says)
+            found = find_first(quiet_page, mistake.says)
             same = {each.name for each in all_steps() if mistake.says in map(SAYS, each.mistakes)}
             assert found.partition(".")[0] in same, mistake.says
 
 
-def test_a_search_takes_only_keys(reader: BrowserPage) -> None:
-    box = reader.get_by_role("searchbox", name="Search")
-    reader.keyboard.press("s")
+def test_a_search_takes_only_keys(quiet_page: BrowserPage) -> None:
+    box = quiet_page.get_by_role("searchbox", name="Search")
+    quiet_page.keyboard.press("s")
     expect(box).to_be_focused()
-    reader.keyboard.type("kv cache")
-    results = reader.get_by_role("search").get_by_role("link")
+    quiet_page.keyboard.type("kv cache")
+    results = quiet_page.get_by_role("search").get_by_role("link")
     expect(results.first).to_be_visible()
-    reader.keyboard.press("Tab")
+    quiet_page.keyboard.press("Tab")
     expect(results.first).to_be_focused()
-    reader.keyboard.press("Escape")
+    quiet_page.keyboard.press("Escape")
     expect(box).to_be_focused()
     expect(box).to_have_value("")
     expect(results).to_have_count(0)
-    reader.keyboard.type("no such words")
-    expect(reader.get_by_role("status")).to_have_text("0 sections found")
+    quiet_page.keyboard.type("xyzzy")
+    expect(quiet_page.get_by_role("status")).to_have_text("0 sections found")
     box.fill("engine 04 kv cache")
-    reader.keyboard.press("Enter")
-    reader.wait_for_url("**/engine_04.html#*")
+    quiet_page.keyboard.press("Enter")
+    quiet_page.wait_for_url("**/engine_04.html#*")
 
 
-def test_the_results_shut_nobody_out_and_fit_a_phone(reader: BrowserPage, axe: str) -> None:
-    reader.set_viewport_size(PHONE)
-    find_first(reader, "attention")
-    reader.evaluate(axe)
-    assert reader.evaluate(FIND_BARRIERS, AXE_OPTIONS) == []
-    assert reader.evaluate(FIND_WIDE) == []
+def test_the_results_shut_nobody_out_and_fit_a_phone(quiet_page: BrowserPage, axe: str) -> None:
+    quiet_page.set_viewport_size(PHONE)
+    find_first(quiet_page, "attention")
+    quiet_page.evaluate(axe)
+    assert quiet_page.evaluate(FIND_BARRIERS, AXE_OPTIONS) == []
+    assert quiet_page.evaluate(FIND_WIDE) == []
 
 
 def test_the_index_has_every_chapter_and_no_solution(own: Path) -> None:

@@ -18,6 +18,7 @@ from pygments.lexers import get_lexer_by_name
 
 from tutor.book import chapters
 from tutor.book.chapters import BOOK, Chapter
+from tutor.course.registry import find_step
 
 TEMPLATE = Path(__file__).with_name("page.html")
 STYLES = ("pages", "course", "figures", "widgets", "live/live", "look")
@@ -33,7 +34,6 @@ SCRIPTS = (  # each before those that use it
 TITLE = "GPT-2 from scratch on MAX"
 INDEX = "search-index.js"
 HEADING = re.compile(r'<h[1-6] id="([^"]+)">(.*?)</h[1-6]>', re.DOTALL)
-MISTAKE = re.compile(r'<b\s+id="[^"]+">(.*?)</b>', re.DOTALL)  # its name, where it's explained
 UNSAID = re.compile(r"<(script|svg|math).*?</\1>|<[^<>]+>", re.DOTALL)
 SOLUTION = "the-solution"  # the section that no search leads to
 
@@ -109,11 +109,12 @@ def render(chapter: Chapter) -> str:
 def sections(chapter: Chapter, content: str) -> Iterator[Section]:
     """What a search can find in a chapter, without the solution."""
     _, *parts = HEADING.split(content)
+    mistakes = find_step(chapter.step.name).mistakes if chapter.step else ()
     for anchor, heading, body in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
         if anchor != SOLUTION:
             address = f"{chapter.stem}.html#{anchor}"
-            mistakes = [words(each) for each in MISTAKE.findall(body)]
-            yield address, chapter.title, words(heading), words(body), mistakes
+            here = [each.name for each in mistakes if f'id="{each.anchor}"' in body]
+            yield address, chapter.title, words(heading), words(body), here
 
 
 def words(content: str) -> str:
