@@ -5,7 +5,17 @@ python -m tools.book.draw_figures --check    only tell which have changed; exit 
 """
 
 from tools import derived
-from tools.book.figures import attention, engine, generation, layers, modern, tables, text, whole
+from tools.book.figures import (
+    attention,
+    engine,
+    generation,
+    layers,
+    modern,
+    tables,
+    text,
+    training,
+    whole,
+)
 from tutor import ROOT
 from tutor.course.registry import all_steps
 from tutor.course.tracks import STEPS
@@ -51,6 +61,7 @@ PICTURES = (
     modern.experts,
     text.merges,
     text.learning,
+    training.training,
 )
 
 
