@@ -7,7 +7,7 @@ from operator import itemgetter
 from tools.book.figures.drawing import WIDTH, Drawing, Point, number
 from tutor.engine.checkpoint import BUNDLED_MODEL
 
-LEFT, RIGHT = 24, WIDTH - 12
+LEFT, RIGHT = 24, WIDTH - 24
 UNIT = 80  # for a loss of 1
 
 
