@@ -1,13 +1,16 @@
 """mdbook builds the book without a complaint, and nothing in it leads nowhere."""
 
+import json
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.book.chapters import BOOK, CHAPTERS
+from tests.book.chapters import BOOK, CHAPTERS, EXAMPLES, TRIES
 from tests.book.pages import Page, find_pages, read_styles
+from tools.book import clear_index
 from tutor import ROOT
 from tutor.book import site as book
 
@@ -91,6 +94,36 @@ def test_the_search_index_has_every_chapter(site: Path) -> None:
     start = index.read_text().partition("JSON.parse('")[2].rpartition("'")[0]
     found = {url.partition("#")[0] for url in re.findall(r'"([\w-]+\.html#[^"]*)"', start)}
     assert found == {f"{chapter.stem}.html" for chapter in CHAPTERS}
+
+
+def test_the_search_index_has_no_solution(site: Path) -> None:
+    (index,) = site.glob("*searchindex*")
+    quoted = clear_index.QUOTED.search(index.read_text())
+    assert quoted
+    content = json.loads(re.sub(r"\\([\\'])", r"\1", quoted[0]))
+    docs = content["index"]["documentStore"]["docs"]
+    assert len(docs) > 2 * len(CHAPTERS)
+    assert lines_of_solutions_in(" ".join(found["body"] for found in docs.values())) == []
+    used = {ref for words in content["index"]["index"].values() for ref in refs(words["root"])}
+    assert used <= docs.keys()
+
+
+def refs(node: dict[str, Any]) -> set[str]:
+    """The documents that a node of the tree of words leads to."""
+    below = (refs(child) for letter, child in node.items() if letter not in ("df", "docs"))
+    return {*node["docs"]}.union(*below)
+
+
+def lines_of_solutions_in(text: str) -> list[str]:
+    """The long lines of solutions that a text has, but for comments and what chapters show."""
+    shown = "".join(chapter.read_text() for chapter in CHAPTERS)
+    shown += "".join(file.read_text() for file in (ROOT / "steps").glob("*.py"))
+    shown += "".join(file.read_text() for file in (*EXAMPLES, *TRIES))
+    lines = {line.strip() for file in (ROOT / "solutions").glob("*_*.py") for line in file.open()}
+    hidden = {line for line in lines if len(line) > 40 and line[0] != "#" and line not in shown}
+    assert len(hidden) > 200
+    bare = "".join(text.split())
+    return [line for line in hidden if "".join(line.split()) in bare]
 
 
 def test_the_page_to_print_has_every_chapter(pages: Pages) -> None:

@@ -30,9 +30,10 @@ def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in book.SOURCES:
         (tmp_path / name).mkdir()
         (tmp_path / name / "source").touch()
-    packer = (tmp_path / book.PACKER.replace(".", "/")).with_suffix(".py")
-    packer.parent.mkdir(parents=True)
-    packer.touch()
+    for tool in ("tools.__init__", "tools.book.__init__", book.PACKER, book.CLEANER):
+        file = (tmp_path / tool.replace(".", "/")).with_suffix(".py")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
     (tmp_path / "pixi.toml").write_text('[dependencies]\nmdbook = ">=9.8.6,<=9.8.7"\n')
     monkeypatch.setattr(book, "ROOT", tmp_path)
     monkeypatch.setattr(book, "SITE", tmp_path / "build" / "book")

@@ -217,3 +217,13 @@ def test_the_workflow_tells_the_book_where_it_is() -> None:
     for name in ("GIT_REPOSITORY_URL", "EDIT_URL_TEMPLATE", "SITE_URL"):
         assert f"MDBOOK_OUTPUT__HTML__{name}: " in workflow
     assert "python3 -m tools.book.name_repository" in workflow
+
+
+def test_the_workflow_publishes_no_solution_in_the_index_of_the_search() -> None:
+    workflow = (ROOT / ".github" / "workflows" / "book.yml").read_text()
+    steps = (
+        "mdbook build book",
+        "python3 -m tools.book.clear_index build/book",
+        "upload-pages-artifact",
+    )
+    assert sorted(steps, key=workflow.index) == [*steps]

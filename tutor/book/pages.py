@@ -1,10 +1,11 @@
-"""The book as pages for a browser, built by what pip brings; mdBook's have a search as well."""
+"""The book as pages for a browser, built by what pip brings, with a search of their own."""
 
 import html
 import itertools
+import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pygments.lexers import get_lexer_by_name
 
 from tutor.book import chapters
 from tutor.book.chapters import BOOK, Chapter
+from tutor.course.registry import find_step
 
 TEMPLATE = Path(__file__).with_name("page.html")
 STYLES = ("pages", "course", "figures", "widgets", "live/live", "live/architecture", "look")
@@ -24,13 +26,23 @@ LIVE = (
     *("sampling", "tokenizer", "model", "weights", "worker", "text", "views"),
     *("boxes", "inside", "architecture", "live"),
 )
-WIDGETS = ("block", "causal-mask", "next-token", "rotary")
+WIDGETS = ("block", "causal-mask", "merges", "next-token", "rotary")
 SCRIPTS = (  # each before those that use it
+    "search",
+    "pages",
     "widgets/common",
     *(f"live/{name}" for name in LIVE),
     *(f"widgets/{name}" for name in WIDGETS),
 )
 TITLE = "GPT-2 from scratch on MAX"
+INDEX = "search-index.js"
+HEADING = re.compile(r'<h[1-6] id="([^"]+)">(.*?)</h[1-6]>', re.DOTALL)
+UNSAID = re.compile(r"<(script|svg|math).*?</\1>|<[^<>]+>", re.DOTALL)
+SOLUTION = "the-solution"  # the section that no search leads to
+
+
+# Its address, the title of its chapter, its heading, its text, and the mistakes explained in it.
+Section = tuple[str, str, str, str, list[str]]
 
 
 class Renderer(RendererHTML):
@@ -57,17 +69,22 @@ def build(site: Path) -> None:
         (part, list(group))
         for part, group in itertools.groupby(chapters.contents(), lambda chapter: chapter.part)
     ]
+    index: list[Section] = []
     for chapter in chapters.contents():
+        content = render(chapter)
+        index += sections(chapter, content)
         page = template.render(
             title=TITLE,
             here=chapter,
             parts=parts,
             neighbours=chapters.neighbours(chapter),
-            content=render(chapter),
+            content=content,
             styles=STYLES,
             scripts=SCRIPTS,
         )
         (site / f"{chapter.stem}.html").write_text(page, encoding="utf-8")
+    found = json.dumps(index, ensure_ascii=False, separators=(",", ":"))
+    (site / INDEX).write_text(f"window.courseIndex = {found};\n", encoding="utf-8")
 
 
 def copy(file: Path, folder: Path) -> None:
@@ -90,6 +107,22 @@ def render(chapter: Chapter) -> str:
     reader.options["highlight"] = coloured
     written: str = reader.renderer.render(tokens, reader.options, env)
     return written
+
+
+def sections(chapter: Chapter, content: str) -> Iterator[Section]:
+    """What a search can find in a chapter, without the solution."""
+    _, *parts = HEADING.split(content)
+    mistakes = find_step(chapter.step.name).mistakes if chapter.step else ()
+    for anchor, heading, body in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+        if anchor != SOLUTION:
+            address = f"{chapter.stem}.html#{anchor}"
+            here = [each.name for each in mistakes if f'id="{each.anchor}"' in body]
+            yield address, chapter.title, words(heading), words(body), here
+
+
+def words(content: str) -> str:
+    """The text of HTML, in one line."""
+    return " ".join(html.unescape(UNSAID.sub(" ", content)).split())
 
 
 def name(tokens: Sequence[Token]) -> None:

@@ -18,6 +18,7 @@ from tutor.errors import EnvironmentBrokenError, InputError, reason
 SOURCES = ("book", "steps", "solutions")  # the chapters, and the code that they include
 SCREENS = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")  # how Linux says that there is one
 PACKER = "tools.book.pack_model"  # writes the model that the pages run
+CLEANER = "tools.book.clear_index"  # takes the solutions out of what mdbook's search reads
 MOST_NAMED = 3  # of several mistakes that fit
 
 
@@ -40,7 +41,7 @@ def renew() -> str:
             build(SITE)
             return said
         except EnvironmentBrokenError as error:
-            said = f"{error}; these pages were built without it, and have no search"
+            said = f"{error}; these pages were built without it"
     new = SITE.with_name(f"{SITE.name}.new")
     for folder in (new, SITE):
         shutil.rmtree(folder, ignore_errors=True)
@@ -58,7 +59,12 @@ def newest_source() -> float:
 
 def pack() -> None:
     """Write the model that the pages run, unless it is there."""
-    subprocess.run([sys.executable, "-m", PACKER], cwd=ROOT, check=True)  # noqa: S603
+    run_tool(PACKER)
+
+
+def run_tool(*words: str) -> None:
+    """Run one of the tools, which `tutor` does not import."""
+    subprocess.run([sys.executable, "-m", *words], cwd=ROOT, check=True)  # noqa: S603
 
 
 def build(site: Path) -> str:
@@ -74,6 +80,7 @@ def build(site: Path) -> str:
         raise EnvironmentBrokenError(
             f"{mdbook} could not build the book, which is written for {mdbook_version()}: {said}"
         )
+    run_tool(CLEANER, str(site.resolve()))
     return finished.stdout
 
 
