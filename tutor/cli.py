@@ -383,6 +383,7 @@ Examples:
   tutor grade ada/ bob.zip file:///srv/git/eve.git --output grades
   tutor grade submissions/ --steps 3,7-9 --jobs 2 --seed 1
   tutor grade submissions.zip --format canvas
+  tutor grade submissions/ --scheduler tcp://10.0.0.1:8786
   tutor grade --merge grades-*/results/*.json --output grades
   tutor grade --bundle gradescope
 
@@ -411,6 +412,11 @@ To continue after an interruption, run it again: finished grades are kept.
     default=lambda: os.cpu_count() or 1,
     show_default="one for each processor",
     help="Grade this many side by side.",
+)
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Grade on the workers of this Dask scheduler, or of `local`, which is started here.",
 )
 @click.option(
     "--timeout", type=click.IntRange(1, 3600), default=20, help="Give each step this many seconds."
@@ -455,6 +461,7 @@ def grade(
     wanted: str,
     part: tuple[int, int] | None,
     jobs: int,
+    scheduler: str | None,
     timeout: int,
     memory: int,
     output: Path,
@@ -488,10 +495,9 @@ def grade(
         if part and not (sources := sources[part[0] - 1 :: part[1]]):
             click.echo(f"Part {part[0]} of {part[1]} is empty: there are fewer submissions.")
             return
-        order = grading.make_order(
-            output, names, deps, seed, timeout, memory, run_as_root=run_as_root
-        )
-        found = grading.grade_class(order, sources, jobs, grade_book)
+        with grading.executor(scheduler, jobs, memory, run_as_root=run_as_root) as where:
+            order = grading.make_order(where, output, names, deps, seed, timeout)
+            found = grading.grade_class(order, sources, where, grade_book)
     verdicts = {step.verdict for each in found for step in each.steps}
     if "environment broken" in verdicts:
         raise click.exceptions.Exit(3)

@@ -51,6 +51,7 @@ from tutor.course.registry import all_steps, find_step
 from tutor.course.verdicts import Verdict
 from tutor.errors import InputError
 from tutor.grade.grades import Grade
+from tutor.grade.here import Here
 from tutor.grade.marking import Order
 from tutor.grade.run import Class
 from tutor.grade.submissions import entries, repositories
@@ -352,7 +353,8 @@ def grade_all(folder: Path, texts: dict[str, str], isolation: Isolation) -> dict
         order = Order(["step_03"], "reference", 2026, seconds, isolation, results, "")
         with mock.patch.dict(os.environ, TMPDIR=str(folder / "temporary")):
             sources = find([str(given)]) if any(given.iterdir()) else []
-            grades |= {grade.learner: grade for grade in Class(order, sources, jobs).grade()}
+            found = Class(order, sources, Here(isolation, jobs)).grade()
+            grades |= {grade.learner: grade for grade in found}
     return grades
 
 

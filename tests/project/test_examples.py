@@ -4,7 +4,10 @@ import base64
 import json
 import os
 import platform
+import re
+import shlex
 import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -14,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import msgspec
 import pytest
 import yaml
 
 from tests.browsers import lacking
 from tests.project.commands import run_here
-from tests.project.schemas import SCHEMAS
+from tests.project.grades import untimed
+from tests.project.schemas import KUBERNETES, SCHEMAS
 from tutor import ROOT
 from tutor.course import sources
 from tutor.course.registry import Step, find_step
@@ -30,7 +33,11 @@ from tutor.grade.grades import Grade
 
 EXAMPLES = ROOT / "examples"
 WORKFLOWS = [*EXAMPLES.glob("*.yml"), *(ROOT / ".github" / "workflows").glob("*.yml")]
-SCRIPTS = [EXAMPLES / "batch.sh", *(EXAMPLES / "gradescope").iterdir()]
+CLUSTER = EXAMPLES / "cluster"
+SCRIPTS = [
+    *(EXAMPLES / "batch.sh", *CLUSTER.glob("*.sh")),
+    *(EXAMPLES / "gradescope").iterdir(),
+]
 PROGRAMS = Path(sys.executable).parent
 MINUTES = 5  # that a script of an example may take on a slow machine
 
@@ -101,6 +108,116 @@ def test_classroom_finds_what_it_looks_for() -> None:
     assert [step["id"] for _, step in steps if "GITHUB_OUTPUT" in step.get("run", "")] == [runner]
 
 
+# Clusters
+
+
+@pytest.fixture(scope="module")
+def kubernetes() -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all((CLUSTER / "kubernetes.yml").read_text()))
+
+
+def test_kubernetes_knows_all_that_it_is_told(kubernetes: list[dict[str, Any]]) -> None:
+    for each in kubernetes:
+        jsonschema.validate(each, KUBERNETES)
+
+
+def test_what_kubernetes_is_told_goes_together(kubernetes: list[dict[str, Any]]) -> None:
+    pods = {
+        each["metadata"]["name"]: each["spec"] for each in kubernetes if "template" in each["spec"]
+    }
+    service, policy = kubernetes[0], kubernetes[-1]["spec"]["podSelector"]["matchLabels"]
+    scheduler = pods["grade-scheduler"]["template"]
+    assert service["spec"]["selector"] == scheduler["metadata"]["labels"]
+    (port,) = service["spec"]["ports"]
+    (named,) = scheduler["spec"]["containers"][0]["ports"]
+    assert (port["targetPort"], port["port"]) == (named["name"], named["containerPort"])
+    images = set()
+    for spec in pods.values():
+        labels, pod = spec["template"]["metadata"]["labels"], spec["template"]["spec"]
+        assert spec.get("selector", {"matchLabels": labels})["matchLabels"] == labels
+        assert policy.items() <= labels.items()
+        (container,) = pod["containers"]
+        mounted = {each["name"] for each in container.get("volumeMounts", [])}
+        assert mounted == {each["name"] for each in pod.get("volumes", [])}
+        images.add(container["image"])
+        if "dask" in container["command"]:
+            check_dask(container["command"][3:])
+        elif "tutor grade" in container["command"][-1]:
+            check_tutor(shlex.split(container["command"][-1].partition("||")[0])[3:])
+    assert len(images) == 1
+    assert f"tcp://{service['metadata']['name']}:{port['port']}" in str(pods["grade-worker"])
+    assert f"tcp://{service['metadata']['name']}:{port['port']}" in str(pods["grade"])
+
+
+def check_dask(command: list[str]) -> None:
+    """Raises click.UsageError for what Dask does not take."""
+    from distributed.cli import dask_scheduler, dask_worker
+
+    _, kind, *arguments = command
+    main = {"scheduler": dask_scheduler.main, "worker": dask_worker.main}[kind]
+    main.make_context(kind, arguments)
+
+
+def check_tutor(command: list[str]) -> None:
+    """Raises click.UsageError for what the course does not take."""
+    from tutor.cli import grade
+
+    assert command[:2] == ["tutor", "grade"]
+    grade.make_context("grade", command[2:])
+
+
+def test_slurm_is_told_what_it_knows() -> None:
+    text = (CLUSTER / "slurm.sh").read_text()
+    told = dict(re.findall(r"^#SBATCH --([a-z-]+)=(.+)$", text, re.MULTILINE))
+    assert told.keys() == {"job-name", "ntasks", "cpus-per-task", "mem-per-cpu", "time"}
+    assert re.fullmatch(r"\d+[MG]", told["mem-per-cpu"])
+    assert re.fullmatch(r"\d\d:\d\d:\d\d", told["time"])
+    assert int(told["ntasks"]) * int(told["cpus-per-task"]) > 1
+    assert text.index("#SBATCH") < text.index("\nset ")  # what comes later is not read
+
+
+# What the scripts call: uv, which has nothing to install, and what starts something elsewhere.
+ELSEWHERE = {
+    "uv": f"""#!/bin/sh
+[ "$1" = sync ] && exit
+shift
+while :; do
+    case $1 in --no-sync) shift ;; --extra | --project) shift 2 ;; *) break ;; esac
+done
+program=$1
+shift
+exec "{PROGRAMS}/$program" "$@"
+""",
+    "srun": '#!/bin/sh\nexec "$@"\n',
+    "ssh": '#!/bin/sh\nexec sh -c "$3"\n',
+}
+
+
+@pytest.mark.full("ways to grade")
+@pytest.mark.parametrize("name", ["slurm", "ssh"])
+def test_a_script_grades_a_class_on_a_cluster(name: str, place: Path, tmp_path: Path) -> None:
+    for program, text in ELSEWHERE.items():
+        (tmp_path / program).write_text(text)
+        (tmp_path / program).chmod(0o755)
+    course, script = place / "course", place / "course" / "examples" / "cluster" / f"{name}.sh"
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        script.write_text(script.read_text().replace("8786", str(found.getsockname()[1])))
+    (tmp_path / "hosts").write_text("lab01 1\n")
+    first = {"slurm": [], "ssh": [str(tmp_path / "hosts"), "127.0.0.1"]}[name]
+    done = run(
+        *(script, *first, place / "submissions", tmp_path / "grades", "--steps", "1-2"),
+        folder=course,
+        PATH=f"{tmp_path}:{os.environ['PATH']}",
+        PYTHONPATH=ROOT,
+        SLURM_SUBMIT_DIR=course,
+        SLURM_JOB_ID="7",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert b"ada,6,8,14,14,0,0," in (tmp_path / "grades" / "points.csv").read_bytes()
+    assert not [*course.glob("scheduler-*")]
+
+
 # Workflows and batch systems
 
 
@@ -136,18 +253,6 @@ def run_with_uv(script: str, folder: Path, **variables: str | Path) -> str:
     done = run("bash", "-e", "-c", script, folder=folder, **as_is, **variables)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-def untimed(file: Path) -> Grade:
-    """A grade without what is another at each run."""
-    grade = grades.load(file)
-    steps = [
-        msgspec.structs.replace(
-            step, checks=[msgspec.structs.replace(check, seconds=0.0) for check in step.checks]
-        )
-        for step in grade.steps
-    ]
-    return msgspec.structs.replace(grade, started="", seconds=0.0, steps=steps)
 
 
 @pytest.mark.full("ways to grade")

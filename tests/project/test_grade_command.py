@@ -15,6 +15,7 @@ from tutor.course.registry import find_step
 from tutor.course.verdicts import Verdict
 from tutor.errors import InputError
 from tutor.grade import grades, run
+from tutor.grade.here import Here
 from tutor.grade.marking import Order
 from tutor.grade.submissions.find import find
 from tutor.runtime.own import CACHE_VARIABLE
@@ -153,7 +154,8 @@ def test_a_seed_that_learners_have_seen_is_told(
     grades.save(made.grade(), tmp_path / run.RESULTS / "ada.json")
     assert run.seed_of(tmp_path / run.RESULTS) == 20260101
     isolation = Isolation(Limits(), "bwrap")
-    run.grade_class(Order([], "own", seed, 9, isolation, tmp_path / run.RESULTS, ""), [], 1)
+    order = Order([], "own", seed, 9, isolation, tmp_path / run.RESULTS, "")
+    run.grade_class(order, [], Here(isolation, 1))
     said = capsys.readouterr().err
     assert ("whoever has seen them knows these inputs" in said) is is_told
 

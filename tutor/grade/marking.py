@@ -1,4 +1,7 @@
-"""Grades one submission, in a process of its own."""
+"""Grades one submission, in a process of its own.
+
+On a cluster one process, on the client, reads the submission, and another, on a worker, grades it.
+"""
 
 import hashlib
 import io
@@ -9,7 +12,7 @@ import time
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from unittest import mock
 from urllib.parse import quote, unquote_to_bytes
 
@@ -55,6 +58,7 @@ class Order(msgspec.Struct, frozen=True):
     isolation: Isolation
     folder: Path  # where a file is written for each of them
     course: str  # a digest of all that decides a grade, beside the submission
+    kept_apart: str = ""  # what workers say of their isolation, which is then theirs
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -69,52 +73,90 @@ class Task(msgspec.Struct, frozen=True):
         return self.order.folder / f"{file_name(self.source.learner)}.json"
 
 
+class Paper(msgspec.Struct, frozen=True):
+    """A submission as it was read: all that grading it needs, on any machine."""
+
+    order: Order
+    learner: str
+    number: str  # the learner's, in Moodle or Canvas
+    submission: Submission
+    problem: str = ""  # why it could not be read
+
+
+Message = TypeVar("Message", Task, Paper)
+
+
 def main() -> None:
     """Grade what standard input asks for, unless the grade is there already."""
+    task = begin(Task)
+    paper = read_paper(task)
+    if not is_kept(task, paper):
+        grades.save(grade(paper), task.file)
+
+
+def main_of_client() -> None:
+    """Read what standard input asks for, into the file named, unless it is graded already."""
+    task = begin(Task)
+    paper = read_paper(task)
+    if not is_kept(task, paper):
+        Path(sys.argv[1]).write_bytes(pack(paper))
+
+
+def main_of_worker() -> None:
+    """Grade the submission that standard input holds, into the file named."""
+    paper = begin(Paper)
+    if course_digest() != paper.order.course:
+        raise SystemExit("its course was changed after its worker had started; start that again")
+    grades.save(grade(paper), Path(sys.argv[1]))
+
+
+def begin(kind: type[Message]) -> Message:
+    """Bound this process, and close it to others; what it is asked for."""
     seal.close()
     limit_memory(MOST_MEMORY)
-    task = unpack(sys.stdin.buffer.read())
-    os.environ[SEED_VARIABLE] = str(task.order.seed)
-    try:
-        submission, problem = read(task.source), ""
-    except UnreadableError as error:
-        submission, problem = Submission({}, []), f"It was not graded: {error}."
-    start = blank(task, submission, problem)
-    if not (task.file.exists() and is_same(task.file, start)):
-        grades.save(grade(task, submission, start), task.file)
+    return unpack(sys.stdin.buffer.read(), kind)
 
 
-def pack(task: Task) -> bytes:
-    """A task as it is handed to this process."""
-    return msgspec.json.encode(task, enc_hook=lambda path: quote(os.fsencode(path)))
+def pack(message: Task | Paper) -> bytes:
+    """A message as it is handed to this process."""
+    return msgspec.json.encode(message, enc_hook=lambda path: quote(os.fsencode(path)))
 
 
-def unpack(message: bytes) -> Task:
-    """The task in a message."""
+def unpack(message: bytes, kind: type[Message]) -> Message:
+    """What is in a message."""
 
     def decode(kind: type[Path], quoted: str) -> Path:  # whose name need not be UTF-8
         return kind(os.fsdecode(unquote_to_bytes(quoted)))
 
-    return msgspec.json.decode(message, type=Task, dec_hook=decode)
+    return msgspec.json.decode(message, type=kind, dec_hook=decode)
 
 
-def blank(task: Task, submission: Submission, problem: str) -> Grade:
+def read_paper(task: Task) -> Paper:
+    """The submission that a task is about, or why it cannot be read."""
+    try:
+        submission, problem = read(task.source), ""
+    except UnreadableError as error:
+        submission, problem = Submission({}, []), f"It was not graded: {error}."
+    return Paper(task.order, task.source.learner, task.source.number, submission, problem)
+
+
+def blank(paper: Paper) -> Grade:
     """The grade of a submission before it is checked."""
-    order = task.order
+    order, submission = paper.order, paper.submission
     return Grade(
         format=grades.FORMAT,
-        learner=task.source.learner,
-        problem=problem or " ".join(submission.notes),
+        learner=paper.learner,
+        problem=paper.problem or " ".join(submission.notes),
         submission=submission.digest,
         course=order.course,
         seed=order.seed,
         dependencies=order.dependencies,
-        isolation=order.isolation.name,
+        isolation=order.kept_apart or order.isolation.name,
         limits=f"{order.seconds} seconds a step; {order.isolation.limits}",
         started=datetime.now().astimezone().isoformat(timespec="seconds"),
         seconds=0.0,
         steps=[blank_step(find_step(name), Verdict.NOT_STARTED) for name in order.steps],
-        number=task.source.number,
+        number=paper.number,
     )
 
 
@@ -125,6 +167,11 @@ def course_digest() -> str:
     for file in sorted(rules | imports.files(*CODE)):
         total.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
     return total.hexdigest()
+
+
+def is_kept(task: Task, paper: Paper) -> bool:
+    """Whether the grade that would be found out again is there already."""
+    return task.file.exists() and is_same(task.file, blank(paper))
 
 
 def is_same(file: Path, start: Grade) -> bool:
@@ -139,13 +186,14 @@ def is_same(file: Path, start: Grade) -> bool:
     return same and not broken and [s.step for s in found.steps] == [s.step for s in start.steps]
 
 
-def grade(task: Task, submission: Submission, start: Grade) -> Grade:
+def grade(paper: Paper) -> Grade:
     """Check the steps of a submission on a copy of its own; an empty one has none to check."""
-    begin = time.monotonic()
-    results = check(submission, task.order) if submission.files else []
+    start, begun = blank(paper), time.monotonic()
+    os.environ[SEED_VARIABLE] = str(paper.order.seed)
+    results = check(paper.submission, paper.order) if paper.submission.files else []
     found = {result.step.name: step_grade(result) for result in results}
     steps = bounded(found.get(each.step, each) for each in start.steps)
-    return msgspec.structs.replace(start, steps=steps, seconds=time.monotonic() - begin)
+    return msgspec.structs.replace(start, steps=steps, seconds=time.monotonic() - begun)
 
 
 def check(submission: Submission, order: Order) -> list["Result"]:

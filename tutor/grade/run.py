@@ -1,101 +1,113 @@
 """`tutor grade`: many submissions, each in processes of its own, and what came of them."""
 
 import contextlib
-import os
 import secrets
-import signal
 import statistics
-import subprocess
-import sys
-import tempfile
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-import msgspec
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TimeElapsedColumn
 from rich.text import Text
 
-from tutor import ROOT, files
-from tutor.check.sandbox import seal
-from tutor.check.sandbox.isolation import MEGABYTE, Limits, find_isolation
-from tutor.check.sandbox.workbench import Workbench
+from tutor import files
 from tutor.course.names import Name, in_order
-from tutor.course.registry import step_that
 from tutor.course.tracks import STEPS, TRACKS
-from tutor.course.verdicts import Verdict
 from tutor.errors import InputError
 from tutor.grade import grades, table
 from tutor.grade.formats import files as formats
 from tutor.grade.formats.services import quiet
 from tutor.grade.formats.texts import file_name
 from tutor.grade.grades import Dependencies, Grade
-from tutor.grade.marking import Order, Task, blank, course_digest, pack
+from tutor.grade.here import Executor, Here, make_ready, temporary_folder
+from tutor.grade.marking import Order, Task, course_digest
 from tutor.grade.report import page
-from tutor.grade.submissions.read import Source, Submission
-from tutor.processes import command
+from tutor.grade.submissions.read import Source
 
 RESULTS = "results"  # the folder of the grades, in the one for the output
-MINUTES = 60  # that a submission may take at the very most, whatever it is waiting for
 KEPT_SEED = """\
 {} has results of seed {} already: whoever has seen them knows these inputs and numbers.
   For new inputs give another --seed, or another --output."""
 
 
+@contextlib.contextmanager
+def executor(
+    scheduler: str | None, jobs: int, megabytes: int, *, run_as_root: bool = False
+) -> Iterator[Executor]:
+    """Where submissions are graded: on this machine, or on the workers of a scheduler.
+
+    Raises EnvironmentBrokenError if MAX does not start, or nothing would keep code apart from root.
+    """
+    if scheduler is None:
+        isolation = make_ready(megabytes, run_as_root=run_as_root)
+        beside = jobs if isolation.bubblewrap else 1  # else they could reach each other
+        yield Here(isolation, beside)
+        return
+    from tutor.grade.cluster import join
+
+    with join(scheduler, jobs, megabytes, run_as_root=run_as_root) as cluster:
+        yield cluster
+
+
 def make_order(
+    where: Executor,
     folder: Path,
     steps: Sequence[Name],
     dependencies: Dependencies,
     seed: int | None,
     seconds: int,
-    megabytes: int,
-    *,
-    run_as_root: bool = False,
 ) -> Order:
-    """How submissions are to be graded on this machine, which is made ready, and into that folder.
-
-    Raises EnvironmentBrokenError if MAX does not start, or nothing would keep code apart from root.
-    """
-    seal.close()
-    isolation = find_isolation(Limits(memory=megabytes * MEGABYTE), run_as_root=run_as_root)
-    get_ready()
+    """How submissions are to be graded there, and into that folder."""
     results = folder.resolve() / RESULTS
-    names = [step.name for step in steps]
     seed = seed or seed_of(results) or secrets.randbelow(2**31 - 1) + 1
-    return Order(names, dependencies, seed, seconds, isolation, results, course_digest())
+    return Order(
+        [step.name for step in steps],
+        dependencies,
+        seed,
+        seconds,
+        where.isolation,
+        results,
+        course_digest(),
+        where.kept_apart,
+    )
 
 
 def grade_class(
-    order: Order, sources: Sequence[Source], jobs: int, grade_book: str | None = None
+    order: Order, sources: Sequence[Source], where: Executor, grade_book: str | None = None
 ) -> list[Grade]:
     """Grade submissions, print each as it comes, and write the files of the class."""
     order.folder.mkdir(parents=True, exist_ok=True)
     out, err = Console(highlight=False), Console(stderr=True, highlight=False)
     if obstacle := order.isolation.obstacle:
         err.print(Text(f"{order.isolation.weakness}\n  ({obstacle})", style="yellow"))
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
     if order.seed == seed_of(order.folder):
         err.print(Text(KEPT_SEED.format(order.folder.parent, order.seed), style="yellow"))
     count = f"{len(sources)} submission{'s' * (len(sources) != 1)}"
-    out.print(f"{count}, seed {order.seed}, {order.isolation.name}.")
+    out.print(f"{count}, seed {order.seed}, {where.kept_apart}.")
     out.print(Text(table.LEGEND, style="dim"))
     out.print(table.heading(order.steps))
     found = []
+    columns = Status(where), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=err, transient=True) as progress:
-        bar = progress.add_task("Grading", total=len(sources))
-        beside = jobs if order.isolation.bubblewrap else 1  # else they could reach each other
-        for grade in Class(order, sources, beside).grade():
+        bar = progress.add_task("", total=len(sources))
+        for grade in Class(order, sources, where).grade():
             out.print(table.row(grade, order.steps), soft_wrap=True)
             found.append(grade)
             progress.advance(bar)
     return conclude(found, order.folder.parent, out, grade_book)
+
+
+class Status(ProgressColumn):
+    """What is going on, before the bar."""
+
+    def __init__(self, where: Executor) -> None:
+        super().__init__()
+        self._where = where
+
+    def render(self, task: bars.Task) -> Text:  # noqa: ARG002 (as rich has it)
+        return Text(self._where.status)
 
 
 def load_sound(file: Path) -> Grade:
@@ -124,16 +136,6 @@ def merge(paths: Iterable[Path], folder: Path, grade_book: str | None = None) ->
     for name, grade in kept.items():
         grades.save(grade, folder / RESULTS / name)
     return conclude(found, folder, out, grade_book)
-
-
-def get_ready() -> None:
-    """Have MAX start once, so that what keeps it from that is told before anything is graded."""
-    bench = Workbench("solutions", announce=lambda said: print(said, file=sys.stderr))
-    try:
-        bench.select(step_that("sizes"))
-        bench.config()
-    finally:
-        bench.close()
 
 
 def conclude(
@@ -174,90 +176,20 @@ def seed_of(folder: Path) -> int | None:
 class Class:
     """The submissions of a class, while they are graded side by side."""
 
-    def __init__(self, order: Order, sources: Sequence[Source], jobs: int) -> None:
-        self.order, self.sources, self.jobs = order, sources, jobs
-        self._processes: set[subprocess.Popen[bytes]] = set()
-        self._lock, self._is_over = threading.Lock(), False
+    def __init__(self, order: Order, sources: Sequence[Source], where: Executor) -> None:
+        self.order, self.sources, self.where = order, sources, where
 
     def grade(self) -> Iterator[Grade]:
         """The grades in the order in which they come; what is graded already, at once."""
         with temporary_folder() as temporary:
-            pool = ThreadPoolExecutor(self.jobs)
+            pool = ThreadPoolExecutor(self.where.at_once)
             try:
                 waiting = [
-                    pool.submit(self._mark, each, number, temporary)
+                    pool.submit(self.where.mark, Task(self.order, each), number, temporary)
                     for number, each in enumerate(self.sources)
                 ]
                 for finished in as_completed(waiting):
                     yield finished.result()
             finally:
-                self._end()
+                self.where.end()
                 pool.shutdown(cancel_futures=True)
-
-    def _mark(self, source: Source, number: int, temporary: str) -> Grade:
-        isolation = self.order.isolation.of(number)
-        task = Task(msgspec.structs.replace(self.order, isolation=isolation), source)
-        with self._lock:
-            if self._is_over:
-                raise KeyboardInterrupt
-            process = subprocess.Popen(  # noqa: S603 (this very Python, on our own module)
-                command("from tutor.grade.marking import main; main()"),
-                cwd=ROOT,
-                env={**os.environ, "TMPDIR": temporary},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-            self._processes.add(process)
-        try:
-            _, said = process.communicate(pack(task), timeout=60 * MINUTES)
-        except subprocess.TimeoutExpired:
-            said = f"it took more than {MINUTES} minutes".encode()
-        finally:
-            end(process)
-            with self._lock:
-                self._processes.discard(process)
-        if self._is_over:
-            raise KeyboardInterrupt
-        if process.returncode == 0:
-            with contextlib.suppress(InputError, OSError):
-                return grades.load(task.file)
-        return failed(task, said.decode(errors="replace"))
-
-    def _end(self) -> None:
-        """Have nothing of it go on."""
-        with self._lock:
-            self._is_over = True
-            for process in self._processes:
-                kill(process)
-
-
-@contextlib.contextmanager
-def temporary_folder() -> Iterator[str]:
-    """A folder for all temporary files, since a process that is killed leaves its own behind."""
-    with tempfile.TemporaryDirectory(prefix="tutor-", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o711)  # another user may run the code under check, in a folder of it
-        yield name
-
-
-def end(process: "subprocess.Popen[bytes]") -> None:
-    """End a process; what it has started ends with it."""
-    kill(process)
-    process.wait()
-
-
-def kill(process: "subprocess.Popen[bytes]") -> None:
-    """Have a process end, and what it has started with it."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
-def failed(task: Task, said: str) -> Grade:
-    """The grade of a submission whose grading itself has failed; it is kept, to be told."""
-    last = (said.strip().splitlines() or ["its process was killed"])[-1]
-    start = blank(task, Submission({}, []), f"It was not graded, for no fault of its own: {last}.")
-    steps = [msgspec.structs.replace(step, verdict=Verdict.BROKEN) for step in start.steps]
-    grade = msgspec.structs.replace(start, steps=steps)
-    grades.save(grade, task.file)
-    return grade

@@ -4,7 +4,6 @@ It knows no expected value. It ends when the process that started it does.
 """
 
 import contextlib
-import ctypes
 import faulthandler
 import importlib
 import importlib.abc
@@ -29,7 +28,7 @@ from tutor.check.sandbox import channel, seal
 from tutor.check.sandbox.errors import ContractError
 from tutor.check.sandbox.places import bound, confine
 from tutor.course import names
-from tutor.processes import FOR_CORES, mapped, unlimit_memory
+from tutor.processes import FOR_CORES, end_with_parent, mapped, unlimit_memory
 
 # Bytes that the code under check may map beyond what MAX has mapped at its start. MAX goes on to
 # map 1.6 GB for the reference on two cores, of which it uses little, and more with more cores.
@@ -37,8 +36,6 @@ MEMORY = 4 * 2**30 + FOR_CORES
 MOST_TEXT = 10_000  # characters of an error's message
 LARGEST_FILE = 2**28  # bytes that it may write into one file, its output among them
 OURS = "tutor", "tutor.runtime"  # what a step may import of the course's own
-
-PR_SET_PDEATHSIG = 1  # as linux/prctl.h has it
 
 
 class TreeFinder(importlib.abc.MetaPathFinder):
@@ -246,12 +243,6 @@ def set_limit(kind: int, wanted: int) -> None:
     _, hard = resource.getrlimit(kind)
     limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(kind, (limit, limit))
-
-
-def end_with_parent() -> None:
-    """Have Linux kill this process with the one that started it, even in the middle of C code."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def main() -> None:
