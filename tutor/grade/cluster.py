@@ -95,7 +95,9 @@ def connect(address: str, jobs: int) -> Iterator["Client"]:
             if address.endswith(".json"):
                 place = json.loads(Path(address).read_bytes())["address"]
             with warnings.catch_warnings(action="ignore"):  # on versions, which we compare
-                client = Member(place, timeout=CONNECTING, set_as_default=False)
+                client = Member(  # type: ignore[no-untyped-call]
+                    place, timeout=CONNECTING, set_as_default=False
+                )
         except (OSError, ValueError, TypeError, LookupError) as error:
             raise InputError(
                 f"no scheduler answers at {address} ({reason(error)}); check the address, or start "
@@ -114,7 +116,7 @@ class Cluster:
         self.at_once, self.kept_apart = AT_ONCE, ""
         self.isolation = Isolation(Limits(memory=megabytes * MEGABYTE))
         self._client, self._address = client, address
-        self._how = {"megabytes": megabytes, "run_as_root": run_as_root}
+        self._how: dict[str, Any] = {"megabytes": megabytes, "run_as_root": run_as_root}
         self._run, self._versions = secrets.token_hex(8), worker.versions()
         self._processes, self._reading = Processes(), threading.Semaphore(jobs)
         self._workers: set[str] = set()  # those that can grade
