@@ -204,9 +204,9 @@ def test_a_script_grades_a_class_on_a_cluster(name: str, place: Path, tmp_path: 
         found.bind(("127.0.0.1", 0))
         script.write_text(script.read_text().replace("8786", str(found.getsockname()[1])))
     (tmp_path / "hosts").write_text("lab01 1\n")
-    first: list[str] = {"slurm": [], "ssh": [str(tmp_path / "hosts"), "127.0.0.1"]}[name]
+    first = {"slurm": [], "ssh": [str(tmp_path / "hosts"), "127.0.0.1"]}[name]
     done = run(
-        *(script, *first, place / "submissions", tmp_path / "grades", "--steps", "1-2"),
+        *map(str, (script, *first, place / "submissions", tmp_path / "grades", "--steps", "1-2")),
         folder=course,
         PATH=f"{tmp_path}:{os.environ['PATH']}",
         PYTHONPATH=ROOT,
