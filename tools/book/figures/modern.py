@@ -393,27 +393,31 @@ def experts() -> Drawing:
 
 def worth() -> Drawing:
     text = (ROOT / "book" / "src" / "data" / "ablation.json").read_text(encoding="utf-8")
-    rows = list(json.loads(text).values())
-    without, *losses = (list(row["heldout_loss"].values())[-1] for row in rows)
-    saved = {row["name"]: without - loss for row, loss in zip(rows[1:], losses, strict=True)}
-    saved = dict(sorted(saved.items(), key=lambda item: item[1]))
-    said = [f"{name}: {value:.3f}" for name, value in saved.items()]
+    losses = {
+        row["name"]: list(row["heldout_loss"].values())[-1] for row in json.loads(text).values()
+    }
+    without, *names = losses
+    saved = {name: losses[without] - losses[name] for name in names}
+    together = names[0]  # the others are single changes
+    order = [*sorted(names[1:], key=saved.__getitem__), together]
     drawing = Drawing(
         "worth",
-        "By how much each change lowers the loss of a small GPT-2 after 400 steps",
+        "By how much each change lowers the loss of a small GPT-2",
         f"""A bar for each change, to the right if it lowers the held-out loss, to the left if it
-        raises it, in nats per token. {"; ".join(said)}.""",
+        raises it: {"; ".join(f"{name} {signed(saved[name])}" for name in order)}.""",
     )
     lowest, highest = min(0, *saved.values()), max(saved.values())
     left, right = 12, WIDTH - 60
     unit = (right - left) / (highest - lowest)
     zero = left - lowest * unit
-    for place, (name, value) in enumerate(saved.items()):
-        y, x = place * 46, zero + min(0, value) * unit
-        drawing.text(zero if value >= 0 else left, y + 9, name, align="start")
-        drawing.box(x, y + 20, abs(value) * unit, 18, style="stream full" if value > 0 else "soft")
-        drawing.text(
-            max(zero, x + value * unit) + 8, y + 29, f"{value:+.3f}", "mono", align="start"
-        )
-    drawing.line((zero, 0), (zero, len(saved) * 46 - 4))
+    for place, name in enumerate(order):
+        y, value = place * 46, saved[name]
+        start, end = sorted((zero, zero + value * unit))
+        drawing.text(start, y + 9, name, align="start")
+        drawing.box(start, y + 20, end - start, 18, style="stream full" if value > 0 else "soft")
+        drawing.text(end + 8, y + 29, signed(value), "mono", align="start")
     return drawing
+
+
+def signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−")
