@@ -31,7 +31,7 @@ def losses() -> Drawing:
         drawing.text(LEFT - 6, place(0, loss)[1], number(loss, 1), "mono muted", align="end")
     for step in (1000, 2000, 3000):
         x, y = place(step, LOWEST)
-        drawing.text(min(x, WIDTH - 16), y + 12, f"{step:,}", "mono muted")
+        drawing.text(min(x, WIDTH - 22), y + 12, f"{step:,}", "mono muted")
     drawing.text(place(steps / 6, 0)[0], place(0, LOWEST)[1] + 12, "step", "muted")
     for kind, style in (("train_loss", "query"), ("heldout_loss", "stream bold")):
         drawing.curve([place(entry["step"], entry[kind]) for entry in history], style)
