@@ -10,6 +10,7 @@ import argparse
 import functools
 import importlib.util
 import json
+import multiprocessing
 import os
 import resource
 import statistics
@@ -100,7 +101,7 @@ def speculative(folder: Path, rate: float) -> Generate:
     """
     from solutions.engine_02 import Sampling
     from solutions.engine_05 import ModelDraft, stream_speculative
-    from tutor.engine.drafts import make_draft
+    from tutor.engine import drafts
     from tutor.engine.generation import load_engine
 
     engine, rng = load_engine(str(folder)), np.random.default_rng(0)
@@ -119,7 +120,8 @@ def speculative(folder: Path, rate: float) -> Generate:
             return logits
 
     agreeing: Any = Agreeing()
-    draft = ModelDraft(make_draft(engine.model, engine.folder))
+    drafts.FEWEST = 0  # whether it pays is what is measured
+    draft = ModelDraft(drafts.make_draft(engine.model, engine.folder))
 
     def generate(prompts: np.ndarray[Any, Any], count: int, _: Work) -> object:
         return list(stream_speculative(agreeing, draft, prompts[0], count, Sampling(0)))
@@ -174,6 +176,14 @@ def ctranslate2(folder: Path, kind: str) -> Generate:
     return generate
 
 
+def write_models(folder: Path, model: str, convert: bool) -> None:
+    """The model that all run, if it is not there yet, and as CTranslate2 wants it."""
+    if not (folder / "model.safetensors").exists():
+        write_random_model(folder, model)
+    if convert:
+        convert_for_ctranslate2(folder)
+
+
 def convert_for_ctranslate2(folder: Path) -> None:
     """Write the model as CTranslate2 wants it, which no process has to do while it is timed."""
     from ctranslate2.converters import TransformersConverter
@@ -183,6 +193,10 @@ def convert_for_ctranslate2(folder: Path) -> None:
         if not (converted / "model.bin").exists():
             converter = TransformersConverter(str(folder))
             converter.convert(str(converted), quantization=quantization, force=True)
+            # A Llama's has null where a tokenizer knows no such token, and cannot be read again.
+            settings = json.loads((converted / "config.json").read_text())
+            strings = {name: "" if value is None else value for name, value in settings.items()}
+            (converted / "config.json").write_text(json.dumps(strings))
 
 
 Q4_0, FLOAT32, INT8 = "course q4_0", "CTranslate2", "CTranslate2 int8"
@@ -218,10 +232,13 @@ def main(engines: Engines = ENGINES, reference: str = FLOAT32) -> None:
     if options.engine:
         serve(engines[options.engine][1](folder), vocab)
         return
-    if not (folder / "model.safetensors").exists():
-        write_random_model(folder, options.model)
-    if FLOAT32 in engines and importlib.util.find_spec("ctranslate2"):
-        convert_for_ctranslate2(folder)
+    # In a process of its own: what it needs of memory would be counted as every engine's.
+    convert = FLOAT32 in engines and importlib.util.find_spec("ctranslate2") is not None
+    writing = multiprocessing.get_context("spawn").Process(
+        target=write_models, args=(folder, options.model, convert)
+    )
+    writing.start()
+    writing.join()
     found = [name for name, (module, _) in engines.items() if importlib.util.find_spec(module)]
     workers = {name: Worker(name, options.model, options.output) for name in found}
     pairs: dict[tuple[str, str], Pairs] = {}

@@ -10,7 +10,9 @@ from tutor.course.registry import step_that
 from tutor.engine import settings, trees
 from tutor.engine.checkpoint import BUNDLED_MODEL
 
-FEWEST = 50_000_000  # parameters; a smaller model is as fast as its draft
+# Parameters for each layer. With fewer, a draft waits for its layers and not for its weights: it
+# pays for GPT-2 (10 million) and not for SmolLM2-135M (4.5 million), see benchmarks/README.md.
+FEWEST = 7_000_000
 BYTES = 0.6  # a parameter, of four-bit weights and their scales
 ROOM = 2.0  # times what a draft takes has to be free
 
@@ -20,8 +22,8 @@ def make_draft(model: Any, folder: Path = BUNDLED_MODEL) -> Any:
 
     Or None, where it does not pay.
 
-    That is for a small model, and while MAX has not compiled the draft. None, too, where memory is
-    short.
+    That is for a model of small layers, and while MAX has not compiled the draft. None, too, where
+    memory is short.
     """
     from max.driver import CPU
 
@@ -31,7 +33,8 @@ def make_draft(model: Any, folder: Path = BUNDLED_MODEL) -> Any:
     family, config, parameters = settings.find_family(folder), model.config, dict(model.parameters)
     count = sum(parameter.num_elements() for parameter in parameters.values())
     needed = needed_memory(count, family.columns(config) * config.n_positions)
-    if count < FEWEST or needed * ROOM > psutil.virtual_memory().available:
+    layers = getattr(config, family.counts[0])
+    if count < FEWEST * layers or needed * ROOM > psutil.virtual_memory().available:
         return None
     sizes = trees.make_config(folder, "solutions")
     draft = trees.make_model(folder, "solutions", sizes, CPU())
