@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 from playwright.sync_api import Page as BrowserPage
 
 from tests.book.pages import Page, find_pages
@@ -41,6 +42,13 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 def site(build: tuple[Path, str]) -> Path:
     """The folder of the built book."""
     return build[0]
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[BrowserPage]:
+    page = browser.new_page()
+    yield page
+    page.close()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -97,13 +97,6 @@ def test_a_plan_has_every_box_once_and_its_equation(family: str) -> None:
     assert {box["equation"] for box in boxes.values() if "equation" in box} <= dict(
         templates
     ).keys()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page(viewport=DESKTOP)
-    yield page
-    page.close()
 
 
 @pytest.fixture

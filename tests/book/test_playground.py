@@ -2,7 +2,7 @@
 
 import gzip
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -25,13 +25,6 @@ MOST_WAIT = 100  # ms, from a key to what the page shows; the median of several,
 MOST_BYTES = 300_000  # of a page as a server compresses it, without the model
 
 Open = Callable[[str], Locator]
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page(viewport=DESKTOP)
-    yield page
-    page.close()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The widgets answer to mouse and keys, with the numbers of their data; without scripts, tables."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +29,6 @@ SETTINGS = [
 STAGES = ("x", "ln_1", "attn", "+ attn", "ln_2", "mlp", "+ mlp")
 
 Open = Callable[[str, str], Locator]
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page()
-    yield page
-    page.close()
 
 
 @pytest.fixture
