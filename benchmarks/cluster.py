@@ -13,15 +13,16 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
 from grading import make_class
 from rich.console import Console
 from rich.table import Table
-from timing import TUTOR, describe_cpu, environment
+from timing import INTERVAL, TUTOR, describe_cpu, environment
 
 from tutor.grade import grades
 
@@ -68,15 +69,43 @@ def measure(folder: Path, count: int) -> dict[str, float]:
         worker = start("worker", "--no-nanny", "--nthreads", "1")
         given = f"{place}/class", "--output", f"{place}/out", "--scheduler", file
         client = [*TUTOR, "grade", *given, "--timeout", "3600"]
-        status, used = run(client)
+        with Watch(worker) as watch:
+            status, used = run(client)
         found = [grades.load(each) for each in place.glob("out/results/*")]
         if status or {grade.points() for grade in found} != {100} or len(found) != count + 1:
             raise RuntimeError(f"the client ended with {status}: {found}")
         return {
-            "worker": seconds_of(worker),
+            "worker": watch.seconds(),
             "client": used,
-            "scheduler": seconds_of(scheduler),
+            "scheduler": sum(psutil.Process(scheduler).cpu_times()[:2]),
         }
+
+
+class Watch(threading.Thread):
+    """Looks at a process and all below it, whose time is lost when a namespace ends with them."""
+
+    def __init__(self, process: int) -> None:
+        super().__init__(daemon=True)
+        self.process, self.found = psutil.Process(process), dict[psutil.Process, float]()
+        self.is_over = threading.Event()
+
+    def __enter__(self) -> "Watch":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.is_over.set()
+        self.join()
+
+    def run(self) -> None:
+        while not self.is_over.wait(INTERVAL):
+            for process in (self.process, *self.process.children(recursive=True)):
+                with suppress(psutil.NoSuchProcess):
+                    self.found[process] = sum(process.cpu_times()[:2])
+
+    def seconds(self) -> float:
+        """Seconds of a processor of all that was seen, but for the last moment of each."""
+        return sum(self.found.values())
 
 
 def run(command: list[str]) -> tuple[int, float]:
@@ -85,12 +114,6 @@ def run(command: list[str]) -> tuple[int, float]:
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = status
     return status, used.ru_utime + used.ru_stime
-
-
-def seconds_of(process: int) -> float:
-    """Seconds of a processor that a process has taken so far, with all of its that have ended."""
-    times = psutil.Process(process).cpu_times()
-    return float(times.user + times.system + times.children_user + times.children_system)
 
 
 if __name__ == "__main__":

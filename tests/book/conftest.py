@@ -23,6 +23,12 @@ def pytest_runtest_setup() -> None:
     runtime.trap_interrupts()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def packed() -> None:
+    """The model that pages run, which is not committed."""
+    book.pack()
+
+
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The folder of the built book, and what mdbook said."""

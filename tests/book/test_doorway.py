@@ -111,6 +111,7 @@ def test_time_to_read_is_that_of_the_prose(tmp_path: Path) -> None:
     assert reading(file) == 5
 
 
+@pytest.mark.full("pages in a browser")
 def test_neighbours_are_called_by_their_titles(browser: Browser, site: Path) -> None:
     order = re.findall(r"\[(.*?)\]\((\w+)\.md\)", (BOOK / "src" / "SUMMARY.md").read_text())
     page = browser.new_page(java_script_enabled=False, viewport=DESKTOP)
@@ -145,6 +146,7 @@ def test_titles_of_neighbours_fit_a_phone(browser: Browser, site: Path) -> None:
     page.close()
 
 
+@pytest.mark.full("pages in a browser")
 def test_code_is_not_cut_on_a_desktop(browser: Browser, site: Path) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     cut = {}

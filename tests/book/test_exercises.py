@@ -56,6 +56,7 @@ def test_the_right_answer_has_no_favourite_place() -> None:
     assert all(places.count(place) >= len(places) / 5 for place in range(3)), places
 
 
+@pytest.mark.full("pages in a browser")
 def test_a_question_is_answered_by_keys_and_without_scripts(browser: Browser, site: Path) -> None:
     page = browser.new_page(java_script_enabled=False, viewport=PHONE)
     page.goto((site / "step_07.html").as_uri())

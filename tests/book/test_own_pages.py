@@ -80,7 +80,7 @@ def main_text(file: Path) -> str:
     return "".join(text.split())
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", partly(KIND, ["light", "dark"], "light".__eq__))
 @pytest.mark.parametrize("name", partly(KIND, CHAPTER_PAGES, FEW.__contains__))
 def test_an_own_page_shuts_nobody_out_and_fits(
     browser: Browser, own: Path, axe: str, name: str, scheme: str
@@ -107,7 +107,7 @@ def test_the_contents_lead_to_all_chapters_and_say_where_the_reader_is(own: Path
     assert [stem for stem, here in links if here] == ["step_07"]
 
 
-@pytest.mark.parametrize("name", ["step_02.html", "step_07.html"])
+@pytest.mark.parametrize("name", partly(KIND, ["step_02.html", "step_07.html"], FEW.__contains__))
 def test_widgets_work_on_own_pages(browser: Browser, own: Path, name: str) -> None:
     page = browser.new_page()
     page.goto((own / name).as_uri())
@@ -148,6 +148,7 @@ def test_a_search_finds_the_place_first(quiet_page: BrowserPage, words: str, pla
     assert find_first(quiet_page, words) == place
 
 
+@pytest.mark.full(KIND)
 def test_the_words_of_a_mistake_find_its_chapter_first(quiet_page: BrowserPage) -> None:
     for step in all_steps():
         for mistake in step.mistakes[::8]:
@@ -156,6 +157,7 @@ def test_the_words_of_a_mistake_find_its_chapter_first(quiet_page: BrowserPage) 
             assert found.partition(".")[0] in same, mistake.says
 
 
+@pytest.mark.full(KIND)
 def test_a_search_takes_only_keys(quiet_page: BrowserPage) -> None:
     box = quiet_page.get_by_role("searchbox", name="Search")
     quiet_page.keyboard.press("s")
@@ -176,6 +178,7 @@ def test_a_search_takes_only_keys(quiet_page: BrowserPage) -> None:
     quiet_page.wait_for_url("**/engine_04.html#*")
 
 
+@pytest.mark.full(KIND)
 def test_the_results_shut_nobody_out_and_fit_a_phone(quiet_page: BrowserPage, axe: str) -> None:
     quiet_page.set_viewport_size(PHONE)
     find_first(quiet_page, "attention")

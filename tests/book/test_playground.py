@@ -16,6 +16,7 @@ from tests.book.live import WEIGHTS
 from tests.book.test_live import KIND, encode, sizes
 from tests.book.test_pages import DESKTOP, FIND_WIDE, PHONE, THEMES, Visitor
 from tests.book.test_widget_data import follow, tokenizer, weights
+from tests.project.tiers import partly
 
 KING = "Once upon a time there was a king and a"
 LINK = f"playground.html#live&text={KING.replace(' ', '+')}&temperature=1&head=4.4"
@@ -67,6 +68,7 @@ def shown(figure: Locator) -> list[str]:
     return [" ".join(text.split()) for text in figure.locator(".next li").all_inner_texts()]
 
 
+@pytest.mark.full(KIND)
 def test_a_link_brings_its_state_and_a_head_can_be_switched_off(live: Open, page: Page) -> None:
     figure = live(LINK)
     assert shown(figure) == bars(logits(KING), Sampling())
@@ -92,7 +94,9 @@ def test_a_page_is_light_without_the_model(page: Page, site: Path, name: str) ->
     assert sum(packed.values()) < MOST_BYTES, packed
 
 
-@pytest.mark.parametrize("name", ["index.html", "step_07.html", "playground.html"])
+@pytest.mark.parametrize(
+    "name", partly(KIND, ["index.html", "step_07.html", "playground.html"], "index.html".__eq__)
+)
 def test_a_story_stands_in_where_the_model_is_missing(page: Page, site: Path, name: str) -> None:
     page.route(f"**/{WEIGHTS.name}", lambda route: route.abort())
     page.goto((site / name).as_uri())

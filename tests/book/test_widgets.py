@@ -73,6 +73,7 @@ def shown(rows: Locator) -> list[list[str]]:
     return cells
 
 
+@pytest.mark.full("pages in a browser")
 def test_all_widgets_come_to_life_on_one_page(page: Page, site: Path) -> None:
     page.add_init_script("window.print = () => {}")
     page.goto((site / "print.html").as_uri())
@@ -82,6 +83,7 @@ def test_all_widgets_come_to_life_on_one_page(page: Page, site: Path) -> None:
     expect(page.locator(".widget:not(.live) .fallback")).to_have_count(0)
 
 
+@pytest.mark.full("pages in a browser")
 @pytest.mark.parametrize("scripts", [False, True])
 def test_tables_stand_in_without_scripts_or_without_data(
     browser: Browser, site: Path, scripts: bool

@@ -130,6 +130,7 @@ def test_reading_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert time.monotonic() - begin < 30
 
 
+@pytest.mark.full("ways to grade")
 def test_reading_takes_no_more_memory_than_there_is_for_it() -> None:
     with pytest.raises(MemoryError), within_limits():
         bytearray(2 * entries.MOST_MEMORY)

@@ -177,7 +177,7 @@ PLANS = {
 }
 # The class that a quick run grades, too, and its learners in that case.
 QUICK = "honest"
-FEW = ("all-right", "half-of-12", "stubs", "empty", "zip", "mistake-7")
+FEW = ("half-of-12", "empty", "zip", "mistake-7")
 LEARNERS = [
     pytest.param(
         name,

@@ -148,6 +148,7 @@ def greedy(state: Mapping[str, Array], ids: list[int], count: int) -> list[int]:
     return written[len(ids) :]
 
 
+@pytest.mark.full("commands in odd situations")
 def test_the_options_of_the_assignments_generator_have_their_places(tmp_path: Path) -> None:
     state, prompt = make_state(), [1, 2, 3]
     expected = greedy(state, prompt, 6)
@@ -168,6 +169,7 @@ def test_the_options_of_the_assignments_generator_have_their_places(tmp_path: Pa
     assert stories[0]["tokens"] != stories[1]["tokens"] != expected
 
 
+@pytest.mark.full("commands in odd situations")
 def test_with_vocabulary_and_merges_there_is_text(tmp_path: Path) -> None:
     saved = json.loads((BUNDLED_MODEL / "tokenizer.json").read_text(encoding="utf-8"))["model"]
     files = [tmp_path / "vocab.json", tmp_path / "merges.txt"]

@@ -143,6 +143,7 @@ def test_every_family_is_golden() -> None:
 # Four bits, and guesses
 
 
+@pytest.mark.full("looks into models")
 def test_four_bits_say_what_such_weights_say(tmp_path: Path) -> None:
     entries, ids = {**COMMON, "model_type": "llama", **WIDE}, [*range(20)]
     state = drawn(Checkpoint(entries), np.random.default_rng(0))
@@ -163,6 +164,7 @@ def test_four_bits_say_what_such_weights_say(tmp_path: Path) -> None:
         load_engine(str(write_golden(tmp_path / "narrow", "llama")), dtype="q4_0")
 
 
+@pytest.mark.full("texts with and without guesses")
 @pytest.mark.parametrize("family", ["llama", "mixtral"])
 def test_a_text_is_the_same_with_guesses(
     family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -210,6 +212,7 @@ def test_a_long_prompt_is_told_of_more_positions(tmp_path: Path) -> None:
         engine.story([1] * 33)
 
 
+@pytest.mark.full("looks into models")
 @pytest.mark.parametrize("cache", [True, False])
 def test_a_text_that_outgrows_them_goes_on(cache: bool, tmp_path: Path) -> None:
     """A window of the last half, as engine 03 has it."""
@@ -288,6 +291,7 @@ def test_weights_are_the_same_in_every_form(form: str, name: str, tmp_path: Path
     assert error_of(folder, name) < TOLERANCE
 
 
+@pytest.mark.full("looks into models")
 @pytest.mark.parametrize("name", ["llama", "mixtral"])
 def test_these_logits_would_show_a_wrong_weight(name: str, tmp_path: Path) -> None:
     state = drawn(ALL[name], np.random.default_rng(GOLDEN[name]["seed"]))

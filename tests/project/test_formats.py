@@ -403,6 +403,7 @@ def step_with(said: str) -> grades.StepGrade:
     return msgspec.structs.replace(step("7"), checks=[failed])
 
 
+@pytest.mark.full("ways to grade")
 @pytest.mark.parametrize("letter", ["x", "中", '"', "\x1b", "😀"])
 def test_a_classroom_result_fits_a_variable(letter: str) -> None:
     full = [step(each.short, [Verdict.WRONG] * len(each.checks)) for each in all_steps()]

@@ -34,6 +34,7 @@ def test_a_fresh_start_compiles_nothing_and_prints_the_golden_text(tmp_path: Pat
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.full("commands in odd situations")
 def test_a_reader_that_goes_away_ends_the_story_quietly() -> None:
     with start_child("generate", PROMPT, *ENDLESS) as child:
         assert child.stdout
@@ -44,6 +45,7 @@ def test_a_reader_that_goes_away_ends_the_story_quietly() -> None:
         assert child.stderr.read() == b""
 
 
+@pytest.mark.full("commands in odd situations")
 def test_an_interrupt_ends_the_story_without_a_traceback() -> None:
     with start_child("generate", PROMPT, *ENDLESS) as child:
         assert child.stdout

@@ -40,6 +40,7 @@ def commands_in(tree: ast.Module) -> Iterator[str]:
             yield from re.findall(r"(?:from|import) (tutor[\w.]*)", node.value)
 
 
+@pytest.mark.full("commands in odd situations")
 def test_what_runs_the_suites_and_the_code_decides() -> None:
     probes = "tutor.check.probes.modern"
     assert loaded("tutor.check.running", "tutor.check.suite", "tutor.grade.marking") <= DECIDING

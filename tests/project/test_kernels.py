@@ -84,6 +84,7 @@ def packs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.full("looks into models")
 @pytest.mark.parametrize("computes", ["", kernels.NUMPY])
 def test_other_ways_to_write_gpt2_compile_and_write_nothing(tmp_path: Path, computes: str) -> None:
     finished = run(OTHER_WAYS, tmp_path, **{kernels.VARIABLE: computes})

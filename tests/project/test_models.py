@@ -205,7 +205,10 @@ def test_bfloat16_is_read_as_it_is(folder: Path, is_sharded: bool) -> None:
     np.testing.assert_allclose(logits, expected, rtol=0, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+@pytest.mark.parametrize(
+    "encoding",
+    partly("looks into models", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"], "utf-16".__eq__),
+)
 def test_settings_are_read_as_editors_save_them(folder: Path, encoding: str) -> None:
     change_json(folder / "generation_config.json", eos_token_id=5)
     for name in ("config.json", "generation_config.json"):
@@ -560,6 +563,7 @@ def test_a_tokenizer_with_more_tokens_than_the_model_is_told(folder: Path) -> No
 # Names that others use, too
 
 
+@pytest.mark.full("commands in odd situations")
 @pytest.mark.parametrize("tree", ["solutions", "steps"])
 def test_a_foreign_package_of_the_same_name_is_not_taken(tree: str, tmp_path: Path) -> None:
     foreign = tmp_path / "foreign" / tree

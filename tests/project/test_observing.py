@@ -125,6 +125,7 @@ def test_attention_weights_are_those_of_the_equation(engine: Engine, ids: list[i
         assert not np.triu(weights, 1).any()
 
 
+@pytest.mark.full("looks into models")
 @pytest.mark.parametrize(("step", "edits"), variants(*map(find_step, ("7", "8", "9", "10"))))
 def test_attention_is_seen_in_any_right_solution(
     step: Step,

@@ -19,6 +19,7 @@ from solutions.solution_11 import load_pretrained
 from solutions.solution_12 import LanguageModel, generate_tokens
 from tests.llama_folders import CHECKPOINTS, EXPERTS, digest, drawn, write_checkpoint
 from tests.project.helpers import array, tensor
+from tests.project.tiers import partly
 from tutor import ROOT
 from tutor.check.probes.steps import LazyModel
 from tutor.engine.checkpoint import BUNDLED, BUNDLED_MODEL, check_folder
@@ -102,6 +103,7 @@ def test_compiled_logits_are_those_of_hugging_face(compiled_model: CompiledModel
     assert_logits(compiled_model, "fairy-tales")
 
 
+@pytest.mark.full("looks into models")
 def test_greedy_tokens_of_a_batch_are_those_of_hugging_face() -> None:
     stories = golden("random")["stories"]
     prompts, expected = (
@@ -123,7 +125,9 @@ def test_greedy_tokens_and_text_are_those_of_hugging_face(
         assert tokenizer.decode(made) == story["text"]
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    "version", partly("looks into models", VERSIONS, VERSIONS[-1:].__contains__)
+)
 @pytest.mark.parametrize("name", CHECKPOINTS | EXPERTS)
 def test_each_llama_is_hugging_faces(name: str, version: int, tmp_path: Path) -> None:
     told = golden("llamas")["models"][name]

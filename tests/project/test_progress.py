@@ -67,6 +67,7 @@ def test_a_fresh_course_begins_with_step_one(course: Path) -> None:
     assert not (course / ".tutor").exists()
 
 
+@pytest.mark.full("commands in odd situations")
 def test_a_check_is_kept_until_its_step_is_edited(course: Path) -> None:
     solve(course, "1")
     assert last_check(course, "1") == "not checked"
@@ -83,6 +84,7 @@ def test_a_check_is_kept_until_its_step_is_edited(course: Path) -> None:
     assert last_check(course, "1") == "passed"
 
 
+@pytest.mark.full("commands in odd situations")
 def test_a_step_is_stale_after_an_edit_of_one_that_it_needs(course: Path) -> None:
     solve(course, "1", "2", "3", "4", "5", "6", "7", "8")
     for name in ("2", "7", "8"):

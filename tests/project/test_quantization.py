@@ -43,6 +43,7 @@ def test_numbers_that_are_steps_of_a_scale_are_exact() -> None:
     np.testing.assert_array_equal(unpack(pack(weight), BLOCK), weight)
 
 
+@pytest.mark.full("looks into models")
 def test_a_model_with_four_bits_says_nearly_the_same() -> None:
     ids, start = np.random.default_rng(0).integers(4096, size=(2, 20)), np.zeros(2, np.int64)
     exact = CachedModel(load_pretrained(BUNDLED_MODEL))(ids, start)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.project.commands import run_child
+from tests.project.tiers import partly
 from tutor import processes
 from tutor.check.sandbox import channel, isolation, places, seal
 from tutor.check.sandbox.errors import CodeError, TimedOutError
@@ -102,6 +103,7 @@ def test_code_that_stops_reading_has_its_time_and_no_more(
     assert time.monotonic() - begin < 30
 
 
+@pytest.mark.full("ways to grade")
 def test_what_code_calls_compiling_has_an_end(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,15 +119,15 @@ def test_what_code_may_call_compiling_is_bounded_where_it_is_not_trusted() -> No
     assert apart._compiling.seconds == COMPILING < 600
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import sys; sys.stdout = None",
-        "import sys; sys.stdout.close()",
-        "import os; os.close(1)",
-        "import fcntl, os; fcntl.fcntl(1, fcntl.F_SETFL, os.O_DIRECT)",
-    ],
+GONE = (
+    "import sys; sys.stdout = None",
+    "import sys; sys.stdout.close()",
+    "import os; os.close(1)",
+    "import fcntl, os; fcntl.fcntl(1, fcntl.F_SETFL, os.O_DIRECT)",
 )
+
+
+@pytest.mark.parametrize("code", partly("commands in odd situations", GONE, GONE[:1].__contains__))
 def test_output_that_is_gone_costs_nothing(bench: Workbench, code: str) -> None:
     select(bench, code)
     weights = {"weight": np.ones(4), "bias": np.zeros(4)}
@@ -189,6 +191,7 @@ def test_each_submission_has_a_user_of_its_own(monkeypatch: pytest.MonkeyPatch) 
     assert Isolation(Limits(), "bwrap").of(3) == Isolation(Limits(), "bwrap")
 
 
+@pytest.mark.full("ways to grade")
 def test_what_grades_has_a_limit_that_what_it_starts_does_not_have() -> None:
     code = (
         "import resource, subprocess, sys; from tutor import processes\n"

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from langchain_openai import OpenAI
 
 from tests.project.commands import assert_refused, run_child, start_child
 from tests.project.courses import make_course, solve, step_file
@@ -106,6 +108,20 @@ def test_the_openai_client_gets_the_text_of_the_engine(address: str, engine: Eng
         client.completions.create(model="other", prompt="x")
     with pytest.raises(openai.BadRequestError, match="temperature"):
         client.completions.create(model=MODEL, prompt="x", temperature=3)
+
+
+def test_langchain_gets_the_same_texts_whole_and_in_parts(address: str) -> None:
+    given: dict[str, Any] = {"base_url": f"{address}/v1", "api_key": "none", "max_retries": 0}
+    client = OpenAI(model=MODEL, temperature=0, max_tokens=12, **given)
+    text = written(address)["choices"][0]["text"]
+    assert client.invoke("Once upon a time") == text
+    assert "".join(client.stream("Once upon a time")) == text
+    assert client.batch(["Once upon a time", "The witch"])[0] == text
+    drawing = OpenAI(model=MODEL, seed=3, n=2, best_of=2, stop=["."], max_tokens=12, **given)
+    texts = [each.text for each in drawing.generate(["The witch"]).generations[0]]
+    asked: dict[str, Any] = {"prompt": "The witch", "temperature": 0.7, "seed": 3, "n": 2}
+    choices = written(address, stop=["."], **asked)["choices"]
+    assert texts == [choice["text"] for choice in choices]
 
 
 def test_curl_streams(address: str) -> None:
@@ -390,3 +406,10 @@ def test_an_error_of_own_code_reaches_the_client(tmp_path: Path) -> None:
         assert post(address, GREEDY).status_code == 503
         assert CLIENT.get(f"{address}/healthz").json() == {"status": "failed"}
         assert post(address, GREEDY).json()["error"]["code"] == "engine_failed"
+
+
+def test_an_hour_of_clients_of_all_kinds_in_short() -> None:
+    soak = ROOT / "benchmarks" / "soak.py"
+    command = [sys.executable, str(soak), "--minutes", "0.4", "--clients", "12"]
+    finished = subprocess.run(command, capture_output=True, text=True, env=environment())
+    assert finished.returncode == 0, finished.stdout + finished.stderr

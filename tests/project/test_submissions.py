@@ -279,6 +279,7 @@ def test_what_is_not_opened_is_told(tmp_path: Path) -> None:
     assert notes == {"ada": ["ada.zip was not read, since there are steps beside it."]}
 
 
+@pytest.mark.full("ways to grade")
 def test_what_is_told_is_bounded(tmp_path: Path) -> None:
     names = {f"{'x' * 900}/{number}/step_02.py": b"" for number in range(3_000)}
     write(tmp_path, {"ada.zip": zipped(STEPS | names)})
@@ -700,6 +701,7 @@ def test_an_archive_is_a_class_only_by_itself_and_of_some_size(tmp_path: Path) -
     assert time.monotonic() - begin < 30
 
 
+@pytest.mark.full("ways to grade")
 def test_what_comes_out_of_archives_is_bounded_together(tmp_path: Path) -> None:
     half = zipped({"zeros.bin.gz": b"", "zeros.tar": bytes(150 * 2**20)})
     write(tmp_path, {"eve.zip": zipped({"a.zip": half, "b.zip": half})})
@@ -815,6 +817,7 @@ def test_a_class_as_it_comes(tmp_path: Path) -> None:
     assert len(table) == 8
 
 
+@pytest.mark.full("ways to grade")
 def test_nobody_can_be_read(tmp_path: Path) -> None:
     write(tmp_path / "class", {"ada.rar": b"", "bob.ipynb": b"{}"})
     given = str(tmp_path / "class"), "--steps", "1", "--output", str(tmp_path / "out")

@@ -163,6 +163,7 @@ def test_many_saves_in_a_moment_are_one(course: Path) -> None:
         assert checks(terminal) < 10
 
 
+@pytest.mark.full("commands in odd situations")
 def test_a_save_during_a_check_begins_it_again(course: Path) -> None:
     step_file(course, "1").write_text(endless(course))
     with in_terminal("watch", course=course) as (terminal, _):

@@ -94,6 +94,7 @@ class Search:
         self.seen = [each for each in others if each.error is None or is_telling(each)]
         self.seen.sort(key=lambda each: each.error is None)
         self.clock = Clock(SECONDS, PATIENCE)
+        self.selected: object = None
 
     def explain(self) -> None:
         """Put into the result what explains all that was seen, if nothing else does."""
@@ -167,8 +168,10 @@ class Search:
 
     def failure_of(self, source: str, outcome: Outcome) -> Exception | None:
         """How a text in place of the step fails a check, if it does."""
-        step = self.result.step
-        self.bench.select(step, reference=step.needs, source=source, clock=self.clock)
+        step, wanted = self.result.step, (source, self.clock)
+        if self.selected != wanted:  # else it is loaded already, as the code is for all its checks
+            self.bench.select(step, reference=step.needs, source=source, clock=self.clock)
+            self.selected = wanted
         return attempt(self.tests[outcome.check.name], self.bench)
 
 

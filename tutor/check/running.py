@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 from unittest import mock
 
 from rich.console import Console
@@ -14,12 +15,22 @@ from tutor.course.registry import Step
 from tutor.course.verdicts import Verdict
 from tutor.errors import EnvironmentBrokenError
 
+if TYPE_CHECKING:
+    import pytest
+
 # The course's own pytest settings are for plain pytest, which has a terminal to write to.
 # It captures nothing, so that what MAX is doing is seen while it does it.
 QUIET = (
     *("-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:faulthandler"),
     *("-s", "-o", "addopts="),
 )
+
+
+class Brief:
+    """A pytest plugin that has tracebacks written in the quickest way: a report shows none."""
+
+    def pytest_configure(self, config: "pytest.Config") -> None:
+        config.option.tbstyle = "native"
 
 
 def run_suites(steps: Collection[Step], bench: Workbench, console: Console) -> list[Result]:
@@ -35,7 +46,7 @@ def run_suites(steps: Collection[Step], bench: Workbench, console: Console) -> l
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     alone = {**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     with mock.patch.dict(os.environ, alone, clear=True):
-        code = pytest.main([f"--rootdir={ROOT}", *QUIET, *files], plugins=[suites])
+        code = pytest.main([f"--rootdir={ROOT}", *QUIET, *files], plugins=[suites, Brief()])
     if display.error:
         raise display.error
     broken = any(result.verdict is Verdict.BROKEN for result in suites.results)

@@ -13,11 +13,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-from unittest import mock
 from urllib.parse import quote, unquote_to_bytes
 
 import msgspec
-from rich.console import Console
 
 from tutor import ROOT
 from tutor.check.sandbox import seal
@@ -33,6 +31,8 @@ from tutor.grade.submissions.read import Source, Submission, read
 from tutor.processes import limit_memory
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from tutor.check.results import Outcome, Result
     from tutor.check.sandbox.workbench import Workbench
 
@@ -198,6 +198,8 @@ def grade(paper: Paper) -> Grade:
 
 def check(submission: Submission, order: Order) -> list["Result"]:
     """Run the suites on a submission."""
+    from unittest import mock
+
     from tutor.check.running import run_suites
     from tutor.check.sandbox.workbench import Workbench
 
@@ -226,11 +228,12 @@ def check(submission: Submission, order: Order) -> list["Result"]:
 def try_on_own_steps(results: list["Result"], bench: "Workbench") -> list["Result"]:
     """The same, where a step that crashes on the references counts if it passes on the learner's.
 
-    It may import what the learner has added to another step.
+    It may import what the learner has added to another step. A crash that a mistake explains stays.
     """
     from tutor.check.running import run_suites
 
-    crashed = [result.step for result in results if result.verdict is Verdict.CRASHED]
+    unexplained = [result for result in results if not result.explanation]
+    crashed = [result.step for result in unexplained if result.verdict is Verdict.CRASHED]
     if not crashed:
         return results
     bench.by_itself = False
@@ -257,8 +260,10 @@ def bounded(steps: Iterable[StepGrade]) -> list[StepGrade]:
     return kept
 
 
-def nowhere() -> Console:
+def nowhere() -> "Console":
     """A console that nobody reads."""
+    from rich.console import Console
+
     return Console(file=io.StringIO())
 
 

@@ -9,8 +9,6 @@ import os
 import subprocess
 from typing import Any
 
-import numpy as np
-
 from tutor import files
 from tutor.processes import command
 from tutor.runtime import kernels, own
@@ -65,6 +63,8 @@ def run() -> str:
 
 def main() -> None:
     """Load every family of the pack, and compare some kernels with NumPy's."""
+    import numpy as np
+
     from tutor import runtime
     from tutor.runtime import eager, numpy_kernels
 
