@@ -8,7 +8,7 @@ import pytest
 
 from tests import oracle
 from tutor.check import likeness, stages
-from tutor.check.expectations import MismatchError, apart, expect_equal
+from tutor.check.expectations import MismatchError, expect_equal, side_by_side
 from tutor.check.likeness import Array
 
 RIGHT = np.random.default_rng(0).normal(size=(2, 5, 24)).astype(np.float32)
@@ -213,7 +213,7 @@ def test_of_long_lists_and_texts_the_first_difference_is_shown(
 ) -> None:
     *texts, first = said
     place = first if first == "" else f", first difference at index {first}"
-    assert apart(expected, got) == (*texts, place)
+    assert side_by_side(expected, got) == (*texts, place)
     with pytest.raises(MismatchError) as caught:
         expect_equal("ids", got, expected)
     assert [caught.value.expected, caught.value.got, caught.value.place] == [*texts, place]

@@ -64,7 +64,7 @@ def expect_equal(
         for kind in (str, list):
             if isinstance(got, kind) and isinstance(expected, kind):
                 says = likeness_of_sequences(got, expected)
-        wanted, came, place = apart(expected, got)
+        wanted, came, place = side_by_side(expected, got)
         raise MismatchError(what, wanted, came, observed=recognized, place=place, says=says)
 
 
@@ -93,7 +93,7 @@ def expect_entries(
             shown, came, place = show(wanted), "nothing", ""
             says = misnamed([name], [each for each in got if each not in expected])
         elif got[name] != wanted or type(got[name]) is not type(wanted):
-            shown, came, place = apart(wanted, got[name])
+            shown, came, place = side_by_side(wanted, got[name])
             says = exchanged(name, got, expected)
         else:
             continue
@@ -237,7 +237,7 @@ def expect_moved(what: str, both: Array, first: int) -> None:
     got = [token for token, by in enumerate(moved) if by > (1e-5 if token < first else 1e-3)]
     expected = list(range(first, len(moved)))
     if got != expected:
-        wanted, came, place = apart(expected, got)
+        wanted, came, place = side_by_side(expected, got)
         says = seeing(got, expected)
         raise MismatchError(what, wanted, came, observed=both, place=place, says=says)
 
@@ -300,7 +300,7 @@ def show(value: object) -> str:
     return text if len(text) <= 200 else f"{text[:200]} …"
 
 
-def apart(expected: object, got: object) -> tuple[str, str, str]:
+def side_by_side(expected: object, got: object) -> tuple[str, str, str]:
     """Two values as a learner would write them, and where they first differ, if they are long.
 
     Long texts and lists begin shortly before that place.
