@@ -647,10 +647,13 @@ def edits_of(  # noqa: C901 (a case for each kind of statement)
     if isinstance(statement, ast.Assign) and isinstance(owner, ast.FunctionDef):
         (target,) = statement.targets
         if isinstance(target, ast.Name):
-            for kind, how in ((ast.Add(), "adds {} to {}"), (ast.Mult(), "multiplies {} by {}")):
-                sum_ = ast.Assign([target], ast.BinOp(ast.Name(target.id), kind, statement.value))
-                done = how.format(f"`{line(statement.value)}`", f"`{target.id}`")
-                yield [sum_], f"{done}, which it should replace"
+            value, name = f"`{line(statement.value)}`", f"`{target.id}`"
+            for operator, done in (
+                (ast.Add(), f"adds {value} to {name}"),
+                (ast.Mult(), f"multiplies {value} by {name}"),
+            ):
+                result = ast.BinOp(ast.Name(target.id), operator, statement.value)
+                yield [ast.Assign([target], result)], f"{done}, which it should replace"
         if isinstance(target, ast.Attribute) and place + 1 < len(body):
             renamed = ast.Assign([ast.Name(target.attr, ast.Store())], statement.value)
             yield [renamed], f"has `{target.attr}` instead of `{line(target)}`"
