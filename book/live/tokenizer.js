@@ -17,12 +17,6 @@ class LiveTokenizer {
         this.tokens = [this.special, ...single, ...pairs.map((pair) => pair.replace(" ", ""))];
         this.ids = new Map(this.tokens.map((token, id) => [token, id]));
         this.known = new Map(); // the ids of words that were encoded before
-        // GPT-2's pattern. JavaScript's \s isn't Unicode's white space, so that is spelled out.
-        this.pattern = new RegExp(
-            "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\p{White_Space}\\p{L}\\p{N}]+" +
-                "|\\p{White_Space}+(?!\\P{White_Space})|\\p{White_Space}+",
-            "gu",
-        );
     }
 
     // GPT-2 writes each byte as a visible letter: itself where it has a glyph, else from 256 on.
@@ -35,11 +29,38 @@ class LiveTokenizer {
         );
     }
 
+    // The pieces of a text, by GPT-2's pattern. JavaScript's \s isn't Unicode's white space, so that
+    // is spelled out.
+    static split(text) {
+        const pattern = new RegExp(
+            "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\p{White_Space}\\p{L}\\p{N}]+" +
+                "|\\p{White_Space}+(?!\\P{White_Space})|\\p{White_Space}+",
+            "gu",
+        );
+        return text.match(pattern) ?? [];
+    }
+
+    // A piece in the letters of its bytes.
+    static spell(piece) {
+        const letters = LiveTokenizer.byteLetters();
+        return Array.from(new TextEncoder().encode(piece), (byte) => letters[byte]);
+    }
+
+    // The tokens with a pair, "a b", joined from left to right.
+    static join(tokens, pair) {
+        const joined = [];
+        for (const token of tokens) {
+            if (`${joined.at(-1)} ${token}` === pair) joined.push(joined.pop() + token);
+            else joined.push(token);
+        }
+        return joined;
+    }
+
     encode(text) {
         const ids = [];
         text.split(this.special).forEach((part, place) => {
             if (place > 0) ids.push(0);
-            for (const [word] of part.matchAll(this.pattern)) ids.push(...this.encodeWord(word));
+            for (const word of LiveTokenizer.split(part)) ids.push(...this.encodeWord(word));
         });
         return ids;
     }
@@ -48,26 +69,18 @@ class LiveTokenizer {
     encodeWord(word) {
         let ids = this.known.get(word);
         if (ids) return ids;
-        let parts = Array.from(new TextEncoder().encode(word), (byte) => this.letters[byte]);
-        for (;;) {
-            let best = Infinity;
-            for (let i = 0; i + 1 < parts.length; i += 1) {
-                best = Math.min(best, this.ranks.get(`${parts[i]} ${parts[i + 1]}`) ?? Infinity);
-            }
-            if (best === Infinity) break;
-            const merged = [];
-            for (let i = 0; i < parts.length; i += 1) {
-                if (this.ranks.get(`${parts[i]} ${parts[i + 1]}`) === best) {
-                    merged.push(parts[i] + parts[(i += 1)]);
-                } else {
-                    merged.push(parts[i]);
-                }
-            }
-            parts = merged;
-        }
+        let parts = LiveTokenizer.spell(word);
+        for (let best; (best = this.first(parts)); ) parts = LiveTokenizer.join(parts, best);
         ids = parts.map((part) => this.ids.get(part));
         this.known.set(word, ids);
         return ids;
+    }
+
+    // The pair of neighbours with the lowest rank, if any has one.
+    first(parts) {
+        const pairs = parts.slice(1).map((part, place) => `${parts[place]} ${part}`);
+        const rank = (pair) => this.ranks.get(pair) ?? Infinity;
+        return pairs.reduce((one, other) => (rank(other) < rank(one) ? other : one), "");
     }
 
     decode(ids) {

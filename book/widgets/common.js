@@ -65,5 +65,18 @@ const courseWidgets = (() => {
         return token.replaceAll(" ", "␣").replaceAll("\n", "↵");
     }
 
-    return { chips, choice, define, form: emptyForm, say, slider, visible };
+    // The tokens of a piece of text, side by side; the one that was just added stands out.
+    function drawPiece(tokens, added) {
+        const piece = element("span", "piece", "");
+        piece.append(
+            ...tokens.map((token) => element("span", token === added ? "token here" : "token", token)),
+        );
+        return piece;
+    }
+
+    function element(tag, className, text) {
+        return Object.assign(document.createElement(tag), { className, textContent: text });
+    }
+
+    return { chips, choice, define, drawPiece, element, form: emptyForm, say, slider, visible };
 })();

@@ -2,36 +2,12 @@
 "use strict";
 
 (() => {
-    const { define } = courseWidgets;
-    const PATTERN = /'(?:[stmd]|re|ve|ll)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
+    const { define, drawPiece } = courseWidgets;
     const MOST = 60; // characters that fit a phone, and that anyone would follow
 
-    // The letters of the bytes: those that can be printed are themselves.
-    const letters = (() => {
-        let others = 256;
-        return Array.from({ length: 256 }, (_, byte) => {
-            const isPlain = (byte > 32 && byte < 127) || (byte > 160 && byte !== 173);
-            return String.fromCharCode(isPlain ? byte : others++);
-        });
-    })();
-    const encoder = new TextEncoder();
-
-    function spell(piece) {
-        return Array.from(encoder.encode(piece), (byte) => letters[byte]);
-    }
-
-    // The tokens with a pair joined from left to right; what is new is told by its place.
-    function join(tokens, pair) {
-        const joined = [];
-        for (const token of tokens) {
-            if (`${joined.at(-1)} ${token}` === pair) joined.push(joined.pop() + token);
-            else joined.push(token);
-        }
-        return joined;
-    }
-
     define("merges", window.courseData?.["merges"], (form, data) => {
-        const ranks = new Map(data.merges.map((pair, rank) => [pair, rank]));
+        const tokenizer = new LiveTokenizer(data.merges.join("\n"));
+        const rank = (pair) => tokenizer.ranks.get(pair);
         let [pieces, added, count] = [[], "", 0];
         form.innerHTML = `
             <div class="control">
@@ -48,39 +24,21 @@
         const status = form.querySelector("[role=status]");
 
         function find() {
-            let best;
-            for (const tokens of pieces) {
-                for (let i = 0; i + 1 < tokens.length; i++) {
-                    const pair = `${tokens[i]} ${tokens[i + 1]}`;
-                    if (ranks.has(pair) && !(ranks.get(pair) >= ranks.get(best))) best = pair;
-                }
-            }
-            return best;
+            const pairs = pieces.map((tokens) => tokenizer.first(tokens)).filter(Boolean);
+            return pairs.sort((one, other) => rank(one) - rank(other))[0];
         }
 
         function merge() {
             const pair = find();
             if (!pair) return "";
-            pieces = pieces.map((tokens) => join(tokens, pair));
+            pieces = pieces.map((tokens) => LiveTokenizer.join(tokens, pair));
             added = pair.replace(" ", "");
-            return `Rank ${ranks.get(pair)}: ${pair.replace(" ", " and ")}.`;
+            return `Rank ${rank(pair)}: ${pair.replace(" ", " and ")}.`;
         }
 
         function show(said) {
             form.querySelector(".pieces").replaceChildren(
-                ...pieces.map((tokens) => {
-                    const piece = document.createElement("span");
-                    piece.className = "piece";
-                    piece.append(
-                        ...tokens.map((token) => {
-                            const part = document.createElement("span");
-                            part.className = token === added ? "token here" : "token";
-                            part.textContent = token;
-                            return part;
-                        }),
-                    );
-                    return piece;
-                }),
+                ...pieces.map((tokens) => drawPiece(tokens, added)),
             );
             const left = pieces.flat().length;
             const done = find() ? "" : " Nothing left to merge.";
@@ -89,7 +47,7 @@
         }
 
         function start() {
-            pieces = (form.elements.text.value.match(PATTERN) ?? []).map(spell);
+            pieces = LiveTokenizer.split(form.elements.text.value).map(LiveTokenizer.spell);
             [added, count] = ["", pieces.flat().length];
             show("");
         }

@@ -188,3 +188,21 @@ def test_a_picture_has_the_numbers_of_its_example(
     told = " ".join(re.findall(r"-?\d+(?:\.\d+)?", text))
     for name in names:
         assert " ".join(f"{number:g}" for number in computed[name].ravel()) in told, name
+
+
+def test_the_picture_of_what_changed_has_every_row_of_the_table_and_what_is_taught() -> None:
+    said = (BOOK / "figures" / "since.svg").read_text()
+    page = (BOOK / "src" / "beyond.md").read_text().partition("## Training")[0]
+    rows = [line.split(" | ") for line in page.splitlines() if "](https://arxiv.org" in line]
+    assert len(rows) > 10
+    for name, _, papers in rows:
+        year = re.search(r"abs/(\d\d)", papers)
+        assert year
+        assert f"; 20{year[1]} {name.removeprefix('| ')}, in the table" in said
+    assert said.count(", in the table") == len(rows)
+    for taught in (
+        "2019 GPT-2, which you build in steps 1 to 12",
+        "2021 Rotary positions, which you build in modern 04",
+        "2024 Mixtral of Experts, which you build in modern 09",
+    ):
+        assert taught in said

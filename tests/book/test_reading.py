@@ -5,6 +5,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from tests.book.chapters import BOOK, CHAPTERS
 from tests.project.commands import run_here
@@ -55,6 +56,34 @@ def test_every_section_and_picture_is_there(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("code", "lines"),
+    [
+        ("        return first + second", ["        return first +", "            second"]),
+        (">>> long_name(one, two)", [">>> long_name(one,", "        two)"]),
+        ("  # TODO: one two three.", ["  # TODO: one two", "  #     three."]),
+        ("short\n\nlines", ["short", "", "lines"]),
+        ("x" * 30, ["x" * 22, f"    {'x' * 8}"]),
+    ],
+)
+def test_a_long_line_of_code_continues_further_in(code: str, lines: list[str]) -> None:
+    block = reading.Chapters(f"```python\n{code}\n```")
+    for text, margin in ((reading.Hanging(Text(code)), 0), (block, 1)):
+        console = Console(width=22 + 2 * margin, color_system=None)
+        with console.capture() as captured:
+            console.print(text)
+        inside = captured.get().splitlines()[margin:][: len(lines)]
+        assert [line[margin:].rstrip() for line in inside] == lines
+
+
+def test_a_todo_is_one_paragraph_at_any_width() -> None:
+    text = "\n".join(shown("text_01", 50))
+    todo = (
+        r"# TODO: The bytes .*\n +#     their own .*\n +#     the other bytes, from 0 up, the *\n"
+    )
+    assert re.search(todo, text)
+
+
 def test_equations_examples_numbers_and_the_place_in_the_model_are_read_out() -> None:
     text = said("7")
     assert "Z = softmax(QKᵀ / √D + M)V" in text
@@ -87,7 +116,7 @@ def test_no_chapter_reads_out_its_solution(step: Step) -> None:
 
 
 def test_a_transcript_keeps_its_colours() -> None:
-    text = reading.terminal((BOOK / "transcripts" / "step_07.html").read_text())
+    text = reading.terminal((BOOK / "transcripts" / "step_07.html").read_text()).text
     assert text.plain == (BOOK / "transcripts" / "step_07.txt").read_text().rstrip()
     assert {"green", "red", "bold yellow", "dim"} <= {str(span.style) for span in text.spans}
 

@@ -1,6 +1,7 @@
 """The widgets answer to mouse and keys, with the numbers of their data; without scripts, tables."""
 
 import itertools
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from solutions.engine_02 import Sampling, probabilities
 from solutions.modern_01 import LlamaConfig
 from solutions.modern_04 import rotary_speeds
-from solutions.text_01 import BPETokenizer
+from solutions.text_01 import BPETokenizer, join
+from solutions.text_02 import Piece, count_pieces, learn_merges
 from tests.book.test_widget_data import read
 from tutor.engine.checkpoint import BUNDLED_MODEL
 from tutor.engine.tokenizer import load_tokenizer
@@ -90,7 +92,8 @@ def test_tables_stand_in_without_scripts_or_without_data(
 ) -> None:
     page = browser.new_page(java_script_enabled=scripts)
     page.route("**/data/*.js", lambda route: route.abort())
-    for chapter in ("step_08", "engine_02", "text_01"):
+    needing_no_data = () if scripts else ("step_02", "modern_04", "text_02")
+    for chapter in ("step_08", "engine_02", "text_01", *needing_no_data):
         page.goto((site / f"{chapter}.html").as_uri())
         figure = page.locator("figure.widget[data-widget]")  # a live one takes no data
         expect(figure.locator("form")).to_have_count(0)
@@ -287,3 +290,68 @@ def test_a_press_merges_the_pair_of_the_lowest_rank(widget: Open) -> None:
     expect(figure.locator(".token.here")).to_have_text(["he"])
     figure.get_by_role("button", name="start over").click()
     expect(figure.locator(".token")).to_have_text([*"there"])
+
+
+# Learning merges.
+
+TEXTS = [
+    "a rose is a rose is a rose",
+    "aaaa aaaaa aa aaaa",  # pairs that overlap
+    "ba ab ba ab zz zz yy yy cab cab",  # ties, of letters and of merged tokens
+    "naïve naïve 龍龍 Zoë's, Zoë's 1999 99 ✓ ✓\n\n\tend  end",  # of bytes that aren't letters
+    "low low low low low lower lower newest newest newest newest newest newest widest widest",
+]
+
+
+def learn_one(figure: Locator) -> None:
+    figure.get_by_role("button", name="learn one merge").press("Enter")
+
+
+def pairs_of(pieces: Counter[Piece]) -> Counter[str]:
+    counts = Counter[str]()
+    for piece, times in pieces.items():
+        for pair in itertools.pairwise(piece):
+            counts[" ".join(pair)] += times
+    return counts
+
+
+@pytest.mark.full("pages in a browser")
+@pytest.mark.parametrize("text", TEXTS)
+def test_merges_are_learned_as_the_solution_learns_them(widget: Open, text: str) -> None:
+    figure = widget("learning", "text_02")
+    field(figure, "text").fill(text)
+    pieces = count_pieces(text)
+    merges, expected = learn_merges(pieces, len(text)), []
+    for rank, pair in enumerate(merges):
+        counts = pairs_of(pieces)
+        expected.append([f"{rank}", " ".join(pair), f"{counts[' '.join(pair)]}"])
+        listed = shown(figure.locator(".pairs tbody tr"))
+        assert listed[0] == expected[-1][1:]
+        assert [int(times) for _, times in listed] == sorted(counts.values())[::-1][: len(listed)]
+        assert all(counts[name] == int(times) for name, times in listed)
+        learn_one(figure)
+        pieces = Counter({tuple(join(piece, pair)): times for piece, times in pieces.items()})
+    assert shown(figure.locator(".learned tbody tr")) == expected
+    assert figure.locator(".piece").all_text_contents() == [
+        f"{times} ×{''.join(piece)}" for piece, times in pieces.items()
+    ]
+    size = sum(times * len(piece) for piece, times in pieces.items())
+    expect(status(figure)).to_contain_text(f"{size} tokens of {len(text.encode())} bytes.")
+    expect(figure.get_by_role("button", name="learn one merge")).to_be_disabled()
+
+
+def test_a_merge_can_be_taken_back(widget: Open) -> None:
+    figure = widget("learning", "text_02")
+    learned, back = figure.locator(".learned tbody tr"), figure.get_by_role("button", name="back")
+    expect(back).to_be_disabled()
+    learn_one(figure)
+    learn_one(figure)
+    before = shown(figure.locator(".pairs tbody tr"))
+    learn_one(figure)
+    back.press("Enter")
+    assert [pair for _, pair, _ in shown(learned)] == ["o s", "r os"]
+    assert shown(figure.locator(".pairs tbody tr")) == before
+    expect(figure.locator(".token.here")).to_have_text(["ros"])
+    figure.get_by_role("button", name="start again").press("Enter")
+    expect(learned).to_have_count(0)
+    expect(figure.locator(".token")).to_have_text([*"aĠroseĠisĠa"])

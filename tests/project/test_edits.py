@@ -27,20 +27,20 @@ class Part(Module):
 @pytest.mark.parametrize(
     "words",
     [
-        "`y` in place of `F.gelu(y, approximate='tanh')`",  # a call left out
-        "`F.gelu(y)` in place of `F.gelu(y, approximate='tanh')`",
-        "`F.sigmoid(y)` in place of `F.gelu(y, approximate='tanh')`",
-        "`self.narrow(self.narrow(y))` in place of `self.narrow(y)`",  # twice
-        "`self.wide(y)` in place of `self.narrow(y)`",
-        "`x + self.narrow(y)` in place of `x - self.narrow(y)`",
-        "`self.narrow(y) - x` in place of `x - self.narrow(y)`",  # swapped
-        "`self.narrow(y)` in place of `x - self.narrow(y)`",
-        "the line `y = self.wide(x)` left out",
-        "`return y` in place of `return x - self.narrow(y)`",
-        "`self.wide(x[:, -1:])` in place of `self.wide(x)`",
+        "has `y` instead of `F.gelu(y, approximate='tanh')`",  # a call left out
+        "has `F.gelu(y)` instead of `F.gelu(y, approximate='tanh')`",
+        "has `F.sigmoid(y)` instead of `F.gelu(y, approximate='tanh')`",
+        "has `self.narrow(self.narrow(y))` instead of `self.narrow(y)`",  # twice
+        "has `self.wide(y)` instead of `self.narrow(y)`",
+        "has `x + self.narrow(y)` instead of `x - self.narrow(y)`",
+        "has `self.narrow(y) - x` instead of `x - self.narrow(y)`",  # swapped
+        "has `self.narrow(y)` instead of `x - self.narrow(y)`",
+        "lacks the line `y = self.wide(x)`",
+        "has `return y` instead of `return x - self.narrow(y)`",
+        "has `self.wide(x[:, -1:])` instead of `self.wide(x)`",
     ],
 )
-def test_an_edit_says_what_stands_in_place_of_what(words: str) -> None:
+def test_an_edit_says_what_has_instead_of_what(words: str) -> None:
     assert words in {edit.words for edit in edits(EXAMPLE)}
 
 
@@ -62,7 +62,7 @@ def test_what_one_statement_needs_is_written_out_in_it() -> None:
 
 def test_what_is_done_to_a_part_may_be_done_later() -> None:
     words = [edit.words for edit in edits("y = x + f(g(x))\n")]
-    assert "`g(x + f(x))` in place of `x + f(g(x))`" in words
+    assert "has `g(x + f(x))` instead of `x + f(g(x))`" in words
 
 
 def test_an_edit_that_fails_another_check_otherwise_is_not_meant(
@@ -125,7 +125,7 @@ SAID = [
                 "        return self.weight * (x - mean * F.rsqrt(spread + self.eps)) + self.bias",
             )
         ],
-        "`x - mean / F.sqrt(variance + self.eps)` in place of",  # though written in another way
+        "has `x - mean / F.sqrt(variance + self.eps)` instead of",  # though written in another way
     ),
     (
         "8",

@@ -8,6 +8,7 @@ import pytest
 
 from tests import oracle
 from tutor.check import likeness, stages
+from tutor.check.expectations import MismatchError, expect_equal, side_by_side
 from tutor.check.likeness import Array
 
 RIGHT = np.random.default_rng(0).normal(size=(2, 5, 24)).astype(np.float32)
@@ -178,6 +179,44 @@ def test_what_a_text_or_list_has_too_many_or_too_few_is_said(
     got: Any, right: Any, said: str
 ) -> None:
     assert likeness.likeness_of_sequences(got, right) == said
+
+
+NUMBERS = list(range(100, 180))
+TEXT = "Once upon a time there was a king whose daughter was more beautiful than the sun."
+
+
+@pytest.mark.parametrize(
+    ("expected", "got", "said"),
+    [
+        ([1, 2], [1, 3], ("[1, 2]", "[1, 3]", "")),  # short
+        (1, NUMBERS, ("1", f"{NUMBERS}"[:200] + " …", "")),  # not two of a kind
+        (
+            [7] * 70,
+            [*[7] * 66, 8, *[7] * 3],
+            ("… [7, 7, 7, 7, 7, 7, 7]", "… [7, 7, 7, 8, 7, 7, 7]", 66),
+        ),
+        (
+            [0, *NUMBERS[:19]],
+            [1, *NUMBERS[:19]],
+            (f"{[0, *NUMBERS[:19]]}", f"{[1, *NUMBERS[:19]]}", 0),
+        ),
+        (NUMBERS, NUMBERS[:-2], ("… [175, 176, 177, 178, 179]", "… [175, 176, 177]", 78)),
+        (
+            TEXT,
+            TEXT[:-4] + "Sun.",
+            ("… ' beautiful than the sun.'", "… ' beautiful than the Sun.'", 77),
+        ),
+    ],
+)
+def test_of_long_lists_and_texts_the_first_difference_is_shown(
+    expected: object, got: object, said: tuple[str, str, int | str]
+) -> None:
+    *texts, first = said
+    place = first if first == "" else f", first difference at index {first}"
+    assert side_by_side(expected, got) == (*texts, place)
+    with pytest.raises(MismatchError) as caught:
+        expect_equal("ids", got, expected)
+    assert [caught.value.expected, caught.value.got, caught.value.place] == [*texts, place]
 
 
 LOGITS = np.array([[0.0, 3.0, 1.0], [2.5, 2.0, 0.0]])

@@ -11,6 +11,7 @@ from tools.book.figures import (
     generation,
     layers,
     modern,
+    since,
     tables,
     text,
     training,
@@ -63,6 +64,7 @@ PICTURES = (
     text.merges,
     text.learning,
     training.losses,
+    since.since,
 )
 
 

@@ -26,6 +26,7 @@ from solutions.engine_02 import Sampling, probabilities
 from solutions.solution_02 import causal_mask
 from solutions.solution_11 import load_pretrained
 from solutions.text_01 import join, spell
+from solutions.text_02 import count_pieces, learn_merges
 from tools import derived
 from tools.book import widget_tables as tables
 from tutor import ROOT
@@ -43,6 +44,7 @@ PROMPTS = (
 )
 SENTENCE = "The witch gave Hansel an apple, and Hansel ate the apple."
 PIECE = " lower"
+ROSE = "a rose is a rose is a rose"
 LENS = "Once upon a time there was a king and a"
 LENS_TOKENS = 3
 TOKEN = 11  # the last apple: the first query that is shown, and the vector that is followed
@@ -130,6 +132,7 @@ def export(source: Source) -> dict[Path, str]:
         "attention": tables.attention(LAYER, HEAD, attention[LAYER][HEAD], tokens),
         "lens": lens_table(source),
         "block": tables.block(LAYER, tokens[TOKEN], [describe(x) for x in blocks[LAYER]]),
+        "learning": learning_table(ROSE),
         "merges": merges_table(source, PIECE),
     }
     scripts = {BOOK / "src" / "data" / f"{name}.js": script(name, data[name]) for name in data}
@@ -180,7 +183,21 @@ def merges_table(source: Source, piece: str) -> str:
         best = min(pairs, key=ranks.__getitem__)
         tokens = join(tokens, best)
         rows.append((f"{ranks[best]}", " ".join(best), " ".join(tokens)))
-    return tables.merges(piece, rows)
+    return tables.merges(piece, "tokens", rows)
+
+
+def learning_table(text: str) -> str:
+    """The pieces of a text after each of its merges."""
+    pieces, rows = count_pieces(text), []
+    tokens = [list(piece) for piece in pieces]
+    for rank, pair in enumerate(learn_merges(pieces, len(text))):
+        tokens = [join(piece, pair) for piece in tokens]
+        shown = (
+            f"{times} × {' '.join(piece)}"
+            for piece, times in zip(tokens, pieces.values(), strict=True)
+        )
+        rows.append((f"{rank}", " ".join(pair), ", ".join(shown)))
+    return tables.merges(text, "pieces", rows)
 
 
 def lens_table(source: Source) -> str:

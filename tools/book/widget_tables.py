@@ -71,10 +71,10 @@ def block(layer: int, token: str, stages: Sequence[Mapping[str, float]]) -> str:
     return table(caption, ["at", *DIGITS], rows)
 
 
-def merges(piece: str, rows: Iterable[tuple[str, str, str]]) -> str:
-    """The merges of a piece: the rank, the pair, and the tokens after it."""
-    shown = [[rank, f"<code>{pair}</code>", f"<code>{left}</code>"] for rank, pair, left in rows]
-    return table(f"The merges of {visible(piece)}", ["rank", "pair", "tokens"], shown)
+def merges(text: str, left: str, rows: Iterable[tuple[str, str, str]]) -> str:
+    """The merges of a text: the rank, the pair, and what is left after it."""
+    shown = [[rank, f"<code>{pair}</code>", f"<code>{rest}</code>"] for rank, pair, rest in rows]
+    return table(f"The merges of {visible(text)}", ["rank", "pair", left], shown)
 
 
 def table(caption: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -73,7 +73,7 @@ Path = tuple[tuple[str, int | None], ...]
 
 @dataclass(frozen=True)
 class Edit:
-    """A text with one edit, and in words for a sentence: with … in place of …."""
+    """A text with one edit, and what a solution does that has it: `a solution that {words}`."""
 
     source: str
     words: str
@@ -268,10 +268,10 @@ def at(statement: ast.AST, path: Path) -> Any:
 
 
 def described(old: ast.stmt, new: ast.stmt, path: Path) -> str:
-    """With what in place of what: the smallest expressions that a reader can place."""
+    """What it has instead of what: the smallest expressions that a reader can place."""
     if isinstance(old, ast.FunctionDef) and path[0][0] == "args":
         was, now = (f"def {each.name}({ast.unparse(each.args)})" for each in (old, new))  # type: ignore[attr-defined]
-        return f"`{now}` in place of `{was}`"
+        return f"has `{now}` instead of `{was}`"
     shown = path
     for end in range(len(path), 0, -1):
         one, other = at(old, path[:end]), at(new, path[:end])
@@ -286,13 +286,18 @@ def described(old: ast.stmt, new: ast.stmt, path: Path) -> str:
             break
     one, other = at(old, shown), at(new, shown)
     if not isinstance(one, ast.expr):
-        one, other = headed(old), headed(new)
-    return f"`{line(other)}` in place of `{line(one)}`"
+        return f"has `{head(new)}` instead of `{head(old)}`"
+    return f"has `{line(other)}` instead of `{line(one)}`"
 
 
 def line(node: ast.AST) -> str:
     """A piece of code in one line."""
     return " ".join(ast.unparse(ast.fix_missing_locations(node)).split())
+
+
+def head(statement: ast.stmt) -> str:
+    """A statement in one line; of a compound one, what stands before its block."""
+    return line(headed(statement)).removesuffix(" pass")
 
 
 def known_names(owner: ast.AST) -> dict[str, list[str]]:
@@ -603,53 +608,55 @@ def edits_of(  # noqa: C901 (a case for each kind of statement)
     if isinstance(statement, ast.FunctionDef | ast.ClassDef):
         yield from edits_of_definition(statement)
         return
-    shown = line(headed(statement))
+    shown = head(statement)
     if not isinstance(statement, ast.Return):
-        yield [], f"the line `{shown}` left out"
+        kind = "block" if hasattr(statement, "body") else "line"
+        yield [], f"lacks the {kind} `{shown}`"
     else:
         yield (
             [ast.Expr(statement.value or ast.Constant(None))],
-            f"`{line(statement.value or statement)}` in place of `{shown}`",
+            f"has `{line(statement.value or statement)}` instead of `{shown}`",
         )
         yield from edits_of_return(owner, statement)
     if isinstance(statement, ast.Assign | ast.Expr | ast.AugAssign) and isinstance(
         owner, ast.FunctionDef
     ):
-        yield [statement, statement], f"the line `{shown}` twice"
+        yield [statement, statement], f"has the line `{shown}` twice"
     if isinstance(statement, ast.If):
         negated = copy.deepcopy(statement)
         negated.test = ast.UnaryOp(ast.Not(), statement.test)
-        yield [negated], f"`{line(headed(negated))}` in place of `{shown}`"
-        yield statement.body, f"the lines below `{shown}` in any case"
+        yield [negated], f"has `{head(negated)}` instead of `{shown}`"
+        yield statement.body, f"always does what stands under `{shown}`"
         if statement.orelse:
-            yield statement.orelse, f"what is done unless `{line(statement.test)}` in any case"
+            yield statement.orelse, f"always takes the else branch of `{shown}`"
     if isinstance(statement, ast.For):
-        yield statement.body, f"the loop `{shown}` run once"
+        yield statement.body, f"runs the loop `{shown}` only once"
         early = copy.deepcopy(statement)
         if place + 1 < len(body) and isinstance(body[place + 1], ast.Return):
             early.body.append(body[place + 1])
-            yield [early], f"the line `{line(body[place + 1])}` within the loop"
+            yield [early], f"has the line `{line(body[place + 1])}` inside the loop"
     if isinstance(statement, ast.Raise) and statement.exc:
-        yield [ast.Return(statement.exc)], "`return` in place of `raise`"
-        yield [ast.Expr(statement.exc)], "`raise` left out before the error"
-        yield [ast.Return(None)], "`return` in place of the error"
+        yield [ast.Return(statement.exc)], "has `return` instead of `raise`"
+        yield [ast.Expr(statement.exc)], "makes the error but doesn't raise it"
+        yield [ast.Return(None)], "returns instead of raising the error"
     if isinstance(statement, ast.Continue):
-        yield [ast.Break()], "`break` in place of `continue`"
-        yield [ast.Return(None)], "`return` in place of `continue`"
+        yield [ast.Break()], "has `break` instead of `continue`"
+        yield [ast.Return(None)], "has `return` instead of `continue`"
     if isinstance(statement, ast.Break):
-        yield [ast.Continue()], "`continue` in place of `break`"
+        yield [ast.Continue()], "has `continue` instead of `break`"
     if isinstance(statement, ast.Assign) and isinstance(owner, ast.FunctionDef):
         (target,) = statement.targets
         if isinstance(target, ast.Name):
-            for kind, word in ((ast.Add(), "added to"), (ast.Mult(), "multiplied with")):
-                sum_ = ast.Assign([target], ast.BinOp(ast.Name(target.id), kind, statement.value))
-                yield (
-                    [sum_],
-                    f"`{line(statement.value)}` {word} `{target.id}`, where it takes its place",
-                )
+            value, name = f"`{line(statement.value)}`", f"`{target.id}`"
+            for operator, done in (
+                (ast.Add(), f"adds {value} to {name}"),
+                (ast.Mult(), f"multiplies {value} by {name}"),
+            ):
+                result = ast.BinOp(ast.Name(target.id), operator, statement.value)
+                yield [ast.Assign([target], result)], f"{done}, which it should replace"
         if isinstance(target, ast.Attribute) and place + 1 < len(body):
             renamed = ast.Assign([ast.Name(target.attr, ast.Store())], statement.value)
-            yield [renamed], f"`{target.attr}` in place of `{line(target)}`"
+            yield [renamed], f"has `{target.attr}` instead of `{line(target)}`"
 
 
 def edits_of_return(owner: ast.AST, statement: ast.Return) -> Iterator[tuple[list[ast.stmt], str]]:
@@ -658,10 +665,10 @@ def edits_of_return(owner: ast.AST, statement: ast.Return) -> Iterator[tuple[lis
         return
     shown = ast.unparse(statement.value)
     for name in known_names(owner):
-        yield [ast.Return(ast.Name(name))], f"`return {name}` in place of `{line(statement)}`"
+        yield [ast.Return(ast.Name(name))], f"has `return {name}` instead of `{line(statement)}`"
     for end in ENDS:
         changed = ast.parse(f"return ({shown}){end}").body
-        yield changed, f"`{line(changed[0])}` in place of `{line(statement)}`"
+        yield changed, f"has `{line(changed[0])}` instead of `{line(statement)}`"
 
 
 def edits_of_definition(  # noqa: C901 (as many as there are ways)
@@ -671,7 +678,7 @@ def edits_of_definition(  # noqa: C901 (as many as there are ways)
     if statement.decorator_list:
         bare = copy.deepcopy(statement)
         bare.decorator_list = []
-        yield [bare], f"`@{line(statement.decorator_list[0])}` left out"
+        yield [bare], f"lacks `@{line(statement.decorator_list[0])}`"
         if isinstance(statement, ast.ClassDef):
             for option in ("frozen", "kw_only", "init"):
                 value = ast.Constant(option != "init")
@@ -679,7 +686,7 @@ def edits_of_definition(  # noqa: C901 (as many as there are ways)
                 was = statement.decorator_list[0]
                 decorator = ast.Call(was, [], [ast.keyword(option, value)])
                 altered.decorator_list = [decorator]
-                yield [altered], f"`@{line(decorator)}` in place of `@{line(was)}`"
+                yield [altered], f"has `@{line(decorator)}` instead of `@{line(was)}`"
     body = statement.body
     for place in range(len(body) - 1):
         one, other = body[place], body[place + 1]
@@ -687,24 +694,24 @@ def edits_of_definition(  # noqa: C901 (as many as there are ways)
         if isinstance(one, kinds) and isinstance(other, kinds):
             swapped = copy.deepcopy(statement)
             swapped.body[place : place + 2] = [other, one]
-            yield [swapped], f"`{line(headed(other))}` before `{line(headed(one))}`"
+            yield [swapped], f"has `{head(other)}` before `{head(one)}`"
     for place, one in enumerate(body):  # a field without its type
         if isinstance(one, ast.AnnAssign) and one.value and isinstance(statement, ast.ClassDef):
             plain: Any = copy.deepcopy(statement)
             plain.body[place] = ast.Assign([one.target], one.value)
-            yield [plain], f"`{line(plain.body[place])}` in place of `{line(one)}`"
+            yield [plain], f"has `{line(plain.body[place])}` instead of `{line(one)}`"
             ending: Any = copy.deepcopy(statement)
             ending.body[place] = ast.AnnAssign(
                 one.target, one.annotation, ast.Tuple([one.value], ast.Load()), 1
             )
-            yield [ending], f"`{line(one)},` in place of `{line(one)}`"
+            yield [ending], f"has `{line(one)},` instead of `{line(one)}`"
     if isinstance(statement, ast.FunctionDef):
         first = statement.args.args[:1]
         if first and first[0].arg == "self":
             alone = copy.deepcopy(statement)
             alone.args.args = alone.args.args[1:]
-            yield [alone], f"`self` left out of the arguments of `{statement.name}`"
+            yield [alone], f"lacks `self` among the arguments of `{statement.name}`"
             if statement.name.startswith("__"):
                 single = copy.deepcopy(statement)
                 single.name = statement.name[1:-1]
-                yield [single], f"`{single.name}` in place of `{statement.name}`"
+                yield [single], f"has `{single.name}` instead of `{statement.name}`"

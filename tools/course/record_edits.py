@@ -25,6 +25,7 @@ from rich.console import Console
 from tests.project.suites import tests_of, variants_of
 from tools.course import numpy_max
 from tools.course.edits import edits, inlined
+from tutor.check import lookalikes
 from tutor.check.diagnosis import Test, failure, is_plain
 from tutor.check.expectations import MismatchError
 from tutor.check.lookalikes import RECORDS, Lookalike, Print, Record, code_digest, imprint
@@ -144,7 +145,7 @@ def wrong_solutions(step: Step) -> Iterator[tuple[str, str]]:
     """What is said of them, and their texts, the likeliest first."""
     reference = sources.reference(step)
     for edit in edits(reference):
-        yield f"Your code behaves like a right solution with {edit.words}.", edit.source
+        yield f"Your code behaves like a solution that {edit.words}.", edit.source
     others = [inlined(reference)]
     for pairs in variants_of(step).values():
         source = reference
@@ -153,10 +154,10 @@ def wrong_solutions(step: Step) -> Iterator[tuple[str, str]]:
         others.append(source)
     for source in others:
         for edit in edits(source, reference):
-            yield f"Your code behaves like a right solution with {edit.words}.", edit.source
+            yield f"Your code behaves like a solution that {edit.words}.", edit.source
     for one, other in itertools.combinations(step.mistakes, 2):
         with contextlib.suppress(ValueError):  # both change the same place
-            yield f"Two at once: {one.says} And: {other.says}", other.apply(one.apply(reference))
+            yield lookalikes.two(one.says, other.says), other.apply(one.apply(reference))
 
 
 def failures(

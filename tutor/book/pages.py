@@ -26,7 +26,7 @@ LIVE = (
     *("sampling", "tokenizer", "model", "weights", "worker", "text", "views"),
     *("boxes", "inside", "architecture", "live"),
 )
-WIDGETS = ("block", "causal-mask", "merges", "next-token", "rotary")
+WIDGETS = ("block", "causal-mask", "learning", "merges", "next-token", "rotary")
 SCRIPTS = (  # each before those that use it
     "search",
     "pages",

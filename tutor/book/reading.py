@@ -3,13 +3,15 @@
 import re
 from collections.abc import Iterator
 from html import unescape
+from typing import ClassVar
 from xml.etree import ElementTree as ET
 
 from markdown_it.token import Token
-from rich.console import Group, RenderableType
-from rich.markdown import Markdown
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.markdown import CodeBlock, Markdown
 from rich.padding import Padding
 from rich.panel import Panel
+from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
@@ -24,7 +26,43 @@ SOLUTION = "The solution"  # the section that has it
 THEME = Theme({"markdown.code": "cyan", "markdown.h2": "bold underline", "markdown.h3": "bold"})
 LINKS = re.compile(r"^\[[^\]]+\]: \S+$", re.MULTILINE)  # where the links of a chapter lead to
 TAG = re.compile(r"<(/?)(\w+)[^<>]*>")
+BEGINNING = re.compile(r"(?:>>> |\.\.\. )? *(?:# *)?")  # of a line of code
+CONTINUED = re.compile(r"\n *#   (?=\S)")  # between two lines of a TODO
+FURTHER = 4  # columns that the rest of a long line of code is indented further
 MARKS = {"em": "*", "i": "*", "b": "**", "strong": "**", "code": "`"}
+
+
+class Hanging:
+    """Lines of code; long ones continue below, indented further than they begin."""
+
+    def __init__(self, text: Text) -> None:
+        self.text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in self.text.split("\n", allow_blank=True):
+            first = line.wrap(console, options.max_width)[0]
+            yield first
+            if left := line.plain[len(first.plain.rstrip()) :].lstrip():
+                start = BEGINNING.match(line.plain)
+                indent = re.sub(r"[>.]", " ", start[0][: options.max_width // 2] if start else "")
+                indent += " " * FURTHER
+                rest = line[-len(left) :].wrap(console, options.max_width - len(indent))
+                yield from (Text(indent, style="dim") + each for each in rest)
+
+
+class Code(CodeBlock):
+    """A block of code whose long lines stay readable."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        code = CONTINUED.sub(" ", f"{self.text}".rstrip())
+        syntax = Syntax("", self.lexer_name, theme=self.theme, word_wrap=True)
+        yield Padding(Hanging(syntax.highlight(code)), 1)
+
+
+class Chapters(Markdown):
+    """Markdown in which code is readable at any width."""
+
+    elements: ClassVar = {**Markdown.elements, "fence": Code, "code_block": Code}
 
 
 class Reader:
@@ -76,7 +114,7 @@ class Reader:
         text = re.sub(r"\[([^\]]+)\]\((?!https?:)[^)]*\)", r"\1", text)  # a link inside the book
         text = re.sub(r"<su([pb])>(.*?)</su[pb]>", moved, text)
         text = TAG.sub(lambda tag: MARKS.get(tag[2], "") if tag[2] in MARKS else tag[0], text)
-        yield Markdown(f"{text}\n\n{self.links}", code_theme=CODE, hyperlinks=True)
+        yield Chapters(f"{text}\n\n{self.links}", code_theme=CODE, hyperlinks=True)
         yield Text()
 
     def html(self, token: Token) -> Iterator[RenderableType]:
@@ -177,7 +215,7 @@ def equation(html: str) -> str:
     return "\n".join(map(maths.text_of, ET.fromstring(html)))  # noqa: S314 (it is ours)
 
 
-def terminal(html: str) -> Text:
+def terminal(html: str) -> Hanging:
     """What a terminal has shown, in its colours."""
     text, styles = Text(), [""]
     for piece in re.split(r"(<[^<>]+>)", html):
@@ -188,7 +226,7 @@ def terminal(html: str) -> Text:
         elif not piece.startswith("<"):
             text.append(unescape(piece), style=styles[-1])
     text.rstrip()
-    return text
+    return Hanging(text)
 
 
 def way(html: str) -> str:

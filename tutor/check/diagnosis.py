@@ -152,7 +152,7 @@ class Search:
                 continue
             for other in seconds:
                 if other is not one and self.fits(one, other):
-                    yield f"Two at once: {one.says} And: {other.says}"
+                    yield lookalikes.two(one.says, other.says)
 
     def fits(self, *wrong: Wrong) -> bool:
         """Whether the reference with these mistakes does in all checks what the code does."""

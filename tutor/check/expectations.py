@@ -19,6 +19,7 @@ from tutor.check.sandbox.errors import (
 
 Array = NDArray[Any]
 MOST_TEXT = 4000  # characters of what was expected, and of what came
+LONG = 60  # characters of a list or text in which the first difference is hard to find
 
 
 class AdviceWarning(UserWarning):
@@ -63,7 +64,8 @@ def expect_equal(
         for kind in (str, list):
             if isinstance(got, kind) and isinstance(expected, kind):
                 says = likeness_of_sequences(got, expected)
-        raise MismatchError(what, show(expected), show(got), observed=recognized, says=says)
+        wanted, came, place = side_by_side(expected, got)
+        raise MismatchError(what, wanted, came, observed=recognized, place=place, says=says)
 
 
 def expect_alike(
@@ -88,12 +90,15 @@ def expect_entries(
     recognized = got if observed is None else observed
     for name, wanted in expected.items():
         if name not in got:
-            came, says = "nothing", misnamed([name], [each for each in got if each not in expected])
+            shown, came, place = show(wanted), "nothing", ""
+            says = misnamed([name], [each for each in got if each not in expected])
         elif got[name] != wanted or type(got[name]) is not type(wanted):
-            came, says = show(got[name]), exchanged(name, got, expected)
+            shown, came, place = side_by_side(wanted, got[name])
+            says = exchanged(name, got, expected)
         else:
             continue
-        raise MismatchError(f"{what} {name}", show(wanted), came, observed=recognized, says=says)
+        what = f"{what} {name}"
+        raise MismatchError(what, shown, came, observed=recognized, place=place, says=says)
 
 
 def exchanged(name: str, got: dict[str, Any], expected: dict[str, Any]) -> str:
@@ -232,9 +237,9 @@ def expect_moved(what: str, both: Array, first: int) -> None:
     got = [token for token, by in enumerate(moved) if by > (1e-5 if token < first else 1e-3)]
     expected = list(range(first, len(moved)))
     if got != expected:
-        raise MismatchError(
-            what, show(expected), show(got), observed=both, says=seeing(got, expected)
-        )
+        wanted, came, place = side_by_side(expected, got)
+        says = seeing(got, expected)
+        raise MismatchError(what, wanted, came, observed=both, place=place, says=says)
 
 
 def seeing(got: list[int], expected: list[int]) -> str:
@@ -293,6 +298,23 @@ def show(value: object) -> str:
     """A value as a learner would write it, and not too long."""
     text = repr(value)
     return text if len(text) <= 200 else f"{text[:200]} …"
+
+
+def side_by_side(expected: object, got: object) -> tuple[str, str, str]:
+    """Two values as a learner would write them, and where they first differ, if they are long.
+
+    Long texts and lists begin shortly before that place.
+    """
+    is_long = max(len(repr(expected)), len(repr(got))) > LONG
+    for kind, before in ((list, 3), (str, 20)):
+        if is_long and isinstance(expected, kind) and isinstance(got, kind):
+            pairs = zip(expected, got, strict=False)
+            shorter = min(len(expected), len(got))
+            first = next((n for n, (one, other) in enumerate(pairs) if one != other), shorter)
+            start = max(0, first - before)
+            wanted, came = ("… " * (start > 0) + show(each[start:]) for each in (expected, got))
+            return wanted, came, f", first difference at index {first}"
+    return show(expected), show(got), ""
 
 
 def number(value: Any, digits: int) -> str:

@@ -71,6 +71,11 @@ class Record(msgspec.Struct, frozen=True):
     edits: dict[str, list[Lookalike]]
 
 
+def two(first: str, second: str) -> str:
+    """What is said of two mistakes at once."""
+    return f"There are two mistakes. First: {first} Second: {second}"
+
+
 def find(step: Name, check: str, error: BaseException | None) -> list[Lookalike]:
     """Those that fail this check first, and fail it in the same way."""
     seen = imprint(error)
