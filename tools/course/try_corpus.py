@@ -30,7 +30,7 @@ KINDS = ("mistake", "edit", "likeness", "slip", "plain", "unnamed", "passed")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Try the corpus of wrong solutions.")
-    parser.add_argument("steps", nargs="?", default="1-12")
+    parser.add_argument("steps", nargs="?", default="1-12,m1-m9")
     parser.add_argument(
         "--show", action="store_true", help="what is wrong with each, and what is said"
     )

@@ -16,8 +16,8 @@ SQUEEZE = re.compile(r"Squeeze dim must be 1, got axis=(-?\d+), shape=\[(.*?)\]"
 WEIGHT = re.compile(r"apply weight shape \[(.*?)\] to input shape \[(.*?)\], weight shape must")
 
 
-def misfit(message: str) -> Iterator[str]:
-    """What does not fit, the surest first."""
+def misfit(message: str, line: str) -> Iterator[str]:
+    """What does not fit, the surest first; the line is that of the code."""
     if found := MATMUL.search(message):
         yield from product(*map(sizes, found.groups()))
     elif found := BROADCAST.search(message):
@@ -26,6 +26,11 @@ def misfit(message: str) -> Iterator[str]:
         yield from unlike_in_numpy(*found.groups())
     if found := RESHAPE.search(message):
         yield from reshaped(*map(sizes, found.groups()))
+    if "Concat inputs differ" in message and "F.stack(" in line:
+        yield (
+            "F.stack puts Tensors of the same shape along a new axis; F.concat joins those that "
+            "differ along one."
+        )
     if found := CONCAT.search(message):
         one, other = map(shown, map(sizes, found.groups()))
         yield (

@@ -96,6 +96,9 @@ SAID = {
         "What is given as p has to sum to 1: divide the weights of a row by their sum."
     ),
     r"'Shape' object is not callable": "shape is no function: x.shape, without parentheses.",
+    r"Unsupported dimension type (\w*Config)\(": (
+        "A size has to be a whole number; here it is a whole {0}."
+    ),
     r"Unsupported dimension type .*float": "A size has to be a whole number: divide sizes with //.",
     r"has no attribute '(float(?:16|32|64)?|half|double|long|int|type|astype)'": (
         "MAX calls it cast: x.cast(DType.float32)."

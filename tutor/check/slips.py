@@ -57,7 +57,7 @@ def sentences(error: CodeError, line: str, reference: str) -> Iterator[str]:
     yield from missing(error, line, reference)
     if "'int' object is not iterable" in message and (found := re.search(SHAPED, line)):
         yield f"A shape is a list: Tensor.{found[1]}([…])."
-    yield from misfit(message)
+    yield from misfit(message, line)
     yield from configured(message, reference)
     yield from refused(error, line)
     yield from misspelled(message, line, reference)
@@ -68,10 +68,9 @@ def missing(error: CodeError, line: str, reference: str) -> Iterator[str]:
     """Which entry or place there is not, or that a text holds more than JSON."""
     message = error.message
     if error.kind == "KeyError" and (found := re.fullmatch(r"'([\w.]+)'", message)):
-        name, nodes = found[1], ast.walk(ast.parse(reference))
-        keys = {each.value for each in nodes if isinstance(each, ast.Constant)}
+        name, keys = found[1], {*re.findall(r"['\"]([\w.]+)['\"]", reference)}
         if name not in keys:
-            yield from close(name, {each for each in keys if isinstance(each, str)})
+            yield from close(name, keys)
         if re.search(rf"\[(['\"]){re.escape(name)}\1\]", line):
             yield f"There is no {name} in it; .get({name!r}, default) allows for that."
     elif found := re.match(r"(tuple|list) index out of range", message):
@@ -84,22 +83,26 @@ def missing(error: CodeError, line: str, reference: str) -> Iterator[str]:
 
 
 def configured(message: str, reference: str) -> Iterator[str]:
-    """What an unknown name has to do with a configuration."""
+    """What an unknown name has to do with a configuration, or what something is made from."""
     if not (found := re.search(r"'(\w+)' object has no attribute '(\w+)'", message)):
         return
     owner, name = found.groups()
+    made = own_signatures(reference)
+    if f"{owner}.forward" in made and name in re.findall(r"\w+", made.get(owner, "")):
+        yield f"{owner} gets {name} when it is made; self.{name} = {name} keeps it."
     configs = {each: fields for each, fields in own_fields().items() if each in reference}
     known = {field for fields in (configs or own_fields()).values() for field in fields}
     if fields := configs.get(owner):
+        if name in fields:
+            yield f"{owner} has no {name}; declare it, with its type."
         yield from close(name, {*fields})
-        declare = f"{owner} has no {name}; declare it, with its type."
-        yield declare if name in fields else f"{owner} has no {name}, but {prose_of(fields)}."
+        yield f"{owner} has no {name}, but {prose_of(fields)}."
     elif name in known and owner == "int":
         yield (
             f"{name} belongs to the configuration, but a number stands in its place; are two "
             "arguments the wrong way round?"
         )
-    elif name in known:
+    elif name in known and re.search(r"\bconfig\b", reference):
         yield f"{name} belongs to the configuration: config.{name}."
 
 
@@ -191,8 +194,9 @@ def arguments(function: ast.FunctionDef) -> str:
     """The arguments of a function without their types; self is not written."""
     bare = ast.parse(ast.unparse(function)).body[0]
     assert isinstance(bare, ast.FunctionDef)
-    for argument in (*bare.args.args, *bare.args.kwonlyargs):
-        argument.annotation = None
+    for argument in (*bare.args.args, bare.args.vararg, *bare.args.kwonlyargs):
+        if argument:
+            argument.annotation = None
     bare.args.args = [each for each in bare.args.args if each.arg != "self"]
     return ast.unparse(bare.args)
 
