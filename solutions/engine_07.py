@@ -89,13 +89,14 @@ class Text:
         # and may lose its space at the start of a text. Take what comes after the prompt's text.
         before = self.tokenizer.decode([*self.row.prompt])
         text = self.tokenizer.decode([*self.row.prompt, *self.row.new])[len(before) :]
-        # Cut it before the first stop text, and end the row with "stop". Until the row has ended,
-        # hold back what may still change: an unfinished character, which decodes to U+FFFD, and the
-        # longest end of the text that a stop text begins with.
+        # Until the row has ended, hold back what may still change: first an unfinished character,
+        # which decodes to U+FFFD. Cut the text before the first stop text, and end the row with
+        # "stop"; where there is none, hold back the longest end that a stop text begins with.
+        if not self.row.ended:
+            text = text.rstrip("\ufffd")
         if places := [place for stop in self.stops if (place := text.find(stop)) >= 0]:
             text, self.row.ended = text[: min(places)], "stop"
         elif not self.row.ended:
-            text = text.rstrip("\ufffd")
             begun = [stop[:size] for stop in self.stops for size in range(len(stop))]
             kept = max((len(each) for each in begun if text.endswith(each)), default=0)
             text = text[: len(text) - kept]

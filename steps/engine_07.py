@@ -78,9 +78,10 @@ class Text:
         # TODO: Decode the prompt and the new tokens together, since a token may be part of a
         #   character, and may lose its space at the start of a text. Take what comes after the
         #   prompt's text.
-        # TODO: Cut it before the first stop text, and end the row with "stop". Until the row has
-        #   ended, hold back what may still change: an unfinished character, which decodes to
-        #   U+FFFD, and the longest end of the text that a stop text begins with.
+        # TODO: Until the row has ended, hold back what may still change: first an unfinished
+        #   character, which decodes to U+FFFD. Cut the text before the first stop text, and end the
+        #   row with "stop"; where there is none, hold back the longest end that a stop text begins
+        #   with.
         raise NotImplementedError("engine 07: Text.read")
 
 

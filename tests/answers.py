@@ -48,13 +48,13 @@ def spell(tokens: list[int], strips: bool = False) -> str:
 def certain(tokens: list[int], stops: list[str], ended: str, strips: bool) -> tuple[str, str]:
     """The text after the prompt that is certain with these tokens, and why it has ended."""
     text = spell([*PROMPT, *tokens], strips)[len(spell(PROMPT, strips)) :]
+    while not ended and text.endswith("\ufffd"):
+        text = text[:-1]
     places = sorted(text.index(stop) for stop in stops if stop in text)
     if places:
         return text[: places[0]], "stop"
     if ended:
         return text, ended
-    while text.endswith("\ufffd"):
-        text = text[:-1]
     cuts = range(len(text) + 1)
     held = (cut for cut in cuts if any(stop.startswith(text[cut:]) for stop in stops))
     return text[: next(held, len(text))], ""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.answers import ASKED, DEFAULTS, EURO, PIECES, PROMPT, TEXTS, answered
+from tests.answers import ASKED, DEFAULTS, EURO, NO_TEXT, PIECES, PROMPT, TEXTS, answered
 from tests.samples import respelled, varied
 from tutor.check.expectations import expect_alike, expect_equal
 from tutor.check.sandbox.workbench import Workbench
@@ -174,6 +174,7 @@ def test_stops(step: Workbench) -> None:
         ("a text held back to its end", [[0, 10]], ["stop"], respelled((" ends",))),
         ("a text that goes on otherwise", [[10, 4, 10, 11]], ["length"], respelled((" ends",))),
         ("a stop in parts of characters", [[0, *EURO, 1]], ["length"], "\u20ac"),
+        ("a stop like half a character", [[0, *EURO, 1, NO_TEXT, 1]], ["length"], "\ufffd"),
     )
 
 

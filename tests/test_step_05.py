@@ -1,7 +1,7 @@
 """Step 05, token embeddings: the table, its rows, and symbolic lengths."""
 
 from tests.samples import BATCH, CONFIGS, LENGTH, OTHER, random_tokens, random_weights
-from tutor.check.expectations import expect_close, expect_equal, expect_parameters
+from tutor.check.expectations import expect_equal, expect_looked_up, expect_parameters
 from tutor.check.sandbox.workbench import Workbench
 from tutor.check.sizes import Config
 
@@ -26,7 +26,7 @@ def test_rows(step: Workbench) -> None:
         tokens[0, 0], tokens[1, 2] = config.vocab_size - 1, 0
         got = step.forward(NAME, config, weights=weights, x=tokens)
         what = f"the vectors of the tokens {tokens.tolist()}"
-        expect_close(what, got, weights["wte.weight"][tokens], TOLERANCE)
+        expect_looked_up(what, got, weights["wte.weight"], tokens, TOLERANCE)
 
 
 def test_symbolic_lengths(step: Workbench) -> None:

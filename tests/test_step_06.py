@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from tests import oracle
 from tests.samples import CONFIGS, OTHER, random_weights
-from tutor.check.expectations import expect_close, expect_equal, expect_parameters
+from tutor.check.expectations import expect_equal, expect_looked_up, expect_parameters
 from tutor.check.sandbox.workbench import Workbench
 from tutor.check.sizes import Config
 
@@ -19,8 +18,8 @@ def shapes(config: Config) -> dict[str, list[int]]:
 def expect_rows(step: Workbench, config: Config, positions: list[int]) -> None:
     weights, looked_up = random_weights(shapes(config)), np.array(positions)
     got = step.forward(NAME, config, weights=weights, x=looked_up)
-    expected: oracle.Array = weights["wpe.weight"][looked_up]
-    expect_close(f"the vectors of the positions {positions}", got, expected, EXACT)
+    what = f"the vectors of the positions {positions}"
+    expect_looked_up(what, got, weights["wpe.weight"], looked_up, EXACT)
 
 
 def test_parameters(step: Workbench) -> None:

@@ -23,6 +23,7 @@ from tests.samples import (
     sizes,
     varied,
 )
+from tutor.check import stages
 from tutor.check.expectations import (
     Array,
     MismatchError,
@@ -61,14 +62,21 @@ EXACT = 0.0  # conversion moves and widens numbers, and computes none
 TOLERANCE = 1e-5  # of the largest value: noise 5e-7; the nearest mistake is off by 1e-1
 
 
-def expect_names(what: str, got: State, expected: Mapping[str, Array]) -> None:
+def expect_names(what: str, got: State, expected: Mapping[str, Array], says: str = "") -> None:
     missing, unknown = sorted(expected.keys() - got), sorted(got.keys() - expected)
-    expect_equal(f"the names missing in {what}", missing, [], observed=got)
-    expect_equal(f"the unknown names in {what}", unknown, [], observed=got)
+    expect_equal(f"the names missing in {what}", missing, [], observed=got, says=says)
+    expect_equal(f"the unknown names in {what}", unknown, [], observed=got, says=says)
 
 
-def expect_state(what: str, got: State, expected: Mapping[str, Array]) -> None:
-    expect_names(what, got, expected)
+def note_state(expected: Mapping[str, Array]) -> None:
+    """Remember what belongs to each name, since it may be found under another."""
+    for name, values in expected.items():
+        stages.note(f"belongs to {name}", values)
+
+
+def expect_state(what: str, got: State, expected: Mapping[str, Array], says: str = "") -> None:
+    expect_names(what, got, expected, says)
+    note_state(expected)
     for name, values in expected.items():
         dtype = np.float32 if values.dtype == np.float64 else values.dtype.type
         try:
@@ -126,6 +134,7 @@ def test_head(step: Workbench) -> None:
     for what, (state, expected) in cases.items():
         got = dict(step.convert_state_dict(state, SMALL))
         # A head of its own leaves the embeddings as they are.
+        note_state(weights | head)
         for each, values in {name: expected, TABLE: weights[TABLE]}.items():
             expect_equal(f"whether there is {each}, {what}", each in got, True, observed=got)
             expect_close(f"{each} {what}", got[each], values, EXACT)
@@ -136,7 +145,8 @@ def test_input_unchanged(step: Workbench) -> None:
     state = checkpoint(weights)
     state["lm_head.weight"] = state["wte.weight"]
     after = dict(step.state_after_conversion(state, SMALL))
-    expect_state("hf_state after the call", after, state)
+    says = "hf_state belongs to the caller; it has to stay as it is."
+    expect_state("hf_state after the call", after, state, says)
     again = dict(step.convert_state_dict(state, SMALL, calls=2))
     expect_state("what a second call converts", again, weights)
 

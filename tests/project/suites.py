@@ -3,12 +3,15 @@
 import importlib
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from tutor import ROOT
 from tutor.check.diagnosis import Test, diagnose, failure
 from tutor.check.results import Outcome, Result
+from tutor.check.sandbox.errors import CodeError
 from tutor.check.sandbox.workbench import Workbench
 from tutor.course.registry import Step
 
@@ -66,6 +69,16 @@ def run_suite(
     run_tests(result, bench, source, tests)
     diagnose(result, bench, tests, bench)
     return result
+
+
+def as_written(error: CodeError, step: Step, source: str) -> CodeError:
+    """An error with the lines of this text in place of the step's, as in a learner's file."""
+    lines, file = source.splitlines(), Path(step.file("solutions")).name
+    error.places = [
+        replace(each, text=lines[each.line - 1].strip()) if each.file == file else each
+        for each in error.places
+    ]
+    return error
 
 
 def variants_of(step: Step) -> dict[str, list[list[str]]]:

@@ -453,7 +453,9 @@ def test_a_learner_needs_the_steps_that_load_one(tmp_path: Path) -> None:
     numpy = {"TUTOR_KERNELS": "numpy"}
     finished = run_child(*command, environment=numpy, course=course)
     assert (finished.code, finished.out) == (2, "")
-    assert finished.err.splitlines()[-1].startswith("tutor: steps/modern_01.py is not finished; ")
+    said = finished.err.splitlines()[-1]
+    assert said.startswith("tutor: modern 07 uses modern 01, 02, 03, 04, 05 and 06, and ")
+    assert " and steps/modern_01.py is not finished; see tutor check m1" in said
 
 
 @pytest.mark.full("looks into models")

@@ -9,7 +9,7 @@ import pytest
 from tests import oracle
 from tutor.check import likeness, stages
 from tutor.check.expectations import MismatchError, expect_equal, side_by_side
-from tutor.check.likeness import Array
+from tutor.check.resizing import Array
 
 RIGHT = np.random.default_rng(0).normal(size=(2, 5, 24)).astype(np.float32)
 TOLERANCE = 1e-5
@@ -34,7 +34,24 @@ def like(got: Any, right: Any = RIGHT) -> str:
             lambda x: x - x.max(-1, keepdims=True),
             "Along the last axis, all numbers are off by the same amount, which varies by row.",
         ),
+        (lambda x: x - x[0, 1], "All vectors along the last axis are off by the same vector."),
         (lambda x: 0 * x, "Every number is 0."),
+        (
+            lambda x: np.concatenate(np.split(x, 2, axis=2), axis=1),
+            "The numbers are right, but 2 parts are joined along axis 1 that belong side by side "
+            "along axis 2.",
+        ),
+        (
+            lambda x: np.stack(np.split(x, 3, axis=2), axis=-1),
+            "The numbers are right, but 3 parts are stacked along a new axis 3; they belong side "
+            "by side along axis 2.",
+        ),
+        (
+            lambda x: np.concatenate([x, x], axis=1),
+            "Along axis 1 everything is there 2 times, one after the other.",
+        ),
+        (lambda x: np.repeat(x, 3, axis=1), "Along axis 1 each place is there 3 times in a row."),
+        (lambda x: x[..., ::2], "Along axis 2 only one place in 2 is there."),
         (lambda x: x * np.nan, "Every number is NaN."),
         (lambda x: np.exp(x), "Every number is the exponential of the right one."),
         (lambda x: x[:, ::-1], "Along axis 1 the order is reversed."),
@@ -131,6 +148,14 @@ def test_what_stands_in_place_of_an_infinity_is_said(hidden: float, said: str) -
     assert like(got, mask) == f"Where -inf belongs, there is {said}."
     assert not like(got + 1, mask)
     assert not like(got + np.arange(5), mask)
+
+
+def test_a_mask_that_begins_elsewhere_is_said() -> None:
+    right, early, late = (np.triu(np.full((5, 8), -np.inf), by) for by in (4, 1, 5))
+    assert like(early, right) == "In each row 3 places are hidden that must not be."
+    assert like(late[:3], right[:3]) == "In each row one place is seen that must not be."
+    assert not like(early[::-1], right)
+    assert not like(np.triu(np.full((5, 8), -np.inf), -1), right)  # cut off at the first key
 
 
 def test_nothing_is_said_where_two_sentences_are_true() -> None:
@@ -232,6 +257,7 @@ LOGITS = np.array([[0.0, 3.0, 1.0], [2.5, 2.0, 0.0]])
         (np.full((2, 3), 1 / 3), "All tokens are drawn equally often."),
         (oracle.softmax(LOGITS / 2)[[0, 0]], "All rows draw as only the first row should."),
         (np.sort(oracle.softmax(LOGITS / 2)), "The shares are right but belong to other tokens: "),
+        (np.array([[0.6, 0, 0.4], [0, 0.1, 0.5]]) / [[1], [0.6]], "The shares are in proportion"),
         (np.array([[0.1, 0.5, 0.4], [0.2, 0.2, 0.6]]), ""),
         (np.array([[0, 1, 0], [1, 0, 0]]), "Nothing is drawn: each row takes its likeliest token."),
         (np.array([[0, 1, 0], [0, 0, 1]]), ""),

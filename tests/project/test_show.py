@@ -4,6 +4,7 @@ import re
 import shutil
 import struct
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import matplotlib as mpl
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.project.commands import SECONDS, assert_refused, run_child, run_here, start_child
+from tests.project.courses import make_course, solve
 from tests.project.terminals import in_terminal
 from tests.project.tiers import partly
 from tutor import ROOT
@@ -19,6 +21,7 @@ from tutor.course.registry import Step, all_steps, find_step
 from tutor.engine import trees
 from tutor.engine.generation import Engine
 from tutor.show import observing
+from tutor.show.tracing import Letters
 
 SENTENCE = "The witch gave Hansel an apple."
 COMMANDS = {
@@ -203,6 +206,53 @@ def test_shapes_have_the_sizes_of_a_model() -> None:
     assert shown[2].endswith("[B, T, C] → [B, T, C]")
     assert " ".join(shown[-2:]).startswith("  c_proj: Linear")
     assert "C = 192, L = 768" in " ".join(shown)
+
+
+def test_a_size_that_could_have_two_letters_stays_a_number() -> None:
+    sizes = {"vocab_size": 32000, "hidden_size": 2048, "intermediate_size": 5632}
+    heads = {"num_attention_heads": 32, "num_key_value_heads": 4, "head_dim": 64}
+    letters = Letters.of_llama(SimpleNamespace(**sizes, **heads))  # TinyLlama's
+    assert letters.name(["B", 32, "T", 64, 256, 2048]) == "[B, 32, T, D, GD, C]"
+    assert letters.legend("[B, 32, T, D]") == ["H = D/2 = 32", "D = 64"]
+    heads["num_key_value_heads"] = 8
+    assert Letters.of_llama(SimpleNamespace(**sizes, **heads)).name([8, 4]) == "[G, 4]"
+    heads["num_attention_heads"] = 64  # as many heads in a group as there are groups
+    assert Letters.of_llama(SimpleNamespace(**sizes, **heads)).name([64, 8]) == "[64, 8]"
+    positions = 1024  # as many as the model is wide
+    medium = SimpleNamespace(
+        n_embd=1024, n_head=16, n_positions=positions, n_inner=4096, vocab_size=7
+    )
+    assert Letters.of(medium).name([1024, 3072, 4096, 64]) == "[1024, 3C, L, D]"
+
+
+def test_experts_are_not_taken_for_groups() -> None:
+    shown = lines("show", "shapes", "m9", "--model", str(ROOT / "models" / "llama-tales"))
+    (top,) = (line for line in shown if "top_k" in line)
+    assert top.endswith("→ 2 [B, T, 2]")
+    assert "G = K = 2" in " ".join(shown)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("m3", ""),
+        ("3", ""),
+        ("m5", "modern 05 uses modern 01, 02 and 04, and steps/modern_01.py is not finished; see "),
+        (
+            "m4",
+            "modern 04 uses modern 01, and steps/modern_01.py is not finished; see tutor check m1",
+        ),
+    ],
+)
+def test_own_steps_need_only_those_that_they_use(name: str, said: str, tmp_path: Path) -> None:
+    root = make_course(tmp_path)
+    solve(root, name)
+    finished = run_child("show", "shapes", name, "--tree", "steps", course=root)
+    if said:
+        assert_refused(finished, said)
+    else:
+        assert (finished.code, finished.err) == (0, "")
+        assert find_step(name).file("steps") in finished.out
 
 
 @pytest.fixture(scope="module")

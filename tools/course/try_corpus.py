@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.table import Table
 
-from tests.project.suites import run_suite, tests_of
+from tests.project.suites import as_written, run_suite, tests_of
 from tutor import ROOT
 from tutor.check import report
 from tutor.check.expectations import MismatchError
@@ -30,7 +30,7 @@ KINDS = ("mistake", "edit", "likeness", "slip", "plain", "unnamed", "passed")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Try the corpus of wrong solutions.")
-    parser.add_argument("steps", nargs="?", default="1-12")
+    parser.add_argument("steps", nargs="?", default="1-12,m1-m9")
     parser.add_argument(
         "--show", action="store_true", help="what is wrong with each, and what is said"
     )
@@ -64,11 +64,11 @@ def tried(step: Step, bench: Workbench) -> Iterator[tuple[str, str, str, str]]:
             if source.count(old) != 1:
                 raise ValueError(f"{step.name}, {name}: {old!r} is there {source.count(old)}×")
             source = source.replace(old, new)
-        yield name, entry["means"], *explained(run_suite(step, bench, source, tests))
+        yield name, entry["means"], *explained(run_suite(step, bench, source, tests), source)
 
 
-def explained(result: Result) -> tuple[str, str]:
-    """What a learner is told beyond what was expected and what came."""
+def explained(result: Result, source: str) -> tuple[str, str]:
+    """What a learner with this text is told beyond what was expected and what came."""
     if result.verdict is Verdict.PASSED:
         return "passed", ""
     if result.mistake:
@@ -80,7 +80,7 @@ def explained(result: Result) -> tuple[str, str]:
     if like := report.looks_like(first):
         return ("plain" if isinstance(error, MismatchError) and error.says else "likeness"), like
     if isinstance(error, CodeError):
-        if said := slip(error, sources.reference(result.step)):
+        if said := slip(as_written(error, result.step, source), sources.reference(result.step)):
             return "slip", said
         if error.kind == "ContractError" or "NotImplementedError" in error.bases:
             return "plain", error.message  # a sentence of ours already

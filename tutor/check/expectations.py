@@ -63,7 +63,7 @@ def expect_equal(
         recognized = got if observed is None else observed
         for kind in (str, list):
             if isinstance(got, kind) and isinstance(expected, kind):
-                says = likeness_of_sequences(got, expected)
+                says = likeness_of_sequences(got, expected) or says
         wanted, came, place = side_by_side(expected, got)
         raise MismatchError(what, wanted, came, observed=recognized, place=place, says=says)
 
@@ -108,7 +108,7 @@ def exchanged(name: str, got: dict[str, Any], expected: dict[str, Any]) -> str:
         return f"{name} is a {type(value).__name__}; it has to be of type {type(wanted).__name__}."
     others = [each for each, right in expected.items() if right == value and each != name]
     counts = list(expected.values())
-    if len(others) == 1 and counts.count(value) == 1:
+    if value is not None and len(others) == 1 and counts.count(value) == 1:
         return f"{name} has the value that belongs to {others[0]}."
     return f"{name} is {show(value)} here; it has to be {show(wanted)}."
 
@@ -173,6 +173,8 @@ def misnamed(missing: list[str], extra: list[str]) -> str:
 
 def resized(got: list[int], wanted: list[int]) -> str:
     """What is wrong with a shape, if that has a simple name."""
+    if got == wanted:
+        return ""
     if got == wanted[::-1]:
         return "The two sizes are the wrong way round." if len(got) == 2 else ""
     if len(got) != len(wanted):
@@ -227,6 +229,26 @@ def expect_close(
             place=f" at {list(index)}" if index else "",
             numbers=numbers,
         )
+
+
+def expect_looked_up(what: str, got: Array, table: Array, ids: Array, tolerance: float) -> None:
+    """Expect rows of a table, looked up by ids; says so if they are other rows of it."""
+    try:
+        expect_close(what, got, table[ids], tolerance)
+    except MismatchError as error:
+        error.says = other_rows(got, table, ids)
+        raise
+
+
+def other_rows(got: Array, table: Array, ids: Array) -> str:
+    """Which rows of a table these are, if they are in it and others are wanted."""
+    if got.shape != (*ids.shape, table.shape[1]):
+        return ""
+    places = [np.flatnonzero((table == row).all(axis=1)) for row in got.reshape(-1, len(table.T))]
+    found = [int(place[0]) for place in places if len(place)]
+    if len(found) < len(places) or found == ids.ravel().tolist():
+        return ""
+    return f"Rows {found} of the table are looked up; it has to be {ids.ravel().tolist()}."
 
 
 def expect_moved(what: str, both: Array, first: int) -> None:

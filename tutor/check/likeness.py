@@ -7,15 +7,12 @@ one place further on. Nothing is said where two such sentences would be true, or
 import functools
 import itertools
 import math
-import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-Alike = Callable[[Array, Array], bool]
+from tutor.check.resizing import Alike, Array, other_shape, take
 
 MOST_NUMBERS = 200_000  # of arrays that are looked at; the suites' are smaller
 LEAST_SPREAD = 1e-3  # of the largest: arrays with less of it are like anything
@@ -48,12 +45,25 @@ def likeness(
 def in_place_of_infinity(got: Array, right: Array) -> str:
     """What stands where an infinity belongs, if all else is right, as in a mask."""
     finite = np.isfinite(right)
+    if got.shape == right.shape and (said := hidden(np.isfinite(got), finite)):
+        return said
     if got.shape != right.shape or (got[finite] != right[finite]).any():
         return ""
     wanted, found = np.unique(right[~finite]), np.unique(got[~finite])
     if len(wanted) == len(found) == 1:
         return f"Where {wanted[0]:g} belongs, there is {found[0]:g}."
     return ""
+
+
+def hidden(seen: Array, right: Array) -> str:
+    """By how many places all rows of a mask begin too early or too late to hide."""
+    fewer = right.sum(-1, dtype=int) - seen.sum(-1, dtype=int)
+    is_first = (np.diff(seen.astype(int)) <= 0).all() and (np.diff(right.astype(int)) <= 0).all()
+    count = int(fewer.flat[0])
+    if not is_first or not count or (fewer != count).any():
+        return ""
+    several = f"{abs(count)} places are" if abs(count) > 1 else "one place is"
+    return f"In each row {several} {'hidden' if count > 0 else 'seen'} that must not be."
 
 
 def at_stages(got: Array, stages: Sequence[tuple[str, Array]], tolerance: float) -> Iterator[str]:
@@ -104,9 +114,19 @@ def same_place(got: Array, right: Array, alike: Alike) -> Iterator[str]:
         yield f"Every number is {abs(offset):.4g} {word} than the right one."
     elif got.shape[-1:] > (2,) and alike(got - (got - right).mean(-1, keepdims=True), right):
         yield "Along the last axis, all numbers are off by the same amount, which varies by row."
+    elif is_off_by_a_vector(got, right, alike):
+        yield "All vectors along the last axis are off by the same vector."
     for name, inverse in (("square", np.square), ("exponential", np.exp)):
         if alike(got, inverse(right)):
             yield f"Every number is the {name} of the right one."
+
+
+def is_off_by_a_vector(got: Array, right: Array, alike: Alike) -> bool:
+    """Whether what was added is the same for at least three vectors."""
+    others = tuple(range(right.ndim - 1))
+    if right.shape[-1:] < (2,) or math.prod(right.shape[:-1]) < 3:
+        return False
+    return alike(got - (got - right).mean(others, keepdims=True), right)
 
 
 def times(factor: float) -> str:
@@ -156,42 +176,6 @@ def transposed(got: Array, right: Array, alike: Alike) -> Iterator[str]:
             yield f"The numbers are right, but {how}."
 
 
-def other_shape(got: Array, right: Array, alike: Alike) -> Iterator[str]:
-    """What was done to numbers that come in another shape."""
-    if got.size == right.size and alike(got.reshape(right.shape), right):
-        yield "The numbers are right, in another shape."
-    for axis in range(right.ndim if got.ndim == right.ndim else 0):
-        others = (np.delete(array.shape, axis).tolist() for array in (got, right))
-        if operator.eq(*others) and (said := [*more_or_fewer(got, right, axis, alike)]):
-            yield from said
-            return
-    for axis in range(right.ndim):
-        yield from made_one(got, right, axis, alike)
-
-
-def made_one(got: Array, right: Array, axis: int, alike: Alike) -> Iterator[str]:
-    """What all places along an axis have become."""
-    for made, word in ((np.mean, "mean"), (np.sum, "sum"), (np.max, "largest")):
-        one = made(right, axis=axis, keepdims=True)
-        if right.shape[axis] > 1 and (alike(got, one) or alike(got, one.squeeze(axis))):
-            yield f"Along axis {axis} there is only the {word} of all places."
-    for place, word in ((0, "first"), (-1, "last")):
-        if right.shape[axis] > 1 and alike(got, right.take(place, axis)):
-            yield f"Along axis {axis} there is only the {word} place, and the axis is gone."
-
-
-def more_or_fewer(got: Array, right: Array, axis: int, alike: Alike) -> Iterator[str]:
-    """How many are missing, or are too many, at an end of an axis."""
-    count = got.shape[axis] - right.shape[axis]
-    long, short = (got, right) if count > 0 else (right, got)
-    size = short.shape[axis]
-    for end, part in {"end": slice(None, size), "beginning": slice(-size, None)}.items():
-        if size and alike(take(long, axis, part), short):
-            several = f"{abs(count)} are" if abs(count) > 1 else "one is"
-            what = "too many" if count > 0 else "missing"
-            yield f"Along axis {axis}, {several} {what}, at the {end}; the others are right."
-
-
 def likeness_of_sequences(got: Sequence[Any], right: Sequence[Any]) -> str:
     """What a text or a list has to do with the right one, in a sentence, or nothing."""
     what = "character" if isinstance(right, str) else "entry"
@@ -229,28 +213,29 @@ def likeness_of_shares(got: Array, logits: Array, temperature: float, off: float
         likeliest = (got.argmax(axis=1) == logits.argmax(axis=1)).all()
         return "Nothing is drawn: each row takes its likeliest token." if likeliest else ""
     right = softmax(logits / temperature)
-    found = []
-    if fits(np.full_like(right, 1 / right.shape[-1])):
-        found.append("All tokens are drawn equally often.")
-    if fits(np.broadcast_to(right[0], right.shape)):
-        found.append("All rows draw as only the first row should.")
-    if fits(right[:, ::-1]):
-        found.append("The shares are those of the tokens in reverse order.")
-    if fits(np.sort(right)) or fits(np.sort(right)[:, ::-1]):
-        found.append("The shares are right but belong to other tokens: they are sorted by size.")
-    if fits(softmax(-logits / temperature)):
-        found.append("The least likely tokens are drawn most, as if the logits had the wrong sign.")
+    starts = 0.0, logits.max(axis=1, keepdims=True), logits.min(axis=1, keepdims=True)
+    with np.errstate(all="ignore"):  # where they sum to 0
+        bare = [(logits - start) / (logits - start).sum(axis=1, keepdims=True) for start in starts]
+    known = {
+        "All tokens are drawn equally often.": [np.full_like(right, 1 / right.shape[-1])],
+        "All rows draw as only the first row should.": [np.broadcast_to(right[0], right.shape)],
+        "The shares are those of the tokens in reverse order.": [right[:, ::-1]],
+        "The shares are right but belong to other tokens: they are sorted by size.": [
+            np.sort(right),
+            np.sort(right)[:, ::-1],
+        ],
+        "The least likely tokens are drawn most, as if the logits had the wrong sign.": [
+            softmax(-logits / temperature)
+        ],
+        "The shares are in proportion to the logits; exp is missing.": bare,
+    }
+    found = [says for says, shares in known.items() if any(map(fits, shares))]
     inverses = np.geomspace(0.1, 10, 401) / temperature
     apart = [float(np.abs(got - softmax(logits * inverse)).max()) for inverse in inverses]
     best = float(1 / inverses[int(np.argmin(apart))])
     if not found and min(apart) <= off:
         found.append(f"The draws fit a temperature of about {best:.2g}.")
     return found[0] if len(found) == 1 else ""
-
-
-def take(array: Array, axis: int, part: slice) -> Array:
-    """A part of an array along an axis."""
-    return array[(slice(None),) * axis + (part,)]
 
 
 def partly(got: Array, right: Array, tolerance: float) -> str:

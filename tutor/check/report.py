@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tutor import ROOT
-from tutor.check.expectations import MismatchError
+from tutor.check.expectations import MismatchError, resized
 from tutor.check.likeness import likeness
 from tutor.check.results import Outcome, Result
 from tutor.check.sandbox.errors import CodeError, ContractError, NotStartedError
@@ -211,9 +211,13 @@ def more_on(step: Step, mistake: Mistake) -> Iterator[Text]:
 def looks_like(outcome: Outcome) -> str:
     """What came instead of what was expected, in a sentence, if that is plain."""
     error = outcome.error
-    if isinstance(error, MismatchError):
-        return error.says or (likeness(*error.numbers, error.stages) if error.numbers else "")
-    return ""
+    if not isinstance(error, MismatchError):
+        return ""
+    if error.says or not error.numbers:
+        return error.says
+    got, expected, _ = error.numbers
+    like = likeness(*error.numbers, error.stages)
+    return like or resized(list(got.shape), list(expected.shape))
 
 
 def what_next(result: Result) -> str:

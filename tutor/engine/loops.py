@@ -169,7 +169,8 @@ class StepLoop:
         for name in ("top_k", "top_p"):
             if getattr(options, name) != getattr(Options, name):
                 batches = step_that("batches")
-                missing, why = trees.find_unfinished(self.tree, batches) or (batches, "not used")
+                unfinished = trees.find_unfinished(self.tree, batches) or {batches: "not used"}
+                missing, why = next(iter(unfinished.items()))
                 option, file = f"--{name.replace('_', '-')}", missing.file(self.tree)
                 raise InputError(
                     f"{option} needs {batches.label}, but {file} is {why}; leave it out"

@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec, spec_from_file_location
@@ -16,7 +16,7 @@ import numpy as np
 
 from tutor import ROOT, runtime
 from tutor.course import sources
-from tutor.course.names import Name
+from tutor.course.names import Name, prose
 from tutor.course.registry import step_that
 from tutor.engine import checkpoint, settings, weights
 from tutor.engine.tokenizer import OwnTokenizer, Tokenizer, load_tokenizer
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 def load_step(tree: str, step: Name) -> ModuleType:
     """The module of a step in either tree; a learner's own is refused until it is finished."""
     if found := find_unfinished(tree, step):
-        needed, why = found
-        cure = f"see tutor check {needed.short}, or leave out --tree"
-        raise InputError(f"{needed.file(tree)} is {why}; {cure}")
+        raise InputError(f"{told(found, step, tree)}, or leave out --tree")
     runtime.activate()
     with learners_code(tree):
         claim(tree)
@@ -56,16 +54,24 @@ def claim(tree: str) -> None:
         )
 
 
-def find_unfinished(tree: str, step: Name) -> tuple[Name, str] | None:
-    """The first step of those that a step imports, or itself, that the learner has not finished.
+def find_unfinished(tree: str, step: Name) -> dict[Name, str]:
+    """The steps that the learner has not finished, of those that a step uses and itself.
 
-    With what it is instead.
+    With what each is instead.
     """
-    if tree == "steps":
-        for used in sources.used(step, like_reference=False):
-            if why := sources.unfinished(ROOT / used.file(tree)):
-                return used, why
-    return None
+    if tree != "steps":
+        return {}
+    used = sources.used(step, like_reference=False)
+    found = {each: sources.unfinished(ROOT / each.file(tree)) for each in used}
+    return {each: why for each, why in found.items() if why}
+
+
+def told(unfinished: Mapping[Name, str], step: Name, tree: str) -> str:
+    """Which steps are not finished, why that matters to a step, and where to begin."""
+    first, why = next(iter(unfinished.items()))
+    said = f"{first.file(tree)} is {why}; see tutor check {first.short}"
+    others = [each for each in unfinished if each != step]
+    return f"{step.label} uses {prose(others)}, and {said}" if others else said
 
 
 @contextmanager

@@ -22,10 +22,9 @@ def show_shapes(step: Step, *, model: str | None, tree: str, output: Path | None
         pictures.check_output(output)
     sheet = sheets.of_step(step, model, tree)
     rows = [row for line in sheet.lines for row in indented(line)]
-    used = set("".join(re.findall(r"\[.*?\]", " ".join(map("".join, rows)))))
+    used = "".join(re.findall(r"\[.*?\]", " ".join(map("".join, rows))))
     named = [meaning for letter, meaning in LETTERS.items() if letter in used]
-    sized = [f"{name} = {n}" for name, n in sheet.letters.sizes.items() if name in used]
-    note = f"{', '.join([*named, *sized])}{sheet.whose}"
+    note = f"{', '.join([*named, *sheet.letters.legend(used)])}{sheet.whose}"
     title = f"{step.label.capitalize()}, {step.title}: {step.file(tree)}"
     if output:
         pictures.draw(output, pictures.draw_table, title, [sheet.head, *rows], note)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tutor import runtime
+from tutor.course import sources
 from tutor.course.registry import Step, step_that
 from tutor.course.tracks import ENGINE, MODERN
 from tutor.engine import checkpoint, settings, trees, weights
@@ -121,27 +122,37 @@ def of_step(step: Step, model: str | None, tree: str) -> Sheet:
         lines = texts.of_text(step, checkpoint.find_model(model), tree)
         return Sheet(("function", "in → out", "what comes out"), lines, Letters({}), "")
     runtime.activate()
+    trees.load_step(tree, step)  # it says which steps are not finished, of those that this one uses
     if {"loads", "generates", "llama_loads"} & {*step.roles}:
         return of_weights(step, model, tree)
     if {"samples", "speculates", "batches_continuously", "answers"} & {*step.roles}:
         return of_tokens(step, tree)
     if step.track == MODERN:
-        config, letters, usual = *llama_sizes_of(tree, model), USUAL_LLAMA
+        config = llama_sizes_of(tree_of(step_that("llama_sizes"), step, tree), model)
+        letters, usual = Letters.of_llama(config), USUAL_LLAMA
     else:
-        config, usual = sizes_of(tree, model), "GPT-2 small"
-        letters = Letters.of(config)
+        config = sizes_of(tree_of(step_that("sizes"), step, tree), model)
+        letters, usual = Letters.of(config), "GPT-2 small"
     whose = f", as in {model or usual}"
     if {"sizes", "llama_sizes"} & {*step.roles}:
         return Sheet(("field", "size", "letter"), of_config(config), letters, whose[2:])
     if "masks" in step.roles:
         return Sheet(("mask", "shape", "numbers"), of_mask(tree), letters, "")
-    if {"rotates", "groups", "llama_model", "llama_caches"} & {*step.roles}:
-        letters = Letters({**letters.sizes, "D/2": config.head_dim // 2})
+    if "mixes" in step.roles:
+        experts = dict(zip("EK", EXPERTS, strict=True))
+        letters = Letters(letters.sizes | experts, letters.others)
+    if "llama_caches" in step.roles:
+        letters = Letters(letters.sizes, [*letters.others, config.n_positions])
     if "rotates" in step.roles:
         head = ("function", "in → out", "radians")
         return Sheet(head, of_rotation(tree, config, letters), letters, whose)
     head = ("module or operation", "in → out", "weights")
     return Sheet(head, of_modules(tree, step, config, letters), letters, whose)
+
+
+def tree_of(other: Step, step: Step, tree: str) -> str:
+    """Where another step comes from: the learner's tree if theirs uses it, else the solutions."""
+    return tree if other in sources.used(step, like_reference=False) else "solutions"
 
 
 def of_tokens(step: Step, tree: str) -> Sheet:
@@ -159,7 +170,7 @@ def of_weights(step: Step, model: str | None, tree: str) -> Sheet:
     if "llama_loads" in step.roles:
         lines, letters = of_llama_checkpoint(tree, model)
         return Sheet(head, lines, letters, f", as in {model or 'a small Llama'}")
-    engine = start_engine(model, tree=tree)
+    engine = start_engine(model, tree=tree_of(step_that("loads"), step, tree))
     only_gpt2(engine.folder, f"tutor show shapes {step.short}")
     whose, letters = f", as in {model or checkpoint.BUNDLED_MODEL.name}", Letters.of(engine.config)
     if "generates" in step.roles:
@@ -185,26 +196,20 @@ def sizes_of(tree: str, model: str | None) -> Any:
         raise InputError(f"{folder} has sizes that cannot be: {reason(error)}") from None
 
 
-def llama_sizes_of(tree: str, model: str | None) -> tuple[Any, Letters]:
-    """The LlamaConfig of a tree, with the usual sizes or those of a model, and its letters."""
+def llama_sizes_of(tree: str, model: str | None) -> Any:
+    """The LlamaConfig of a tree, with the usual sizes or those of a model."""
     code = trees.load_step(tree, step_that("llama_sizes"))
-    if model:
-        file = checkpoint.find_model(model) / settings.CONFIG
-        if not file.is_file():
-            raise InputError(f"{file.parent} has no {file.name}")
-        try:
-            with trees.learners_code(tree):
-                config = code.read_config(settings.read_json(file))
-        except ValueError as error:
-            raise InputError(f"{file} is no Llama's: {reason(error)}") from None
-    else:
+    if not model:
         with trees.learners_code(tree):
-            config = code.LlamaConfig(**LLAMA_SIZES)
-    names = {name: letter for name, letter in MEANINGS.items() if len(letter) == 1}
-    sizes = {
-        letter: getattr(config, name) for name, letter in names.items() if hasattr(config, name)
-    }
-    return config, Letters(sizes)
+            return code.LlamaConfig(**LLAMA_SIZES)
+    file = checkpoint.find_model(model) / settings.CONFIG
+    if not file.is_file():
+        raise InputError(f"{file.parent} has no {file.name}")
+    try:
+        with trees.learners_code(tree):
+            return code.read_config(settings.read_json(file))
+    except ValueError as error:
+        raise InputError(f"{file} is no Llama's: {reason(error)}") from None
 
 
 def of_config(config: Any) -> list[Line]:
@@ -460,12 +465,11 @@ def of_llama_checkpoint(tree: str, model: str | None) -> tuple[list[Line], Lette
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             write_small_llama(folder, tree)
-        config, letters = llama_sizes_of(tree, str(folder))
+        config = llama_sizes_of(tree, str(folder))
         stack.enter_context(trees.learners_code(tree))
         state = code.read_tensors(folder)
         converted = dict(code.convert_state_dict(state, config))
-    many = {f"{each}D": letters.sizes[each] * config.head_dim for each in "HG"}
-    letters = Letters(letters.sizes | many)
+    letters = Letters.of_llama(config)
     return of_conversion(state, converted, letters), letters
 
 
@@ -475,7 +479,7 @@ def write_small_llama(folder: Path, tree: str) -> None:
     from safetensors.numpy import save_file
 
     (folder / settings.CONFIG).write_text(json.dumps(SMALL_LLAMA), encoding="utf-8")
-    config, _ = llama_sizes_of(tree, str(folder))
+    config = llama_sizes_of(tree, str(folder))
     code = trees.load_step(tree, step_that("llama_model"))
     with trees.learners_code(tree), F.lazy():
         parameters = dict(code.MaxLlamaLMHeadModel(config).parameters)

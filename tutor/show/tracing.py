@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -37,19 +37,50 @@ class Line:
 
 
 class Letters:
-    """Letters for sizes; of sizes that are the same, the first is meant."""
+    """Letters for sizes; a size that could have several, or be one of the others, stays a number.
 
-    def __init__(self, sizes: Mapping[str, int]) -> None:
-        self.sizes = dict(sizes)
-        named = reversed(self.sizes.items())
-        self._names = {str(size): letter for letter, size in named if size > 1}
+    The others have no letter.
+    """
+
+    def __init__(self, sizes: Mapping[str, int], others: Collection[int] = ()) -> None:
+        self.sizes, self.others = dict(sizes), others
+        self._named: dict[int, list[str]] = {}
+        for letter, size in self.sizes.items():
+            self._named.setdefault(size, []).append(letter)
+        self._names = {
+            str(size): letter
+            for size, (letter, *more) in self._named.items()
+            if size > 1 and not more and size not in others
+        }
 
     @classmethod
     def of(cls, config: Any) -> "Letters":
         """The letters of the course for the sizes of a GPT2Config."""
         width, heads = config.n_embd, config.n_head
         sizes = {"C": width, "V": config.vocab_size, "3C": 3 * width, "L": config.n_inner}
-        return cls({**sizes, "H": heads, "D": width // heads})
+        return cls({**sizes, "H": heads, "D": width // heads}, [config.n_positions])
+
+    @classmethod
+    def of_llama(cls, config: Any) -> "Letters":
+        """The same of a LlamaConfig, and of what is made of its sizes."""
+        width, head_dim = config.hidden_size, config.head_dim
+        heads, groups = config.num_attention_heads, config.num_key_value_heads
+        sizes = {"V": config.vocab_size, "C": width, "L": config.intermediate_size, "H": heads}
+        sizes |= {"G": groups, "D": head_dim, "D/2": head_dim // 2}
+        if heads * head_dim != width:  # else it is C
+            sizes["HD"] = heads * head_dim
+        if groups != heads:
+            sizes["GD"] = groups * head_dim
+        return cls(sizes, [heads // groups])
+
+    def legend(self, shapes: str) -> list[str]:
+        """What the letters in shapes stand for, and the numbers that could have a letter."""
+        numbers, letters = {*re.findall(r"(?<![\w/])\d+\b", shapes)}, {*shapes}
+        return [
+            f"{' = '.join(names)} = {size}"
+            for size, names in self._named.items()
+            if (names[0] in letters if str(size) in self._names else str(size) in numbers)
+        ]
 
     def name(self, shape: Sequence[Any]) -> str:
         """A shape as people write it, [B, T, 3C]."""
