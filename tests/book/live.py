@@ -13,8 +13,9 @@ from tests.browsers import lacking
 from tutor import ROOT
 
 LIVE = ROOT / "book" / "live"
-WEIGHTS = ROOT / "book" / "src" / "live" / "fairy-tales.js"  # `build` has had it made
-SCRIPTS = [LIVE / f"{name}.js" for name in ("tokenizer", "model", "weights")]
+PACKED = ROOT / "book" / "src" / "live"  # `build` has had the scripts made
+WEIGHTS, LLAMA_WEIGHTS = (PACKED / f"{name}.js" for name in ("fairy-tales", "llama-tales"))
+SCRIPTS = [LIVE / f"{name}.js" for name in ("tokenizer", "model", "gpt2", "llama", "weights")]
 PROBE = Path(__file__).parent / "live_probe.js"
 LOAD = """
 (source) => new Promise((done) => {
@@ -31,9 +32,9 @@ def in_node(**asked: Any) -> Any:
     node = shutil.which("node")
     if node is None:
         lacking("node is not here")
-    command = [node, str(PROBE.with_name("live_node.js")), str(PROBE), str(WEIGHTS)]
+    command = [node, str(PROBE.with_name("live_node.js")), str(PROBE)]
     finished = subprocess.run(
-        [*command, *map(str, SCRIPTS)], input=json.dumps(asked), capture_output=True, text=True
+        [*command, *map(str, (WEIGHTS, LLAMA_WEIGHTS, *SCRIPTS))], input=json.dumps(asked), capture_output=True, text=True
     )
     assert finished.returncode == 0, finished.stderr
     return json.loads(finished.stdout)
@@ -42,5 +43,6 @@ def in_node(**asked: Any) -> Any:
 def in_page(page: Page, site: Path) -> Probe:
     """The probe in a page of the book that is opened from a file."""
     page.goto((site / "max.html").as_uri())
-    page.evaluate(LOAD, f"live/{WEIGHTS.name}")
+    for weights in (WEIGHTS, LLAMA_WEIGHTS):
+        page.evaluate(LOAD, f"live/{weights.name}")
     return lambda **asked: page.evaluate(PROBE.read_text(), asked)

@@ -1,5 +1,6 @@
 """The model that runs in the pages: the ids, numbers and stories are those of the course."""
 
+import functools
 import gzip
 import random
 from collections.abc import Iterator
@@ -11,25 +12,31 @@ import pytest
 from playwright.sync_api import Browser
 from tokenizers import Tokenizer
 
-from tests import oracle
-from tests.book import live
-from tests.book.test_widget_data import config, follow, weights
+from safetensors.numpy import load_file
+from tests import oracle, oracle_modern
+from tests.book import live, test_widget_data
+from tests.book.test_widget_data import Array, config
 from tests.project.test_parity import TEXTS
 from tests.project.tiers import partly
 from tools.book.export_widget_data import SENTENCE
-from tutor.engine.checkpoint import BUNDLED_MODEL
+from tutor.engine.checkpoint import BUNDLED, BUNDLED_MODEL
 from tutor.engine.generation import load_engine
 from tutor.engine.loops import Options
+from tutor.engine.settings import read_config
 
 KIND = "pages in a browser"
 
-# The weights are the checkpoint's own, and sums are in float64; only the cache is in float32. That
-# moves logits of up to 11 by 3e-7, and an epsilon of 1e-6 moves them by 3e-4.
+# Sums are in float64; the weights, rounded to their steps, and the cache are in float32. That moves
+# logits of up to 11 by 7e-7, and an epsilon of 1e-6 moves them by 3e-4.
 LIVE_TOLERANCE = 3e-6
-MOST_BYTES = 6_200_000  # of the weights, as a server compresses them
+# The steps move the logits of the sentence by 0.014; steps that are 4 times as long, by 0.07.
+ROUNDING_TOLERANCE = 0.03
+MOST_BYTES = 5_000_000  # of the weights of a model, as a server compresses them
+STEPS = 512  # in the root mean square of a tensor
 
 PROMPTS = ("Once upon a time", "There was once a king", "My dear child,", "“Who are you?”")
 NEW_TOKENS = 120
+LLAMA = BUNDLED[1]
 
 
 @pytest.fixture(scope="module", params=partly(KIND, ["node", "Chromium"], "node".__eq__))
@@ -40,6 +47,33 @@ def probe(request: pytest.FixtureRequest, site: Path, browser: Browser) -> Itera
     page = browser.new_page()
     yield live.in_page(page, site)
     page.close()
+
+
+def rounded(named: dict[str, Array]) -> dict[str, Array]:
+    """The weights as the pages have them: each a multiple of its tensor's step, in float32."""
+    found = {}
+    for name, weight in named.items():
+        step = np.sqrt((weight**2).mean()) / STEPS
+        found[name] = (np.rint(weight / step) * step).astype(np.float32).astype(np.float64)
+    return found
+
+
+@functools.cache
+def weights() -> dict[str, Array]:
+    """Those of the bundled GPT-2 in the pages."""
+    return rounded(test_widget_data.weights())
+
+
+@functools.cache
+def llama_weights() -> dict[str, Array]:
+    """Those of the bundled Llama in the checkpoint, with its head."""
+    found = load_file(LLAMA / "model.safetensors")
+    named = {name: weight.astype(np.float64) for name, weight in found.items()}
+    return {**named, "lm_head.weight": named["model.embed_tokens.weight"]}
+
+
+def follow(text: str) -> tuple[list[Array], list[list[Array]]]:
+    return test_widget_data.follow(text, weights())
 
 
 def texts_of_all_unicode(count: int) -> list[str]:
@@ -76,9 +110,8 @@ def encode(text: str) -> list[int]:
 
 
 def test_logits_and_attention_are_those_of_the_oracle(probe: live.Probe) -> None:
-    ids = encode(SENTENCE)
-    found = probe(ids=ids)
-    expected = oracle.lm_head_model(weights(), np.array([ids]), *sizes())[0]
+    found = probe(ids=encode(SENTENCE))
+    expected = gpt2_logits(weights())
     np.testing.assert_allclose(found["logits"], expected, rtol=0, atol=LIVE_TOLERANCE)
     attention, stages = follow(SENTENCE)
     for query, layers in enumerate(found["shares"]):
@@ -168,14 +201,42 @@ def test_the_numbers_inside_are_those_of_the_oracle(position: int, layer: int) -
         np.testing.assert_allclose(found[box], numbers, rtol=0, atol=LIVE_TOLERANCE, err_msg=box)
 
 
-def test_the_stories_are_those_of_the_course(probe: live.Probe) -> None:
-    engine = load_engine()
+def llama_sizes() -> dict[str, Any]:
+    sizes = read_config(LLAMA / "config.json")
+    return {**sizes, "rope_theta": sizes["rope_parameters"]["rope_theta"]}
+
+
+def gpt2_logits(named: dict[str, Array]) -> Array:
+    return oracle.lm_head_model(named, np.array([encode(SENTENCE)]), *sizes())[0]
+
+
+def llama_logits(named: dict[str, Array]) -> Array:
+    return oracle_modern.lm_head_model(named, np.array([encode(SENTENCE)]), llama_sizes())[0]
+
+
+def test_logits_of_the_llama_are_those_of_the_oracle(probe: live.Probe) -> None:
+    found = probe(llama=True, ids=encode(SENTENCE))
+    expected = llama_logits(rounded(llama_weights()))
+    np.testing.assert_allclose(found["logits"], expected, rtol=0, atol=LIVE_TOLERANCE)
+
+
+def test_rounding_moves_the_logits_little() -> None:
+    exact = [gpt2_logits(test_widget_data.weights()), llama_logits(llama_weights())]
+    own = [gpt2_logits(weights()), llama_logits(rounded(llama_weights()))]
+    np.testing.assert_allclose(own, exact, rtol=0, atol=ROUNDING_TOLERANCE)
+
+
+@pytest.mark.parametrize("model", BUNDLED, ids=lambda folder: folder.name)
+def test_the_stories_are_those_of_the_course(probe: live.Probe, model: Path) -> None:
+    engine = load_engine(model)
     stories = [engine.story(prompt) for prompt in PROMPTS]
     for _ in engine.run(stories, Options(NEW_TOKENS, temperature=0, stop_at_eos=False)):
         pass
-    found = probe(prompts=[story.prompt_ids for story in stories], newTokens=NEW_TOKENS)
+    prompts = [story.prompt_ids for story in stories]
+    found = probe(llama=model == LLAMA, prompts=prompts, newTokens=NEW_TOKENS)
     assert found["stories"] == [story.prompt_ids + story.new_ids for story in stories]
 
 
-def test_the_weights_fit_a_page() -> None:
-    assert len(gzip.compress(live.WEIGHTS.read_bytes(), 6)) < MOST_BYTES
+@pytest.mark.parametrize("file", [live.WEIGHTS, live.LLAMA_WEIGHTS], ids=lambda file: file.stem)
+def test_the_weights_fit_a_page(file: Path) -> None:
+    assert len(gzip.compress(file.read_bytes(), 6)) < MOST_BYTES

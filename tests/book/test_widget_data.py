@@ -65,9 +65,11 @@ def config() -> dict[str, Any]:
     return read_config(BUNDLED_MODEL / "config.json")
 
 
-def follow(text: str) -> tuple[list[Array], list[list[Array]]]:
+def follow(
+    text: str, named: dict[str, Array] | None = None
+) -> tuple[list[Array], list[list[Array]]]:
     """By layer, the weights of all heads, [H, T, T], and the stages of all tokens, each [T, C]."""
-    model, epsilon = oracle.under(weights(), "transformer"), config()["layer_norm_epsilon"]
+    model, epsilon = oracle.under(named or weights(), "transformer"), config()["layer_norm_epsilon"]
     tokens, heads = np.array(tokenizer().encode(text)), config()["n_head"]
     x = model["wte.weight"][tokens] + model["wpe.weight"][: len(tokens)]  # [T] -> [T, C]
     attention, stages = [], []

@@ -23,8 +23,8 @@ from tutor.course.registry import find_step
 TEMPLATE = Path(__file__).with_name("page.html")
 STYLES = ("pages", "course", "figures", "widgets", "live/live", "live/architecture", "look")
 LIVE = (
-    *("sampling", "tokenizer", "model", "weights", "worker", "text", "views"),
-    *("boxes", "inside", "architecture", "live"),
+    *("sampling", "tokenizer", "model", "gpt2", "llama", "weights", "worker"),
+    *("text", "views", "writing", "boxes", "inside", "architecture", "live"),
 )
 WIDGETS = ("block", "causal-mask", "merges", "next-token", "rotary")
 SCRIPTS = (  # each before those that use it
