@@ -8,7 +8,7 @@ const courseWidgets = (() => {
         if (!data) return;
         for (const figure of document.querySelectorAll(`figure.widget[data-widget="${name}"]`)) {
             const form = emptyForm();
-            build(form, data);
+            build(form, data, figure);
             figure.insertBefore(form, figure.querySelector("figcaption"));
             figure.querySelectorAll(".fallback").forEach((fallback) => fallback.remove());
         }

@@ -32,10 +32,9 @@ def in_node(**asked: Any) -> Any:
     node = shutil.which("node")
     if node is None:
         lacking("node is not here")
-    command = [node, str(PROBE.with_name("live_node.js")), str(PROBE)]
-    finished = subprocess.run(
-        [*command, *map(str, (WEIGHTS, LLAMA_WEIGHTS, *SCRIPTS))], input=json.dumps(asked), capture_output=True, text=True
-    )
+    scripts = map(str, (PROBE, WEIGHTS, LLAMA_WEIGHTS, *SCRIPTS))
+    command = [node, str(PROBE.with_name("live_node.js")), *scripts]
+    finished = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
     return json.loads(finished.stdout)
 

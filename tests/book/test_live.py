@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from playwright.sync_api import Browser
+from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from safetensors.numpy import load_file
 from tests import oracle, oracle_modern
 from tests.book import live, test_widget_data
 from tests.book.test_widget_data import Array, config

@@ -1,9 +1,11 @@
 """The live figures: what the page says is what the model computes, for mouse, keys and readers."""
 
 import gzip
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -11,15 +13,27 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from solutions.engine_02 import Sampling, probabilities
-from tests import oracle
-from tests.book.live import WEIGHTS
-from tests.book.test_live import KIND, encode, sizes
+from tests import oracle, oracle_modern
+from tests.book.live import LLAMA_WEIGHTS, WEIGHTS
+from tests.book.test_live import (
+    KIND,
+    LLAMA,
+    encode,
+    follow,
+    llama_sizes,
+    llama_weights,
+    rounded,
+    sizes,
+    weights,
+)
 from tests.book.test_pages import DESKTOP, FIND_WIDE, PHONE, THEMES, Visitor
-from tests.book.test_widget_data import follow, tokenizer, weights
+from tests.book.test_widget_data import tokenizer
+from tutor import ROOT
+from tutor.engine.checkpoint import BUNDLED_MODEL
 
 KING = "Once upon a time there was a king and a"
 LINK = f"playground.html#live&text={KING.replace(' ', '+')}&temperature=1&head=4.4"
-SHOWN = 10  # next tokens
+SHOWN, FEW = 10, 6  # next tokens, on a page of their own and on a small one
 MOST_WAIT = 100  # ms, from a key to what the page shows; the median of several, on a busy machine
 
 MOST_BYTES = 300_000  # of a page as a server compresses it, without the model
@@ -92,9 +106,17 @@ def test_a_page_is_light_without_the_model(page: Page, site: Path, name: str) ->
     assert sum(packed.values()) < MOST_BYTES, packed
 
 
-@pytest.mark.parametrize("name", ["index.html", "step_07.html", "playground.html"])
-def test_a_story_stands_in_where_the_model_is_missing(page: Page, site: Path, name: str) -> None:
-    page.route(f"**/{WEIGHTS.name}", lambda route: route.abort())
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        *((name, WEIGHTS) for name in ("index.html", "step_07.html", "playground.html")),
+        ("modern_09.html", LLAMA_WEIGHTS),
+    ],
+)
+def test_a_story_stands_in_where_the_model_is_missing(
+    page: Page, site: Path, name: str, file: Path
+) -> None:
+    page.route(f"**/{file.name}", lambda route: route.abort())
     page.goto((site / name).as_uri())
     figure = page.locator("figure.live")
     if figure.locator(".wake").count():
@@ -265,6 +287,47 @@ def test_the_columns_of_a_cache_are_counted(quiet_page: Page, site: Path) -> Non
     expect(counted).to_have_text("8 columns, 15 without")
 
 
+def llama_logits(text: str) -> oracle.Array:
+    """Those of the Llama in the page, [1, V]."""
+    named = rounded(llama_weights())
+    return oracle_modern.lm_head_model(named, np.array([encode(text)]), llama_sizes())[:, -1]
+
+
+def golden_story(model: Path) -> dict[str, Any]:
+    """A greedy story of transformers' own model."""
+    text = (ROOT / "tests" / "golden" / f"{model.name}.json").read_text()
+    story: dict[str, Any] = json.loads(text)["stories"][1]
+    return story
+
+
+@pytest.mark.full(KIND)
+def test_two_models_continue_one_text(quiet_page: Page, site: Path) -> None:
+    quiet_page.goto((site / "modern_09.html").as_uri())
+    figure = quiet_page.locator("figure.live")
+    figure.get_by_role("button", name="10 MB").press("Enter")
+    gpt2, llama = (figure.locator(".columns > div").nth(i) for i in range(2))
+    expect(llama.locator(".share").first).to_be_visible(timeout=30_000)
+    figure.locator("textarea").fill(KING)
+    for column, values in ((gpt2, logits(KING)), (llama, llama_logits(KING))):
+        expect(column.locator(".story")).to_have_text(KING)
+        assert shown(column) == bars(values, Sampling())[:FEW]
+    story, other = golden_story(BUNDLED_MODEL), golden_story(LLAMA)
+    figure.locator("textarea").fill(story["prompt"])
+    expect(llama.locator(".story")).to_have_text(story["prompt"])
+    figure.get_by_role("button", name="One token").click()
+    first, second = (show(each["new_ids"][0]) for each in (story, other))
+    said = f"GPT-2 added “{first}”, Llama added “{second}”."
+    expect(figure.locator(".news")).to_have_text(said)
+    figure.get_by_role("button", name="Keep writing").click()
+    expect(llama.locator(".story")).to_contain_text(other["text"][:100], timeout=20_000)
+    expect(gpt2.locator(".story")).to_contain_text(story["text"][:100])
+    figure.get_by_role("button", name="Stop").click()
+    llama.locator(".next button").first.click()
+    expect(figure.locator(".news")).to_contain_text("You added")
+    figure.get_by_role("button", name="Start over").click()
+    expect(gpt2.locator(".story")).to_have_text(story["prompt"])
+
+
 @pytest.mark.full(KIND)
 def test_heads_are_walked_over_by_keys(live: Open, page: Page) -> None:
     figure = live(LINK)
@@ -299,7 +362,8 @@ def test_what_is_typed_is_read_within_a_blink(live: Open, page: Page) -> None:
 
 @pytest.mark.full(KIND)
 @pytest.mark.parametrize(
-    "name", [LINK, "index.html", "step_06.html", "step_08.html", "engine_04.html"]
+    "name",
+    [LINK, "index.html", "step_06.html", "step_08.html", "engine_04.html", "modern_09.html"],
 )
 def test_a_live_model_shuts_nobody_out(browser: Browser, site: Path, axe: str, name: str) -> None:
     visitor = Visitor(browser, site, axe)
@@ -310,7 +374,7 @@ def test_a_live_model_shuts_nobody_out(browser: Browser, site: Path, axe: str, n
         figure = visitor.tab.locator("figure.live")
         if figure.locator(".wake").count():
             figure.locator(".wake").click()
-        expect(figure.locator(".chip, .counted").first).to_be_visible(timeout=30_000)
+        expect(figure.locator(".chip, .counted, .columns li").first).to_be_visible(timeout=30_000)
         visitor.tab.wait_for_timeout(200)
         visitor.tab.evaluate(axe)
         assert [found for theme in THEMES for found in visitor.barriers(theme)] == []

@@ -71,6 +71,17 @@ def block(layer: int, token: str, stages: Sequence[Mapping[str, float]]) -> str:
     return table(caption, ["at", *DIGITS], rows)
 
 
+def checkpoint(tensors: Mapping[str, tuple[Sequence[int], Sequence[int], bool]]) -> str:
+    """The shape of each tensor in the file and in the model, and whether it is transposed."""
+    rows = [
+        [f"<code>{name}</code>", *(f"<code>{[*shape]}</code>" for shape in (file, model)), said]
+        for name, (file, model, is_transposed) in tensors.items()
+        for said in ["yes" if is_transposed else "no"]
+    ]
+    caption = "The bundled checkpoint, with the first of its blocks"
+    return table(caption, ["name", "file", "model", "transposed"], rows)
+
+
 def merges(piece: str, rows: Iterable[tuple[str, str, str]]) -> str:
     """The merges of a piece: the rank, the pair, and the tokens after it."""
     shown = [[rank, f"<code>{pair}</code>", f"<code>{left}</code>"] for rank, pair, left in rows]

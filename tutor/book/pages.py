@@ -26,7 +26,7 @@ LIVE = (
     *("sampling", "tokenizer", "model", "gpt2", "llama", "weights", "worker"),
     *("text", "views", "writing", "boxes", "inside", "architecture", "live"),
 )
-WIDGETS = ("block", "causal-mask", "merges", "next-token", "rotary")
+WIDGETS = ("block", "causal-mask", "checkpoint", "merges", "next-token", "rotary")
 SCRIPTS = (  # each before those that use it
     "search",
     "pages",
