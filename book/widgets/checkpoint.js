@@ -71,10 +71,9 @@
             const isMarked = ({ name, value }) =>
                 name === "box" ? reached.includes(value) : marked.some((each) => each.name === value);
             for (const input of form.querySelectorAll("[type=radio]")) {
+                const { name, value } = input;
                 input.parentElement.classList.toggle("shown", isMarked(input));
-                // One name can have two boxes, and a box two names: the first one is checked.
-                const [first] = input.name === "box" ? reached : marked.map(({ name }) => name);
-                input.checked = input.value === first;
+                input.checked = name === "box" ? value === box : ownName(value) === tensor;
             }
             const lines = reached.map((each) => {
                 const label = plan.querySelector(`[value="${each}"]`).parentElement;

@@ -274,6 +274,7 @@ def test_a_name_leads_to_its_box_and_a_box_to_its_names(widget: Open) -> None:
     expect(shown.last).to_have_text("c_proj heads together")
     field(figure, "block").fill("4")
     expect(shown.first).to_have_text("transformer.h.4.attn.c_proj.bias")
+    figure.get_by_role("radio", name="h.4.mlp.c_proj.bias").check()
     figure.get_by_role("radio", name="c_proj narrow again").check()
     names = ["transformer.h.4.mlp.c_proj.bias", "transformer.h.4.mlp.c_proj.weight"]
     expect(shown).to_have_text([*names, "c_proj narrow again"])

@@ -41,7 +41,7 @@ def read_checkpoint(file: Path) -> Iterator[tuple[str, list[float]]]:
 
 
 def round_numbers(numbers: Sequence[float]) -> tuple[list[int], float]:
-    """The whole numbers and the step whose products are nearest to these."""
+    """Whole numbers, and the step: times it, they are as near to these numbers as can be."""
     step = math.hypot(*numbers) / math.sqrt(len(numbers)) / STEPS
     return [round(number / step) for number in numbers], step
 
