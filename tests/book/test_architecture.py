@@ -17,7 +17,8 @@ from solutions.modern_06 import MaxLlamaLMHeadModel
 from solutions.solution_01 import GPT2Config
 from solutions.solution_10 import MaxGPT2LMHeadModel
 from tests.book.chapters import BOOK
-from tests.book.test_live import KIND, encode, follow
+from tests.book.live import encode, follow
+from tests.book.test_live import KIND
 from tests.book.test_pages import DESKTOP, FIND_WIDE, PHONE, THEMES, Visitor
 from tests.browsers import lacking
 

@@ -13,19 +13,20 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from solutions.engine_02 import Sampling, probabilities
-from tests import oracle, oracle_modern
-from tests.book.live import LLAMA_WEIGHTS, WEIGHTS
-from tests.book.test_live import (
-    KIND,
+from tests import oracle
+from tests.book.live import (
     LLAMA,
+    LLAMA_WEIGHTS,
+    WEIGHTS,
     encode,
     follow,
-    llama_sizes,
+    llama_logits,
     llama_weights,
     rounded,
     sizes,
     weights,
 )
+from tests.book.test_live import KIND
 from tests.book.test_pages import DESKTOP, FIND_WIDE, PHONE, THEMES, Visitor
 from tests.book.test_widget_data import tokenizer
 from tutor import ROOT
@@ -287,12 +288,6 @@ def test_the_columns_of_a_cache_are_counted(quiet_page: Page, site: Path) -> Non
     expect(counted).to_have_text("8 columns, 15 without")
 
 
-def llama_logits(text: str) -> oracle.Array:
-    """Those of the Llama in the page, [1, V]."""
-    named = rounded(llama_weights())
-    return oracle_modern.lm_head_model(named, np.array([encode(text)]), llama_sizes())[:, -1]
-
-
 def golden_story(model: Path) -> dict[str, Any]:
     """A greedy story of transformers' own model."""
     text = (ROOT / "tests" / "golden" / f"{model.name}.json").read_text()
@@ -308,7 +303,8 @@ def test_two_models_continue_one_text(quiet_page: Page, site: Path) -> None:
     gpt2, llama = (figure.locator(".columns > div").nth(i) for i in range(2))
     expect(llama.locator(".share").first).to_be_visible(timeout=30_000)
     figure.locator("textarea").fill(KING)
-    for column, values in ((gpt2, logits(KING)), (llama, llama_logits(KING))):
+    of_llama = llama_logits(rounded(llama_weights()), encode(KING))[-1:]
+    for column, values in ((gpt2, logits(KING)), (llama, of_llama)):
         expect(column.locator(".story")).to_have_text(KING)
         assert shown(column) == bars(values, Sampling())[:FEW]
     story, other = golden_story(BUNDLED_MODEL), golden_story(LLAMA)
