@@ -26,13 +26,11 @@ LIVE = (
     *("sampling", "tokenizer", "model", "gpt2", "llama", "weights", "worker"),
     *("text", "views", "writing", "boxes", "inside", "architecture", "live"),
 )
-WIDGETS = ("block", "causal-mask", "checkpoint", "merges", "next-token", "rotary")
 SCRIPTS = (  # each before those that use it
     "search",
     "pages",
     "widgets/common",
     *(f"live/{name}" for name in LIVE),
-    *(f"widgets/{name}" for name in WIDGETS),
 )
 TITLE = "GPT-2 from scratch on MAX"
 INDEX = "search-index.js"
