@@ -82,6 +82,14 @@ def test_all_widgets_come_to_life_on_one_page(page: Page, site: Path) -> None:
     expect(page.locator(".widget:not(.live) .fallback")).to_have_count(0)
 
 
+def test_a_page_loads_its_own_widgets_alone(page: Page, site: Path) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((site / "step_02.html").as_uri())
+    widgets = {Path(url).stem for url in asked if "/widgets/" in url and "common" not in url}
+    assert widgets == {"causal-mask"}
+
+
 @pytest.mark.parametrize("scripts", [False, True])
 def test_tables_stand_in_without_scripts_or_without_data(
     browser: Browser, site: Path, scripts: bool
