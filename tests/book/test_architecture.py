@@ -115,6 +115,7 @@ def wake(figure: Locator) -> None:
     expect(figure.locator("canvas").first).to_be_visible(timeout=30_000)
 
 
+@pytest.mark.full(KIND)
 def test_keys_walk_over_sizes_and_boxes(figure: Locator) -> None:
     known = figure.locator(".known")
     expect(known.get_by_role("status")).to_contain_text("a row for each token of the vocabulary")

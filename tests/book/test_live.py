@@ -97,7 +97,7 @@ def test_logits_and_attention_are_those_of_the_oracle(probe: live.Probe) -> None
             np.testing.assert_allclose(end, stages[layer][-1][query], rtol=0, atol=LIVE_TOLERANCE)
 
 
-@pytest.mark.parametrize("part", ["2.3", "1.attn", "4.mlp", "0"])
+@pytest.mark.parametrize("part", partly(KIND, ["2.3", "1.attn", "4.mlp", "0"], "2.3".__eq__))
 def test_a_part_that_is_off_adds_nothing(part: str) -> None:
     ids, changed = encode(SENTENCE), dict(weights())
     layer, _, what = part.partition(".")
@@ -202,6 +202,7 @@ def check_story(
             return
 
 
+@pytest.mark.full(KIND)
 def test_the_stories_are_those_of_the_course(probe: live.Probe) -> None:
     engine = load_engine()
     stories = [engine.story(prompt) for prompt in PROMPTS]

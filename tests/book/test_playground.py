@@ -29,6 +29,7 @@ from tests.book.live import (
 from tests.book.test_live import KIND
 from tests.book.test_pages import DESKTOP, FIND_WIDE, PHONE, THEMES, Visitor
 from tests.book.test_widget_data import tokenizer
+from tests.project.tiers import partly
 from tutor import ROOT
 from tutor.engine.checkpoint import BUNDLED_MODEL
 
@@ -82,6 +83,7 @@ def shown(figure: Locator) -> list[str]:
     return [" ".join(text.split()) for text in figure.locator(".next li").all_inner_texts()]
 
 
+@pytest.mark.full(KIND)
 def test_a_link_brings_its_state_and_a_head_can_be_switched_off(live: Open, page: Page) -> None:
     figure = live(LINK)
     assert shown(figure) == bars(logits(KING), Sampling())
@@ -109,10 +111,14 @@ def test_a_page_is_light_without_the_model(page: Page, site: Path, name: str) ->
 
 @pytest.mark.parametrize(
     ("name", "file"),
-    [
-        *((name, WEIGHTS) for name in ("index.html", "step_07.html", "playground.html")),
-        ("modern_09.html", LLAMA_WEIGHTS),
-    ],
+    partly(
+        KIND,
+        [
+            *((name, WEIGHTS) for name in ("index.html", "step_07.html", "playground.html")),
+            ("modern_09.html", LLAMA_WEIGHTS),
+        ],
+        lambda each: each[0] == "index.html",
+    ),
 )
 def test_a_story_stands_in_where_the_model_is_missing(
     page: Page, site: Path, name: str, file: Path

@@ -73,6 +73,7 @@ def shown(rows: Locator) -> list[list[str]]:
     return cells
 
 
+@pytest.mark.full("pages in a browser")
 def test_all_widgets_come_to_life_on_one_page(page: Page, site: Path) -> None:
     page.add_init_script("window.print = () => {}")
     page.goto((site / "print.html").as_uri())
@@ -82,6 +83,7 @@ def test_all_widgets_come_to_life_on_one_page(page: Page, site: Path) -> None:
     expect(page.locator(".widget:not(.live) .fallback")).to_have_count(0)
 
 
+@pytest.mark.full("pages in a browser")
 def test_a_page_loads_its_own_widgets_alone(page: Page, site: Path) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -90,6 +92,7 @@ def test_a_page_loads_its_own_widgets_alone(page: Page, site: Path) -> None:
     assert widgets == {"causal-mask"}
 
 
+@pytest.mark.full("pages in a browser")
 @pytest.mark.parametrize("scripts", [False, True])
 def test_tables_stand_in_without_scripts_or_without_data(
     browser: Browser, site: Path, scripts: bool
@@ -293,6 +296,7 @@ def test_a_name_leads_to_its_box_and_a_box_to_its_names(widget: Open) -> None:
     expect(figure.get_by_role("radio", name="GELU")).to_be_disabled()
 
 
+@pytest.mark.full("pages in a browser")
 def test_every_name_leads_somewhere(widget: Open) -> None:
     figure = widget("checkpoint", "step_11")
     names = set()
