@@ -6,7 +6,7 @@
 const courseArchitecture = { box: "wte", size: courseBoxes.SIZES[0], words: "" };
 
 (() => {
-    const { SIZES, OF_BLOCKS, count, find, measure } = courseBoxes;
+    const { SIZES, OF_BLOCKS, count, find, measure, radio } = courseBoxes;
     const { count: grouped, percent } = courseSampling;
     const isStill = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -30,17 +30,6 @@ const courseArchitecture = { box: "wte", size: courseBoxes.SIZES[0], words: "" }
             <ul>${lines.join("")}</ul>`;
     }
 
-    // The label of a box in place of its link.
-    function radio(link, family) {
-        const label = document.createElement("label");
-        const { box } = link.dataset;
-        label.innerHTML = `<input type="radio" name="box-${family}" value="${box}">` +
-            `${link.innerHTML}<i class="share"></i>`;
-        label.dataset.chapter = link.getAttribute("href");
-        label.className = "box";
-        link.replaceWith(label);
-    }
-
     function start(figure) {
         const form = courseWidgets.form();
         const plans = [...figure.querySelectorAll(".plan")];
@@ -58,7 +47,10 @@ const courseArchitecture = { box: "wte", size: courseBoxes.SIZES[0], words: "" }
         figure.prepend(form);
         part(".plans").append(...plans);
         for (const plan of plans) {
-            plan.querySelectorAll("a").forEach((link) => radio(link, plan.dataset.family));
+            for (const link of plan.querySelectorAll("a")) {
+                const label = radio(link, `box-${plan.dataset.family}`);
+                label.insertAdjacentHTML("beforeend", `<i class="share"></i>`);
+            }
             plan.querySelectorAll(".box").forEach((box, i) => box.style.setProperty("--order", i));
         }
         let chosen = courseArchitecture.box; // what is shown while nothing is pointed at

@@ -273,5 +273,16 @@ const courseBoxes = (() => {
         return { all: totals(once) + size.N * totals(block), block: totals(block) };
     }
 
-    return { BOXES, OF_BLOCKS, SIZES, count, find, measure, parameters };
+    // A box of a plan as a radio button, in place of its link; returns its label.
+    function radio(link, name) {
+        const label = document.createElement("label");
+        const { box } = link.dataset;
+        label.innerHTML = `<input type="radio" name="${name}" value="${box}">${link.innerHTML}`;
+        label.dataset.chapter = link.getAttribute("href");
+        label.className = "box";
+        link.replaceWith(label);
+        return label;
+    }
+
+    return { BOXES, OF_BLOCKS, SIZES, count, find, measure, parameters, radio };
 })();

@@ -212,7 +212,7 @@
             title.innerHTML = `“<code>${escape(text.show(text.ids[text.place]))}</code>” ` +
                 `(${text.place}) in <code>h.${block.value}</code>`;
             body.innerHTML = names.map((name, i) => {
-                const { mean, deviation } = LiveModel.spread(found[i], 0);
+                const { mean, deviation } = LiveGPT2.spread(found[i], 0);
                 const norm = Math.sqrt(found[i].reduce((sum, value) => sum + value ** 2, 0));
                 return `<tr><th scope="row"><code>${STAGES[name][0]}</code></th>
                     <td><canvas role="img" aria-label="${STAGES[name][1]}"></canvas></td>

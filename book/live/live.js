@@ -6,6 +6,7 @@
     const STATE = ["text", "more", "off", "head", "at", "temperature", "top_k", "top_p"];
     const LOOKING = ["mask", "heads", "path", "flow", "stages", "places"]; // parts about one of the tokens
     const LINK = "#live&";
+    const MEGABYTES = 5; // of a model, as a server compresses it
     const CONTROLS = "temperature top_k top_p";
 
     // What a link says: #live&text=…&more=12.345&off=3.0,2&head=3.0&at=4&temperature=0.8
@@ -56,8 +57,12 @@
         };
     }
 
+    // The first is that which the parts look into.
+    const modelsOf = (figure) => (figure.dataset.models ?? "fairy-tales").split(" ");
+
     async function wake(figure, form, state) {
         const parts = figure.dataset.live.split(" ");
+        const models = modelsOf(figure);
         const controls = (figure.dataset.controls ?? CONTROLS).split(" ").filter(Boolean);
         const [isSmall, isLens, switches] = ["small", "lens", "switches"].map(
             (name) => name in figure.dataset,
@@ -65,19 +70,20 @@
         const isLookedInto = parts.some((name) => LOOKING.includes(name));
         form.innerHTML = `<p role="status">Loading the model …</p>`;
         try {
-            await LiveText.load();
+            for (const model of models) await LiveText.load(model);
         } catch (error) {
             form.innerHTML = `<p role="status">The model can't be run here: ${error.message}.</p>`;
             return;
         }
         figure.querySelectorAll(".fallback").forEach((fallback) => fallback.remove());
-        const text = new LiveText(stateOf(figure, state));
-        await text.read();
+        const made = stateOf(figure, state);
+        const [text, ...others] = models.map((model) => new LiveText({ model, ...made }));
+        await Promise.all([text, ...others].map((each) => each.read()));
         form.innerHTML = parts.map((name) => `<section class="${name}"></section>`).join("");
         parts.forEach((name) => {
             const place = form.querySelector(`section.${name}`);
             place.dataset.number = Math.random();
-            const options = { controls, isLens, isLookedInto, isSmall, switches };
+            const options = { controls, isLens, isLookedInto, isSmall, others, switches };
             const update = liveViews[name](place, text, options);
             text.onChange(update);
         });
@@ -131,8 +137,9 @@
     for (const figure of document.querySelectorAll("figure.live")) {
         const form = courseWidgets.form();
         const state = "state" in figure.dataset ? stateOfLink() : {};
+        const size = MEGABYTES * modelsOf(figure).length;
         form.innerHTML = `<button type="button" class="wake">${figure.dataset.wake ??
-            "Run the model here"} <small>6 MB, then no network</small></button>`;
+            "Run the model here"} <small>${size} MB, then no network</small></button>`;
         form.querySelector("button").addEventListener("click", () => wake(figure, form, state));
         figure.insertBefore(form, figure.querySelector("figcaption"));
         const isOnPaper = location.pathname.endsWith("/print.html"); // all chapters at once

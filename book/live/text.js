@@ -3,7 +3,8 @@
 "use strict";
 
 class LiveText {
-    static #ready; // the worker and the tokenizer, once somebody asks for them
+    static NAMES = { "fairy-tales": "GPT-2", "llama-tales": "Llama" };
+    static #ready = {}; // by name, the models that are asked for
     static #waiting = new Map(); // calls that the worker has not answered
     static #made = 0;
 
@@ -18,8 +19,8 @@ class LiveText {
 
     // `wanted` are ids after those of the prompt, `off` parts that are switched off, `at` is the
     // token that is looked at, or null for the last.
-    constructor({ prompt, wanted, off, head, at, settings }) {
-        Object.assign(this, { prompt, wanted, off, head, at, settings });
+    constructor({ model, prompt, wanted, off, head, at, settings }) {
+        Object.assign(this, { model, prompt, wanted, off, head, at, settings });
     }
 
     set(state) {
@@ -27,34 +28,40 @@ class LiveText {
         return this.read();
     }
 
-    // Load the model: the weights are a script, since a page that is opened from a file can load
-    // nothing else, and the worker is made from the text of our own classes for the same reason.
-    static load() {
-        LiveText.#ready ??= (async () => {
+    // Load a model: the weights are a script, since a page that is opened from a file can load
+    // nothing else. All models have one tokenizer, and see as many tokens.
+    static load(name) {
+        LiveText.#ready[name] ??= (async () => {
             await new Promise((done, failed) => {
                 const script = document.createElement("script");
-                script.src = "live/fairy-tales.js";
+                script.src = `live/${name}.js`;
                 script.onload = done;
-                script.onerror = () => failed(new Error("live/fairy-tales.js is missing"));
+                script.onerror = () => failed(new Error(`${script.getAttribute("src")} is missing`));
                 document.head.append(script);
             });
-            const { courseModel } = window;
-            LiveText.tokenizer = new LiveTokenizer(courseModel.merges);
-            LiveText.config = courseModel.config;
-            const classes = [LiveWeights, LiveModel, LiveWorker].map(String);
-            const source = [...classes, "LiveWorker.serve(self);"].join("\n");
-            const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-            LiveText.worker = new Worker(address);
-            LiveText.worker.onmessage = ({ data: { call, found, error } }) => {
-                const [done, failed] = LiveText.#waiting.get(call);
-                LiveText.#waiting.delete(call);
-                if (error) failed(new Error(error));
-                else done(found);
-            };
-            await LiveText.#ask("load", courseModel);
-            delete courseModel.packed; // the worker has it
+            const packed = window.courseModels[name];
+            LiveText.tokenizer ??= new LiveTokenizer(packed.merges);
+            LiveText.config ??= packed.config;
+            LiveText.worker ??= LiveText.#start();
+            await LiveText.#ask("load", { name, packed });
+            delete packed.packed; // the worker has it
         })();
-        return LiveText.#ready;
+        return LiveText.#ready[name];
+    }
+
+    // The worker, made from the text of our own classes, for the same reason.
+    static #start() {
+        const classes = [LiveWeights, LiveModel, LiveGPT2, LiveLlama, LiveWorker].map(String);
+        const source = [...classes, "LiveWorker.serve(self);"].join("\n");
+        const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+        const worker = new Worker(address);
+        worker.onmessage = ({ data: { call, found, error } }) => {
+            const [done, failed] = LiveText.#waiting.get(call);
+            LiveText.#waiting.delete(call);
+            if (error) failed(new Error(error));
+            else done(found);
+        };
+        return worker;
     }
 
     static #ask(name, details) {
@@ -82,6 +89,11 @@ class LiveText {
         return this.ids.length >= LiveText.config.n_positions;
     }
 
+    // What the pages call the model.
+    get name() {
+        return LiveText.NAMES[this.model];
+    }
+
     show(id) {
         return LiveText.tokenizer.show(id);
     }
@@ -94,7 +106,12 @@ class LiveText {
         this.given = Math.min(own.length, n_positions);
         const ids = [...own, ...this.wanted].slice(0, n_positions);
         const ticket = (this.#ticket += 1);
-        const found = await LiveText.#ask("read", { text: this.#number, ids, off: this.off });
+        const found = await LiveText.#ask("read", {
+            text: this.#number,
+            model: this.model,
+            ids,
+            off: this.off,
+        });
         this.#shares = [...this.#shares.slice(0, found.from), ...found.rows];
         if (ticket !== this.#ticket) return; // the text has changed again
         const { from, logits, whole: unchanged, ms } = found;
@@ -140,7 +157,7 @@ class LiveText {
 
     // What comes next if the tokens are told these positions.
     moved(places) {
-        return LiveText.#ask("moved", { ids: this.ids, places });
+        return LiveText.#ask("moved", { model: this.model, ids: this.ids, places });
     }
 
     // The numbers of the token that is looked at, at several boxes of a block.

@@ -2,18 +2,10 @@
 "use strict";
 
 const liveViews = (() => {
-    const { say, slider, visible } = courseWidgets;
-    const { count, describe, percent } = courseSampling;
-    const TOP_K = [1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 40, 50, 100, 200, 500, 1000, 2000];
+    const { describe, percent } = courseSampling;
     const SCALES = [0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1]; // what a full bar can mean
-    const SLIDERS = {
-        temperature: { max: 2, step: 0.1 },
-        top_k: { max: TOP_K.length }, // a place in TOP_K; the last is all
-        top_p: { min: 0.05, max: 1, step: 0.05 },
-    };
     const [SHOWN, FEW] = [10, 6]; // next tokens, on a page of their own and on a small one
     const NAMED = 3; // so many of the largest weights are said in words
-    const PACE = 45; // ms between two tokens, so that the eye can follow
     const AXES = "a row for each query, a column for each key";
     const EXAMPLES = [
         "Once upon a time there was a",
@@ -40,10 +32,8 @@ const liveViews = (() => {
         };
     }
 
-    const pause = (ms) => new Promise((done) => setTimeout(done, ms));
-
-    // A box to type in, and texts to begin with.
-    function prompt(place, text, { isSmall }) {
+    // A box to type in, and texts to begin with. `others` are texts of other models.
+    function prompt(place, text, { isSmall, others }) {
         const examples = (isSmall ? [] : EXAMPLES).map((example) => `<button type="button">${example}</button>`);
         place.innerHTML = `
             <label class="typed"><span class="title">Your text</span>
@@ -54,7 +44,7 @@ const liveViews = (() => {
         area.value = text.prompt;
         let waiting;
         const take = (typed) => {
-            text.set({ prompt: typed, wanted: [], at: null });
+            for (const each of [text, ...others]) each.set({ prompt: typed, wanted: [], at: null });
         };
         area.addEventListener("input", () => {
             clearTimeout(waiting);
@@ -112,116 +102,15 @@ const liveViews = (() => {
         };
     }
 
-    // Buttons that let the text grow, and the sliders of the choice.
-    function write(place, text, { controls }) {
-        place.innerHTML = `
-            <div class="story" role="group" tabindex="0" aria-label="The text so far"
-                ><span></span><mark></mark></div>
-            <div class="buttons">
-                <button type="button" name="one">One token</button>
-                <button type="button" name="on">Keep writing</button>
-                <button type="button" name="again">Start over</button>
-            </div>
-            <div class="sliders">
-                ${controls.map((name) => slider(name, { ...SLIDERS[name], value: 0 })).join("")}
-            </div>
-            <p role="status" class="news"></p>`;
-        const form = place.closest("form");
-        const [story, own, added, news] = [".story", ".story span", "mark", ".news"].map(
-            (selector) => place.querySelector(selector),
-        );
-        const onButton = place.querySelector("[name=on]");
-        const fields = Object.fromEntries(
-            controls.map((name) => [name, place.querySelector(`[name=${name}]`)]),
-        );
-        let isWriting = false;
-        text.tell = (message) => (news.textContent = message);
-
-        // The settings as the sliders show them.
-        function showSettings() {
-            const { temperature, topK, topP } = text.settings;
-            const rank = TOP_K.findIndex((kept) => kept >= topK);
-            const shown = {
-                temperature: [temperature, temperature ? temperature.toFixed(1) : "0: greedy"],
-                top_k: [rank < 0 ? TOP_K.length : rank, topK < Infinity ? `${topK}` : "all"],
-                top_p: [topP, topP < 1 ? topP.toFixed(2) : "1: all"],
-            };
-            for (const name of controls) {
-                fields[name].value = shown[name][0];
-                say(form, name, shown[name][1]);
-            }
-        }
-
-        // Draw token after token, until it is stopped, the text ends, or another text is typed.
-        async function on() {
-            if (isWriting) return void (isWriting = false); // the loop below sees it
-            isWriting = true;
-            onButton.textContent = "Stop";
-            beQuiet(true);
-            const { prompt } = text;
-            let [id, written] = [null, 0];
-            while (isWriting && !text.isFull && text.prompt === prompt) {
-                id = text.draw();
-                if (id === 0) break; // the end of the text
-                await text.append(id);
-                written += 1;
-                await pause(PACE);
-            }
-            isWriting = false;
-            onButton.textContent = "Keep writing";
-            beQuiet(false);
-            if (text.isFull) text.tell(full());
-            else text.tell(id === 0 ? "The model ended its text here." : `Added ${written} tokens.`);
-        }
-
-        // Nobody wants to hear the sentences of every token.
-        function beQuiet(isQuiet) {
-            for (const status of form.querySelectorAll("[role=status]:not(.news)")) {
-                status.ariaLive = isQuiet ? "off" : "polite";
-            }
-        }
-
-        const full = () =>
-            `That's ${LiveText.config.n_positions} tokens, as many as this model can see at once.`;
-
-        place.addEventListener("input", ({ target: { name, value } }) => {
-            if (name === "temperature") text.settings.temperature = Number(value);
-            if (name === "top_k") text.settings.topK = TOP_K[value] ?? Infinity;
-            if (name === "top_p") text.settings.topP = Number(value);
-            text.choose();
-            text.changed();
-        });
-        place.addEventListener("click", async ({ target }) => {
-            if (target.name === "on") await on();
-            if (target.name === "again") {
-                isWriting = false;
-                await text.set({ wanted: [], at: null });
-                text.tell("Back to your own text.");
-            }
-            if (target.name === "one") {
-                if (text.isFull) return text.tell(full());
-                const id = text.draw();
-                await text.append(id);
-                text.tell(`The model added “${text.show(id)}”.`);
-            }
-        });
-        return () => {
-            showSettings();
-            const { tokenizer } = LiveText;
-            own.textContent = tokenizer.decode(text.ids.slice(0, text.given));
-            added.textContent = tokenizer.decode(text.ids.slice(text.given));
-            story.scrollTop = text.at === null ? story.scrollHeight : story.scrollTop;
-        };
-    }
-
-    // The most likely next tokens as bars; to press one is to choose it oneself.
-    function next(place, text, { isSmall }) {
+    // The most likely next tokens as bars; to press one is to choose it oneself. If it `isOwn`, the
+    // bars are the model's own probabilities, whatever the settings.
+    function next(place, text, { isSmall, isOwn, title = "What comes next?" }) {
         const rowCount = isSmall ? FEW : SHOWN;
         const row = `<li><button type="button"></button>
             <span class="bars" aria-hidden="true"><i class="bar"></i><i class="mark"></i></span>
             <span class="share"></span></li>`;
         place.innerHTML = `
-            <p class="title">What comes next? <span class="note">Press a token to choose it.</span></p>
+            <p class="title">${title} <span class="note">Press a token to choose it.</span></p>
             <ol>${row.repeat(rowCount)}</ol>
             <p class="note scale"></p>
             <p class="summary" role="status"${isSmall ? " hidden" : ""}></p>`;
@@ -234,8 +123,8 @@ const liveViews = (() => {
             text.append(id).then(() => text.tell?.(`You added “${text.show(id)}”.`));
         });
         return () => {
-            const { weights } = text.next;
             const marks = text.order.slice(0, rowCount).map((id) => text.own.get(id));
+            const weights = isOwn ? marks : text.next.weights;
             const most = Math.max(weights[0], ...marks);
             const full = SCALES.find((share) => share >= most) ?? 1;
             rows.forEach((item, rank) => {
@@ -489,5 +378,5 @@ const liveViews = (() => {
     }
 
     const parts = { escape, range, signed, whenChanged, windowOf };
-    return { parts, prompt, tokens, write, next, mask, heads, path };
+    return { parts, prompt, tokens, next, mask, heads, path };
 })();

@@ -1,21 +1,21 @@
-// What runs in the worker: for each text of the page a model, all with the same weights.
+// What runs in the worker: for each text of the page a model; those of one name share their weights.
 "use strict";
 
 class LiveWorker {
     static TOP = 3; // so many tokens are named at each level of the logit lens
 
     static async serve(scope) {
-        let weights, config;
+        const makers = {}; // name of a model -> makes one that has read nothing
         const texts = new Map(); // number of a text -> its models
         const calls = {
-            async load(packed) {
-                config = packed.config;
-                weights = await LiveWeights.unpack(packed);
+            async load({ name, packed }) {
+                const weights = await LiveWeights.unpack(packed);
+                const Model = packed.config.model_type === "llama" ? LiveLlama : LiveGPT2;
+                makers[name] = () => new Model(packed.config, weights);
             },
-            read({ text, ids, off }) {
+            read({ text, model, ids, off }) {
                 if (!texts.has(text)) {
-                    const [now, whole] = [1, 2].map(() => new LiveModel(config, weights));
-                    texts.set(text, { now, whole });
+                    texts.set(text, { now: makers[model](), whole: makers[model]() });
                 }
                 const { now, whole } = texts.get(text);
                 if (now.off.size !== off.length || !off.every((part) => now.off.has(part))) {
@@ -59,10 +59,10 @@ class LiveWorker {
                 });
             },
             // What comes next if the tokens are told other positions.
-            moved({ ids, places }) {
-                const model = new LiveModel(config, weights);
-                const ends = ids.map((id, i) => model.step(id, places[i]));
-                return [...LiveModel.softmax(model.logits(ends.at(-1)))];
+            moved({ model, ids, places }) {
+                const moved = makers[model]();
+                const ends = ids.map((id, i) => moved.step(id, places[i]));
+                return [...LiveModel.softmax(moved.logits(ends.at(-1)))];
             },
             // The numbers of one token at several boxes.
             stages({ text, boxes, layer, position }) {

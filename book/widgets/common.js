@@ -1,5 +1,6 @@
 // What the widgets share. A chapter has <figure class="widget" data-widget="NAME"> with a table in
-// it, the fallback; a widget takes its place. Without scripts, or without data, the table stays.
+// it, the fallback; the widget in src/widgets/NAME.js takes its place, and is loaded only there.
+// Without scripts, or without data, the table stays.
 "use strict";
 
 const courseWidgets = (() => {
@@ -8,11 +9,20 @@ const courseWidgets = (() => {
         if (!data) return;
         for (const figure of document.querySelectorAll(`figure.widget[data-widget="${name}"]`)) {
             const form = emptyForm();
-            build(form, data);
+            build(form, data, figure);
             figure.insertBefore(form, figure.querySelector("figcaption"));
             figure.querySelectorAll(".fallback").forEach((fallback) => fallback.remove());
         }
     }
+
+    document.addEventListener("DOMContentLoaded", () => {
+        const figures = [...document.querySelectorAll("figure.widget[data-widget]")];
+        for (const name of new Set(figures.map((figure) => figure.dataset.widget))) {
+            const script = document.createElement("script");
+            script.src = `widgets/${name}.js`;
+            document.head.append(script);
+        }
+    });
 
     function emptyForm() {
         const form = document.createElement("form");

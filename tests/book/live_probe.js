@@ -1,12 +1,14 @@
 // What the model of the pages computes, as JSON: run by test_live.py in node and in Chromium, on
 // the very files of book/live.
-async ({ texts = [], ids = [], prompts = [], newTokens = 0, off = [], shareOut = null, inside = null, places = [] }) => {
-    const tokenizer = new LiveTokenizer(courseModel.merges);
+async ({ llama = false, texts = [], ids = [], prompts = [], newTokens = 0, off = [], shareOut = null, inside = null, places = [] }) => {
+    const packed = courseModels[llama ? "llama-tales" : "fairy-tales"];
+    const tokenizer = new LiveTokenizer(packed.merges);
     const found = { encoded: texts.map((text) => tokenizer.encode(text)) };
     found.decoded = found.encoded.map((tokens) => tokenizer.decode(tokens));
     if (!ids.length && !prompts.length) return found;
 
-    const model = new LiveModel(courseModel.config, await LiveWeights.unpack(courseModel));
+    const Model = llama ? LiveLlama : LiveGPT2;
+    const model = new Model(packed.config, await LiveWeights.unpack(packed));
     const read = (tokens) => {
         model.start(off);
         return tokens.map((id, i) => model.step(id, places[i]));

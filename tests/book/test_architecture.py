@@ -17,12 +17,16 @@ from solutions.modern_06 import MaxLlamaLMHeadModel
 from solutions.solution_01 import GPT2Config
 from solutions.solution_10 import MaxGPT2LMHeadModel
 from tests.book.chapters import BOOK
-from tests.book.test_live import KIND, encode
+from tests.book.live import encode, follow
+from tests.book.test_live import KIND
 from tests.book.test_pages import DESKTOP, FIND_WIDE, PHONE, THEMES, Visitor
-from tests.book.test_widget_data import follow
 from tests.browsers import lacking
 
-SOURCE = (BOOK / "src" / "architecture.md").read_text()
+SOURCE = (
+    (BOOK / "src" / "architecture.md")
+    .read_text()
+    .replace("{{#include ../plans/gpt2.html}}", (BOOK / "plans" / "gpt2.html").read_text())
+)
 TEXT = "Once upon a time there was a king and a"
 READ = """
 const fs = require("fs");

@@ -1,9 +1,11 @@
 """The live figures: what the page says is what the model computes, for mouse, keys and readers."""
 
 import gzip
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -12,15 +14,28 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from solutions.engine_02 import Sampling, probabilities
 from tests import oracle
-from tests.book.live import WEIGHTS
-from tests.book.test_live import KIND, encode, sizes
+from tests.book.live import (
+    LLAMA,
+    LLAMA_WEIGHTS,
+    WEIGHTS,
+    encode,
+    follow,
+    llama_logits,
+    llama_weights,
+    rounded,
+    sizes,
+    weights,
+)
+from tests.book.test_live import KIND
 from tests.book.test_pages import DESKTOP, FIND_WIDE, PHONE, THEMES, Visitor
-from tests.book.test_widget_data import follow, tokenizer, weights
+from tests.book.test_widget_data import tokenizer
 from tests.project.tiers import partly
+from tutor import ROOT
+from tutor.engine.checkpoint import BUNDLED_MODEL
 
 KING = "Once upon a time there was a king and a"
 LINK = f"playground.html#live&text={KING.replace(' ', '+')}&temperature=1&head=4.4"
-SHOWN = 10  # next tokens
+SHOWN, FEW = 10, 6  # next tokens, on a page of their own and on a small one
 MOST_WAIT = 100  # ms, from a key to what the page shows; the median of several, on a busy machine
 
 MOST_BYTES = 300_000  # of a page as a server compresses it, without the model
@@ -95,10 +110,20 @@ def test_a_page_is_light_without_the_model(page: Page, site: Path, name: str) ->
 
 
 @pytest.mark.parametrize(
-    "name", partly(KIND, ["index.html", "step_07.html", "playground.html"], "index.html".__eq__)
+    ("name", "file"),
+    partly(
+        KIND,
+        [
+            *((name, WEIGHTS) for name in ("index.html", "step_07.html", "playground.html")),
+            ("modern_09.html", LLAMA_WEIGHTS),
+        ],
+        lambda each: each[0] == "index.html",
+    ),
 )
-def test_a_story_stands_in_where_the_model_is_missing(page: Page, site: Path, name: str) -> None:
-    page.route(f"**/{WEIGHTS.name}", lambda route: route.abort())
+def test_a_story_stands_in_where_the_model_is_missing(
+    page: Page, site: Path, name: str, file: Path
+) -> None:
+    page.route(f"**/{file.name}", lambda route: route.abort())
     page.goto((site / name).as_uri())
     figure = page.locator("figure.live")
     if figure.locator(".wake").count():
@@ -269,6 +294,42 @@ def test_the_columns_of_a_cache_are_counted(quiet_page: Page, site: Path) -> Non
     expect(counted).to_have_text("8 columns, 15 without")
 
 
+def golden_story(model: Path) -> dict[str, Any]:
+    """A greedy story of transformers' own model."""
+    text = (ROOT / "tests" / "golden" / f"{model.name}.json").read_text()
+    story: dict[str, Any] = json.loads(text)["stories"][1]
+    return story
+
+
+@pytest.mark.full(KIND)
+def test_two_models_continue_one_text(quiet_page: Page, site: Path) -> None:
+    quiet_page.goto((site / "modern_09.html").as_uri())
+    figure = quiet_page.locator("figure.live")
+    figure.get_by_role("button", name="10 MB").press("Enter")
+    gpt2, llama = (figure.locator(".columns > div").nth(i) for i in range(2))
+    expect(llama.locator(".share").first).to_be_visible(timeout=30_000)
+    figure.locator("textarea").fill(KING)
+    of_llama = llama_logits(rounded(llama_weights()), encode(KING))[-1:]
+    for column, values in ((gpt2, logits(KING)), (llama, of_llama)):
+        expect(column.locator(".story")).to_have_text(KING)
+        assert shown(column) == bars(values, Sampling())[:FEW]
+    story, other = golden_story(BUNDLED_MODEL), golden_story(LLAMA)
+    figure.locator("textarea").fill(story["prompt"])
+    expect(llama.locator(".story")).to_have_text(story["prompt"])
+    figure.get_by_role("button", name="One token").click()
+    first, second = (show(each["new_ids"][0]) for each in (story, other))
+    said = f"GPT-2 added “{first}”, Llama added “{second}”."
+    expect(figure.locator(".news")).to_have_text(said)
+    figure.get_by_role("button", name="Keep writing").click()
+    expect(llama.locator(".story")).to_contain_text(other["text"][:100], timeout=20_000)
+    expect(gpt2.locator(".story")).to_contain_text(story["text"][:100])
+    figure.get_by_role("button", name="Stop").click()
+    llama.locator(".next button").first.click()
+    expect(figure.locator(".news")).to_contain_text("You added")
+    figure.get_by_role("button", name="Start over").click()
+    expect(gpt2.locator(".story")).to_have_text(story["prompt"])
+
+
 @pytest.mark.full(KIND)
 def test_heads_are_walked_over_by_keys(live: Open, page: Page) -> None:
     figure = live(LINK)
@@ -303,7 +364,8 @@ def test_what_is_typed_is_read_within_a_blink(live: Open, page: Page) -> None:
 
 @pytest.mark.full(KIND)
 @pytest.mark.parametrize(
-    "name", [LINK, "index.html", "step_06.html", "step_08.html", "engine_04.html"]
+    "name",
+    [LINK, "index.html", "step_06.html", "step_08.html", "engine_04.html", "modern_09.html"],
 )
 def test_a_live_model_shuts_nobody_out(browser: Browser, site: Path, axe: str, name: str) -> None:
     visitor = Visitor(browser, site, axe)
@@ -314,7 +376,7 @@ def test_a_live_model_shuts_nobody_out(browser: Browser, site: Path, axe: str, n
         figure = visitor.tab.locator("figure.live")
         if figure.locator(".wake").count():
             figure.locator(".wake").click()
-        expect(figure.locator(".chip, .counted").first).to_be_visible(timeout=30_000)
+        expect(figure.locator(".chip, .counted, .columns li").first).to_be_visible(timeout=30_000)
         visitor.tab.wait_for_timeout(200)
         visitor.tab.evaluate(axe)
         assert [found for theme in THEMES for found in visitor.barriers(theme)] == []

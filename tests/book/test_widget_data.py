@@ -10,10 +10,13 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from max.experimental import functional as F
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from solutions.engine_02 import Sampling, probabilities
+from solutions.solution_01 import GPT2Config
+from solutions.solution_10 import MaxGPT2LMHeadModel
 from tests import oracle
 from tools.book.export_widget_data import SENTENCE, TOKEN
 from tutor import ROOT
@@ -22,6 +25,7 @@ from tutor.engine.settings import read_config
 from tutor.engine.tokenizer import Tokenizer
 
 BOOK = ROOT / "book"
+MODEL_FILE = BUNDLED_MODEL / "model.safetensors"
 DATA, FALLBACKS = BOOK / "src" / "data", BOOK / "fallbacks"
 MOST_BYTES = 300_000  # of all data together
 STATISTICS: dict[str, Callable[[Any], Any]] = {
@@ -49,7 +53,7 @@ def read(name: str) -> Any:
 def weights() -> dict[str, Array]:
     """The weights of the bundled model as tests/oracle.py takes them, by their names in it."""
     found = {}
-    for name, weight in load_file(BUNDLED_MODEL / "model.safetensors").items():
+    for name, weight in load_file(MODEL_FILE).items():
         is_conv1d = name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight"))
         found[name] = (weight.T if is_conv1d else weight).astype(np.float64)
     return {**found, "lm_head.weight": found["transformer.wte.weight"]}
@@ -65,9 +69,11 @@ def config() -> dict[str, Any]:
     return read_config(BUNDLED_MODEL / "config.json")
 
 
-def follow(text: str) -> tuple[list[Array], list[list[Array]]]:
+def follow(
+    text: str, named: dict[str, Array] | None = None
+) -> tuple[list[Array], list[list[Array]]]:
     """By layer, the weights of all heads, [H, T, T], and the stages of all tokens, each [T, C]."""
-    model, epsilon = oracle.under(weights(), "transformer"), config()["layer_norm_epsilon"]
+    model, epsilon = oracle.under(named or weights(), "transformer"), config()["layer_norm_epsilon"]
     tokens, heads = np.array(tokenizer().encode(text)), config()["n_head"]
     x = model["wte.weight"][tokens] + model["wpe.weight"][: len(tokens)]  # [T] -> [T, C]
     attention, stages = [], []
@@ -116,6 +122,22 @@ def test_merges_are_those_of_the_tokenizer() -> None:
     parts = tokenizer().parts()
     assert parts
     assert read("merges")["merges"] == [" ".join(pair) for pair in parts[1]]
+
+
+def test_the_checkpoint_is_the_file_and_fits_the_model() -> None:
+    data = read("checkpoint")
+    shapes = {name: [*each.shape] for name, each in load_file(MODEL_FILE).items()}
+    assert {each["name"]: each["shape"] for each in data["tensors"]} == shapes
+    with F.lazy():  # so that no weights are drawn
+        parameters = dict(MaxGPT2LMHeadModel(GPT2Config(4096, 256, 192, 6, 6)).parameters)
+    fitted = {
+        each["name"]: each["shape"][:: -1 if each["isTransposed"] else 1]
+        for each in data["tensors"]
+    }
+    fitted["lm_head.weight"] = fitted[data["head"]]
+    assert fitted == {name: [int(n) for n in each.shape] for name, each in parameters.items()}
+    square = [each for each in data["tensors"] if each["shape"] == [192, 192]]
+    assert [each["isTransposed"] for each in square] == [True] * 6  # no shape tells
 
 
 def test_vectors_are_those_of_the_model() -> None:

@@ -86,6 +86,15 @@ def test_all_widgets_come_to_life_on_one_page(page: Page, site: Path) -> None:
 
 
 @pytest.mark.full("pages in a browser")
+def test_a_page_loads_its_own_widgets_alone(page: Page, site: Path) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((site / "step_02.html").as_uri())
+    widgets = {Path(url).stem for url in asked if "/widgets/" in url and "common" not in url}
+    assert widgets == {"causal-mask"}
+
+
+@pytest.mark.full("pages in a browser")
 @pytest.mark.parametrize("scripts", [False, True])
 def test_tables_stand_in_without_scripts_or_without_data(
     browser: Browser, site: Path, scripts: bool
@@ -261,6 +270,46 @@ def test_the_scale_of_a_stage_can_be_its_own(widget: Open) -> None:
     field(figure, "same").uncheck()
     expect(axis).to_have_text(f"{np.abs(numbers[1]).max():.1f}")
     assert figure.locator("dd").all_text_contents() == statistics(0, 1)
+
+
+# A checkpoint.
+
+
+def test_a_name_leads_to_its_box_and_a_box_to_its_names(widget: Open) -> None:
+    figure = widget("checkpoint", "step_11")
+    shown = figure.locator(".shown")
+    fills = status(figure)
+    expect(fills).to_contain_text("[192, 576] in the file and transposed to [576, 192].")
+    expect(shown).to_have_text(
+        ["transformer.h.0.attn.c_attn.weight", "c_attn queries, keys, values"]
+    )
+    figure.get_by_role("radio", name="h.0.attn.c_attn.weight").press("ArrowDown")
+    expect(fills).to_contain_text("transformer.h.0.attn.c_proj.bias stays as it is, [192].")
+    expect(shown.last).to_have_text("c_proj heads together")
+    field(figure, "block").fill("4")
+    expect(shown.first).to_have_text("transformer.h.4.attn.c_proj.bias")
+    figure.get_by_role("radio", name="h.4.mlp.c_proj.bias").check()
+    figure.get_by_role("radio", name="c_proj narrow again").check()
+    names = ["transformer.h.4.mlp.c_proj.bias", "transformer.h.4.mlp.c_proj.weight"]
+    expect(shown).to_have_text([*names, "c_proj narrow again"])
+    figure.get_by_role("radio", name="transformer.wte.weight").check()
+    expect(shown).to_have_text(["transformer.wte.weight", "wte token embeddings", "lm_head logits"])
+    figure.get_by_role("radio", name="lm_head").check()
+    expect(shown).to_have_text(["transformer.wte.weight", "lm_head logits"])
+    expect(figure.get_by_role("radio", name="GELU")).to_be_disabled()
+
+
+@pytest.mark.full("pages in a browser")
+def test_every_name_leads_somewhere(widget: Open) -> None:
+    figure = widget("checkpoint", "step_11")
+    names = set()
+    for block in range(6):
+        field(figure, "block").fill(f"{block}")
+        for name in figure.locator(".names input").all():
+            name.check(force=True)
+            names.add(name.get_attribute("value"))
+            assert figure.locator(".shown [name=box]").count()
+    assert names == {each["name"] for each in read("checkpoint")["tensors"]}
 
 
 # Merges.

@@ -21,10 +21,11 @@ from max.dtype import DType
 from max.experimental import functional as F
 from max.experimental.tensor import Tensor
 from numpy.typing import NDArray
+from safetensors.numpy import load_file
 
 from solutions.engine_02 import Sampling, probabilities
 from solutions.solution_02 import causal_mask
-from solutions.solution_11 import load_pretrained
+from solutions.solution_11 import convert_state_dict, load_pretrained
 from solutions.text_01 import join, spell
 from solutions.text_02 import count_pieces, learn_merges
 from tools import derived
@@ -120,12 +121,16 @@ def export(source: Source) -> dict[Path, str]:
     logits = [source.logits(prompt) for prompt in PROMPTS]
     attention, blocks = source.attention(SENTENCE), source.stages(SENTENCE, TOKEN)
     tokens = source.tokens(SENTENCE)
+    tensors = load_file(BUNDLED_MODEL / "model.safetensors")
+    state = convert_state_dict(tensors, source.model.config)
     data = {
         "next-token": next_token_data(source, logits),
         "block": block_data(tokens[TOKEN], blocks),
+        "checkpoint": checkpoint_data(tensors, state),
         "merges": {"merges": quote([" ".join(pair) for pair in source.merges])},
     }
     fallbacks = {
+        "checkpoint": checkpoint_table(tensors, state),
         "next-token": next_token_table(source, logits[0], "temperature", TEMPERATURES),
         "sampling": next_token_table(source, logits[0], "what is cut", CUTS),
         "causal-mask": "".join(mask_table(4, cached) for cached in (0, 2)),
@@ -160,6 +165,36 @@ def block_data(token: str, blocks: list[list[Array]]) -> dict[str, str]:
         stages.append(lines(entries))
     first = {"token": quote(token), "width": f"{len(blocks[0][0])}", "layer": f"{LAYER}"}
     return {**first, "blocks": lines(stages)}
+
+
+def checkpoint_data(tensors: Mapping[str, Array], state: Mapping[str, Array]) -> dict[str, str]:
+    """Each tensor of the file, and the one whose numbers the head has as well."""
+    entries = [
+        fields(
+            {
+                "name": quote(name),
+                "shape": quote(tensor.shape),
+                "isTransposed": quote(is_transposed(tensor, state[name])),
+            }
+        )
+        for name, tensor in tensors.items()
+    ]
+    head = next(name for name in tensors if state[name] is state["lm_head.weight"])
+    return {"head": quote(head), "tensors": lines(entries)}
+
+
+def is_transposed(tensor: Array, converted: Array) -> bool:
+    return not np.array_equal(tensor, converted)
+
+
+def checkpoint_table(tensors: Mapping[str, Array], state: Mapping[str, Array]) -> str:
+    """The tensors outside of the blocks and those of the first block, in the file and the model."""
+    rows = {
+        name: (tensor.shape, state[name].shape, is_transposed(tensor, state[name]))
+        for name, tensor in tensors.items()
+        if ".h." not in name or ".h.0." in name
+    }
+    return tables.checkpoint(rows)
 
 
 def describe(vector: Array) -> dict[str, float]:

@@ -71,6 +71,17 @@ def block(layer: int, token: str, stages: Sequence[Mapping[str, float]]) -> str:
     return table(caption, ["at", *DIGITS], rows)
 
 
+def checkpoint(tensors: Mapping[str, tuple[Sequence[int], Sequence[int], bool]]) -> str:
+    """The shape of each tensor in the file and in the model, and whether it is transposed."""
+    rows = [
+        [f"<code>{name}</code>", *(f"<code>{[*shape]}</code>" for shape in (file, model)), said]
+        for name, (file, model, is_transposed) in tensors.items()
+        for said in ["yes" if is_transposed else "no"]
+    ]
+    caption = "The bundled checkpoint, with the first of its blocks"
+    return table(caption, ["name", "file", "model", "transposed"], rows)
+
+
 def merges(text: str, left: str, rows: Iterable[tuple[str, str, str]]) -> str:
     """The merges of a text: the rank, the pair, and what is left after it."""
     shown = [[rank, f"<code>{pair}</code>", f"<code>{rest}</code>"] for rank, pair, rest in rows]

@@ -23,16 +23,14 @@ from tutor.course.registry import find_step
 TEMPLATE = Path(__file__).with_name("page.html")
 STYLES = ("pages", "course", "figures", "widgets", "live/live", "live/architecture", "look")
 LIVE = (
-    *("sampling", "tokenizer", "model", "weights", "worker", "text", "views"),
-    *("boxes", "inside", "architecture", "live"),
+    *("sampling", "tokenizer", "model", "gpt2", "llama", "weights", "worker"),
+    *("text", "views", "writing", "boxes", "inside", "architecture", "live"),
 )
-WIDGETS = ("block", "causal-mask", "learning", "merges", "next-token", "rotary")
 SCRIPTS = (  # each before those that use it
     "search",
     "pages",
     "widgets/common",
     *(f"live/{name}" for name in LIVE),
-    *(f"widgets/{name}" for name in WIDGETS),
 )
 TITLE = "GPT-2 from scratch on MAX"
 INDEX = "search-index.js"
