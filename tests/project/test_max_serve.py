@@ -12,10 +12,12 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import openai
+import psutil
 import pytest
 
 from tests.browsers import lacking
@@ -38,8 +40,20 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+@dataclass(frozen=True)
+class Server:
+    """Where it listens, and its first process."""
+
+    port: int
+    process: "subprocess.Popen[bytes]"
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
+def server() -> Iterator[Server]:
     """A server on a free port of this machine, which ends with all of its processes."""
     bash = shutil.which("bash")
     if not (bash and shutil.which("uv")):
@@ -61,18 +75,24 @@ def address() -> Iterator[str]:
             start_new_session=True,
         )
         try:
-            wait_for(f"http://127.0.0.1:{port}", process)
-            yield f"http://127.0.0.1:{port}"
+            started = Server(port, process)
+            wait_for(started)
+            yield started
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
-def wait_for(address: str, process: "subprocess.Popen[bytes]") -> None:
+@pytest.fixture
+def address(server: Server) -> str:
+    return server.address
+
+
+def wait_for(server: Server) -> None:
     until = time.monotonic() + 60 * MINUTES
-    while process.poll() is None and time.monotonic() < until:
+    while server.process.poll() is None and time.monotonic() < until:
         try:
-            httpx.get(f"{address}/health")
+            httpx.get(f"{server.address}/health")
         except httpx.TransportError:
             time.sleep(0.2)
         else:
@@ -88,11 +108,6 @@ def ask(address: str, **fields: Any) -> httpx.Response:
 def text(answer: httpx.Response) -> str:
     assert answer.status_code == 200, answer.text
     return str(answer.json()["choices"][0]["text"])
-
-
-def message(answer: httpx.Response) -> str:
-    assert answer.status_code == 400, answer.text
-    return answer.text
 
 
 def test_greedy_texts_are_those_of_the_engine(address: str, engine: Engine) -> None:
@@ -113,3 +128,66 @@ def test_rows_of_a_batch_do_not_see_each_other(address: str, engine: Engine) -> 
         found = pool.map(lambda prompt: text(ask(address, prompt=prompt, max_tokens=80)), prompts)
         written = [prompt + each for prompt, each in zip(prompts, found, strict=True)]
     assert written == [engine.write(prompt, max_new_tokens=80, temperature=0) for prompt in prompts]
+
+
+def test_it_listens_on_this_machine_only_and_calls_nobody(server: Server) -> None:
+    first = psutil.Process(server.process.pid)
+    sockets = [x for one in (first, *first.children(recursive=True)) for x in one.net_connections()]
+    assert {each.laddr for each in sockets} == {("127.0.0.1", server.port)}
+    assert {each.raddr.ip for each in sockets if each.raddr} <= {"127.0.0.1"}
+
+
+# What it does otherwise than ours, as the book has it
+
+
+def test_seed_0_is_no_seed(address: str) -> None:
+    def draw(seed: int) -> set[str]:
+        return {text(ask(address, seed=seed, temperature=1)) for _ in range(4)}
+
+    assert len(draw(7)) == 1
+    assert len(draw(0)) > 1
+
+
+def test_some_fields_change_nothing(address: str) -> None:
+    plain = ask(address).json()["choices"]
+    for fields in ({"n": 3}, {"logit_bias": {"5": 100}}, {"suffix": "x"}, {"echo": True}):
+        assert ask(address, **fields).json()["choices"] == plain
+
+
+def test_a_text_ends_with_its_window(address: str, engine: Engine) -> None:
+    # Without max_tokens, there's no other end; ours would continue with half of the window.
+    answer = ask(address, max_tokens=None, ignore_eos=True).json()
+    assert answer["choices"][0]["finish_reason"] == "length"
+    assert answer["usage"]["total_tokens"] == engine.config.n_positions + 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "words"),
+    [
+        ({"temprature": 0}, 400, "temprature"),
+        ({"prompt": [1, 4096]}, 400, "from 0 to 4095, but one is 4096"),
+        ({"prompt": [1, -1]}, 400, "but one is -1"),
+        ({"prompt": [1] * 257}, 400, "too long"),
+        ({"logprobs": 2}, 400, "logprobs must be left out"),
+        ({"temperature": 3}, 400, "Value error."),
+        ({"model": "other"}, 400, "Value error."),
+        ({"prompt": ["A", "B"], "stream": True}, 500, "Internal server error."),
+    ],
+)
+def test_what_is_refused(address: str, fields: dict[str, Any], status: int, words: str) -> None:
+    refused = ask(address, **fields)
+    assert (refused.status_code, words in refused.text) == (status, True), refused.text
+    assert text(ask(address))  # the server lives on
+
+
+def test_other_places(address: str) -> None:
+    found = {x: httpx.get(address + x).status_code for x in ("/health", "/healthz", "/metrics")}
+    assert found == {"/health": 200, "/healthz": 404, "/metrics": 404}
+
+
+def test_on_its_own_it_would_listen_everywhere_and_report() -> None:
+    from max.serve.config import Settings
+
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    assert (defaults["host"], defaults["metrics_port"]) == ("0.0.0.0", 8001)  # noqa: S104
+    assert not defaults["disable_telemetry"]
