@@ -35,7 +35,7 @@ EXAMPLES = ROOT / "examples"
 WORKFLOWS = [*EXAMPLES.glob("*.yml"), *(ROOT / ".github" / "workflows").glob("*.yml")]
 CLUSTER = EXAMPLES / "cluster"
 SCRIPTS = [
-    *(EXAMPLES / "batch.sh", *CLUSTER.glob("*.sh")),
+    *(EXAMPLES / "batch.sh", EXAMPLES / "max_serve" / "serve.sh", *CLUSTER.glob("*.sh")),
     *(EXAMPLES / "gradescope").iterdir(),
 ]
 PROGRAMS = Path(sys.executable).parent

@@ -13,7 +13,7 @@ COMMAND = "uv run --extra dev pytest -n auto --full"
 MINUTES = 60  # that it takes on two cores
 
 # The files that take longest. They come first, so that no worker is left alone with one of them.
-LONG = ("test_class.py", "test_attacks.py", "test_watch.py", "test_check.py")
+LONG = ("test_class.py", "test_attacks.py", "test_watch.py", "test_check.py", "test_max_serve.py")
 
 
 def partly(kind: str, values: Iterable[Any], is_quick: Callable[[Any], bool]) -> list[Any]:
