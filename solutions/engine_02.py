@@ -55,9 +55,9 @@ def probabilities(logits: NDArray[np.floating], sampling: Sampling) -> NDArray[n
         least = np.partition(weights, -sampling.top_k, axis=-1)[:, [-sampling.top_k]]
         weights[weights < least] = 0
         weights /= weights.sum(axis=-1, keepdims=True)
-    # If top_p is below 1, sort a copy of each row, the most likely token first, and count those
-    # before which the sum is less than top_p, so that the one that crosses it is kept. Set what is
-    # less than the last of these to 0, and divide each row by its sum.
+    # If top_p is below 1, sort a copy of each row, the most likely token first. A token stays if
+    # those before it sum to less than top_p, so the one that crosses top_p stays. Count them, set
+    # what is less than the last of them to 0, and divide each row by its sum.
     if sampling.top_p < 1:
         ranked = np.sort(weights, axis=-1)[:, ::-1]
         kept = (ranked.cumsum(axis=-1) - ranked < sampling.top_p).sum(axis=-1, keepdims=True)

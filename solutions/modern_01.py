@@ -51,8 +51,8 @@ class LlamaConfig:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")
-        # Resolve an absent num_key_value_heads to one for each head, and an absent head_dim to
-        # hidden_size divided by the heads.
+        # If num_key_value_heads is None, set it to the number of heads. If head_dim is None, set it
+        # to hidden_size divided by the heads.
         if self.num_key_value_heads is None:
             self.num_key_value_heads = self.num_attention_heads
         if self.head_dim is None:

@@ -40,7 +40,7 @@ class LlamaCachedHead(Module[..., Tensor]):
 
     def _memory(self, keys: Tensor, values: Tensor, length: Any) -> Remember:
         """What remembers the keys and values of one layer in these two caches."""
-        # Return a function of new keys and values that has engine 04's remember write each of them.
+        # Return a function of new keys and values that writes each with engine 04's remember.
         return lambda key, value: (remember(keys, key, length), remember(values, value, length))
 
 

@@ -19,8 +19,8 @@ from solutions.modern_06 import MaxLlamaLMHeadModel
 from solutions.modern_07 import read_tensors
 
 # Say which family each of the two, mixtral and qwen3_moe, would be without its experts: mistral and
-# qwen3. Then say what Mixtral's names are here, where they are those of Qwen3-MoE: block_sparse_moe
-# is mlp, w1 is gate_proj, w3 is up_proj, and w2 is down_proj.
+# qwen3. Our names are those of Qwen3-MoE, so say what Mixtral's are here: block_sparse_moe is mlp,
+# w1 is gate_proj, w3 is up_proj, and w2 is down_proj.
 WITHOUT_EXPERTS = {"mixtral": "mistral", "qwen3_moe": "qwen3"}
 NAMES = {"block_sparse_moe": "mlp", "w1": "gate_proj", "w3": "up_proj", "w2": "down_proj"}
 
@@ -29,7 +29,7 @@ NAMES = {"block_sparse_moe": "mlp", "w1": "gate_proj", "w3": "up_proj", "w2": "d
 class MoEConfig:
     """The experts of a block: how many there are, how many a token uses, and how wide each is.
 
-    norm_topk_prob says whether the shares of those that a token uses are made to sum to 1.
+    norm_topk_prob says whether the shares of a token are divided by their sum, so they sum to 1.
     """
 
     # Declare num_experts, num_experts_per_tok and intermediate_size, each an int, and

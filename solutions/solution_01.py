@@ -25,10 +25,10 @@ class GPT2Config:
     layer_norm_epsilon: float = 1e-5
 
     def __post_init__(self) -> None:
-        # Resolve an absent n_inner to four times n_embd.
+        # If n_inner is None, set it to four times n_embd.
         if self.n_inner is None:
             self.n_inner = 4 * self.n_embd
-        # Raise ValueError for a size below 1, with the name of the field and the bad value in it.
+        # Raise ValueError for a size below 1; the message has the field's name and the bad value.
         for name in ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head", "n_inner"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")

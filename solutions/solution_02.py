@@ -22,7 +22,7 @@ def causal_mask(
     """
     # Number the positions of all keys: cached tokens first, then the new ones.
     keys = Tensor.arange(Dim(num_tokens) + sequence_length, dtype=DType.int64, device=device)
-    # Take those of the queries, from num_tokens on, as a column [length, 1].
+    # Take the positions of the queries, from num_tokens on, as a column [length, 1].
     queries = keys[num_tokens:].unsqueeze(1)
     # Put -inf where a key comes after the query, and 0 elsewhere.
     hidden = Tensor(-math.inf, dtype=dtype, device=device)

@@ -1,4 +1,4 @@
-"""Step 09: the stack of blocks, from token ids to what is known at every position.
+"""Step 09: the stack of blocks, from token ids to one vector per position.
 
 Source: Radford et al., "Language Models are Unsupervised Multitask Learners", section 2.3.
 """

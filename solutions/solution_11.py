@@ -19,8 +19,8 @@ from safetensors.numpy import load_file
 from solutions.solution_01 import GPT2Config
 from solutions.solution_10 import MaxGPT2LMHeadModel
 
-# List the weights of a block that the checkpoint stores as Conv1D, GPT-2's own linear layer,
-# [in, out], where our Linear keeps [out, in]; and the endings of the names that are mask buffers.
+# List the weights of a block that GPT-2 stores as Conv1D, which is [in, out]; our Linear keeps
+# [out, in]. List also how the names of the mask buffers end.
 CONV1D = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
 MASK_BUFFERS = (".attn.bias", ".attn.masked_bias")
 
@@ -34,10 +34,10 @@ def convert_state_dict(
     """
     state = {}
     for key, array in hf_state.items():
-        # Leave out the mask buffers: they are no weights.
+        # Skip the mask buffers; they are not weights.
         if key.endswith(MASK_BUFFERS):
             continue
-        # Put every name but the head's below "transformer.", where some checkpoints have them.
+        # Put "transformer." before every name but the head's, unless the file has it already.
         head = key == "lm_head.weight"
         name = key if head else "transformer." + key.removeprefix("transformer.")
         # Transpose what Conv1D stores, and widen float16: MAX takes contiguous float32.

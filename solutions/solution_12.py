@@ -35,7 +35,7 @@ def generate_next_token(
     *,
     rng: np.random.Generator | None = None,
 ) -> Tensor:
-    """The next token of every row: the likeliest, or one drawn from softmax(logits / temperature).
+    """The next token of each row: the most likely, or drawn from softmax(logits / temperature).
 
     Shape: [B, T] -> [B, 1] int64. Raises ValueError for a temperature below 0 or NaN.
     """
@@ -45,11 +45,11 @@ def generate_next_token(
     # Show the model the last n_positions tokens, and keep the logits of the last position.
     start = max(0, int(input_ids.shape[1]) - model.config.n_positions)
     logits = model(input_ids[:, start:]).to_numpy()[:, -1]  # [B, T, V] -> [B, V]
-    # Take the likeliest token when not sampling, or when the temperature is 0.
+    # Take the most likely token when not sampling, or when the temperature is 0.
     if not do_sample or temperature == 0:
         next_ids = logits.argmax(axis=-1)
-    # Otherwise draw a token for each row from the softmax of its logits / temperature, in float64,
-    # so that it sums to 1 to many digits, and from logits less their maximum: no exp overflows.
+    # Otherwise subtract the maximum of each row, so that no exp overflows, and draw one token a row
+    # from the softmax of logits / temperature, in float64, so that it sums to 1 to many digits.
     else:
         rng = rng or np.random.default_rng()
         shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)

@@ -22,7 +22,7 @@ def count_pieces(text: str, special_tokens: Collection[str] = ()) -> Counter[Pie
 
 
 class _PairCounts:
-    """The pairs of neighbours in pieces: how often each occurs, and in which pieces."""
+    """The pairs of neighbors in pieces: how often each occurs, and in which pieces."""
 
     def __init__(self, pieces: Mapping[Piece, int]) -> None:
         # Keep the pieces as rows of tokens, and how often each occurs. Count the pairs of every
@@ -35,7 +35,7 @@ class _PairCounts:
 
     def add(self, number: int, times: int) -> None:
         """Count the pairs of piece `number`, each `times` times."""
-        # At every place where two tokens are neighbours, add `times` to the count of that pair, and
+        # At every place where two tokens are neighbors, add `times` to the count of that pair, and
         # note that this piece has it.
         for pair in itertools.pairwise(self.rows[number]):
             self.counts[pair] += times

@@ -45,9 +45,9 @@ def probabilities(logits: NDArray[np.floating], sampling: Sampling) -> NDArray[n
     #   divided by the temperature, all in float64.
     # TODO: If there is a smaller top_k, find the top_k-th largest of each row, set what is less to
     #   0, and divide each row by its sum again. np.partition is as good as a sort here, and faster.
-    # TODO: If top_p is below 1, sort a copy of each row, the most likely token first, and count
-    #   those before which the sum is less than top_p, so that the one that crosses it is kept. Set
-    #   what is less than the last of these to 0, and divide each row by its sum.
+    # TODO: If top_p is below 1, sort a copy of each row, the most likely token first. A token stays
+    #   if those before it sum to less than top_p, so the one that crosses top_p stays. Count them,
+    #   set what is less than the last of them to 0, and divide each row by its sum.
     raise NotImplementedError("engine 02: probabilities")
 
 

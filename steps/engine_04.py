@@ -23,7 +23,7 @@ from steps.step_10 import MaxGPT2LMHeadModel
 
 
 def linear(layer: Linear, x: Tensor) -> Tensor:
-    """The layer's x W^T + b: [B, N, in] -> [B, N, out]; of one column as W x + b.
+    """The layer's x W^T + b, or W x + b for a single column: [B, N, in] -> [B, N, out].
 
     MAX multiplies a matrix by one column twice as fast as one row by a matrix.
     """

@@ -23,7 +23,7 @@ START = np.zeros(1, np.int64)  # [B], of the only row
 
 
 class Draft(Protocol):
-    """What guesses the tokens after ids [T], `count` at most; rng is what they are drawn with."""
+    """Guesses up to `count` tokens after ids [T]; rng is the generator that will draw them."""
 
     def __call__(
         self, ids: Tokens, count: int, sampling: Sampling, rng: np.random.Generator, /

@@ -31,8 +31,8 @@ class LlamaConfig:
     def __post_init__(self) -> None:
         # TODO: Raise ValueError for one of the six plain sizes below 1, with its name and its
         #   value.
-        # TODO: Resolve an absent num_key_value_heads to one for each head, and an absent head_dim
-        #   to hidden_size divided by the heads.
+        # TODO: If num_key_value_heads is None, set it to the number of heads. If head_dim is None,
+        #   set it to hidden_size divided by the heads.
         # TODO: Raise ValueError, too, for a num_key_value_heads that is below 1 or does not divide
         #   the heads, and for a head_dim that is below 1 or odd: its numbers will be taken in
         #   pairs.

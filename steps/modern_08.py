@@ -40,8 +40,7 @@ class LlamaCachedHead(Module[..., Tensor]):
 
     def _memory(self, keys: Tensor, values: Tensor, length: Any) -> Remember:
         """What remembers the keys and values of one layer in these two caches."""
-        # TODO: Return a function of new keys and values that has engine 04's remember write each of
-        #   them.
+        # TODO: Return a function of new keys and values that writes each with engine 04's remember.
         raise NotImplementedError("modern 08: LlamaCachedHead._memory")
 
 

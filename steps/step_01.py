@@ -23,8 +23,8 @@ class GPT2Config:
     #   one.
 
     def __post_init__(self) -> None:
-        # TODO: Resolve an absent n_inner to four times n_embd.
-        # TODO: Raise ValueError for a size below 1, with the name of the field and the bad value in
-        #   it.
+        # TODO: If n_inner is None, set it to four times n_embd.
+        # TODO: Raise ValueError for a size below 1; the message has the field's name and the bad
+        #   value.
         # TODO: Raise it, too, for an n_embd that the heads cannot share evenly.
         raise NotImplementedError("step 01: GPT2Config.__post_init__")

@@ -25,6 +25,6 @@ def causal_mask(
     Shape: [sequence_length, num_tokens + sequence_length].
     """
     # TODO: Number the positions of all keys: cached tokens first, then the new ones.
-    # TODO: Take those of the queries, from num_tokens on, as a column [length, 1].
+    # TODO: Take the positions of the queries, from num_tokens on, as a column [length, 1].
     # TODO: Put -inf where a key comes after the query, and 0 elsewhere.
     raise NotImplementedError("step 02: causal_mask")

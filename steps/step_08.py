@@ -17,7 +17,7 @@ from steps.step_07 import GPT2MultiHeadAttention
 
 
 class GPT2Block(Module[[Tensor], Tensor]):
-    """Attention, then the MLP; each reads a normalized x and adds to it what it found.
+    """Attention, then the MLP; each reads a normalized copy of x, and its output is added to x.
 
     Shape: [B, T, C] -> [B, T, C].
     """

@@ -1,4 +1,4 @@
-"""Step 09: the stack of blocks, from token ids to what is known at every position.
+"""Step 09: the stack of blocks, from token ids to one vector per position.
 
 Task:    fill in every TODO, then delete the `raise NotImplementedError` line below it.
 Chapter: uv run tutor read 9   or   uv run tutor book 9

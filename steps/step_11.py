@@ -23,8 +23,8 @@ from safetensors.numpy import load_file
 from steps.step_01 import GPT2Config
 from steps.step_10 import MaxGPT2LMHeadModel
 
-# TODO: List the weights of a block that the checkpoint stores as Conv1D, GPT-2's own linear layer,
-#   [in, out], where our Linear keeps [out, in]; and the endings of the names that are mask buffers.
+# TODO: List the weights of a block that GPT-2 stores as Conv1D, which is [in, out]; our Linear
+#   keeps [out, in]. List also how the names of the mask buffers end.
 
 
 def convert_state_dict(
@@ -34,8 +34,8 @@ def convert_state_dict(
 
     Raises ValueError for a key that is missing or unknown, naming it.
     """
-    # TODO: Leave out the mask buffers: they are no weights.
-    # TODO: Put every name but the head's below "transformer.", where some checkpoints have them.
+    # TODO: Skip the mask buffers; they are not weights.
+    # TODO: Put "transformer." before every name but the head's, unless the file has it already.
     # TODO: Transpose what Conv1D stores, and widen float16: MAX takes contiguous float32.
     # TODO: Tie the head to the token embeddings, unless the checkpoint brings its own.
     # TODO: Refuse a state whose names are not the model's.

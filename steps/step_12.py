@@ -39,16 +39,16 @@ def generate_next_token(
     *,
     rng: np.random.Generator | None = None,
 ) -> Tensor:
-    """The next token of every row: the likeliest, or one drawn from softmax(logits / temperature).
+    """The next token of each row: the most likely, or drawn from softmax(logits / temperature).
 
     Shape: [B, T] -> [B, 1] int64. Raises ValueError for a temperature below 0 or NaN.
     """
     # TODO: Refuse a temperature below 0; write it so that NaN is refused as well.
     # TODO: Show the model the last n_positions tokens, and keep the logits of the last position.
-    # TODO: Take the likeliest token when not sampling, or when the temperature is 0.
-    # TODO: Otherwise draw a token for each row from the softmax of its logits / temperature, in
-    #   float64, so that it sums to 1 to many digits, and from logits less their maximum: no exp
-    #   overflows.
+    # TODO: Take the most likely token when not sampling, or when the temperature is 0.
+    # TODO: Otherwise subtract the maximum of each row, so that no exp overflows, and draw one token
+    #   a row from the softmax of logits / temperature, in float64, so that it sums to 1 to many
+    #   digits.
     # TODO: Return the ids as a column, on the device of input_ids.
     raise NotImplementedError("step 12: generate_next_token")
 

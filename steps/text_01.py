@@ -26,11 +26,12 @@ def byte_letters() -> dict[int, str]:
 
 
 def split(text: str) -> list[str]:
-    """The pieces of a text, in order; joined, they are the text. No token reaches beyond one."""
-    # TODO: Return everything that one pattern finds. Its alternatives, in this order: the endings
-    #   's 't 're 've 'm 'll 'd; a run of letters \p{L}, of digits \p{N}, or of anything else but
-    #   white space \s, each with the space before it if there is one; white space, but without its
-    #   last character if a piece follows; any other white space. re has no \p, but regex does.
+    """The pieces of a text, in order; joined, they are the text. No token spans two pieces."""
+    # TODO: Return everything that one pattern finds. Its alternatives, in this order: 1. the
+    #   endings 's 't 're 've 'm 'll 'd; 2. a run of letters \p{L}, 3. of digits \p{N}, 4. of
+    #   anything else but white space \s, each of these with the space before it if there is one; 5.
+    #   white space, but without its last character if a piece follows; 6. any other white space. re
+    #   has no \p, but regex does.
     raise NotImplementedError("text 01: split")
 
 
@@ -41,7 +42,7 @@ def spell(piece: str) -> list[str]:
 
 
 def join(tokens: Sequence[str], pair: Pair) -> list[str]:
-    """The tokens, with the two of a pair joined into one wherever they are neighbours."""
+    """The tokens, with the two of a pair joined into one wherever they are neighbors."""
     # TODO: Go through the tokens from left to right. If the last one you've kept and this one are
     #   the pair, append this one to it; otherwise keep this one as it is.
     raise NotImplementedError("text 01: join")
@@ -49,7 +50,7 @@ def join(tokens: Sequence[str], pair: Pair) -> list[str]:
 
 def merge(tokens: Sequence[str], ranks: Mapping[Pair, int]) -> list[str]:
     """The tokens after all merges; a pair with a lower rank was learned earlier, and goes first."""
-    # TODO: As long as any pair of neighbours has a rank, join the pair with the lowest one.
+    # TODO: As long as any pair of neighbors has a rank, join the pair with the lowest one.
     raise NotImplementedError("text 01: merge")
 
 

@@ -76,7 +76,7 @@ def test_activation(step: Workbench) -> None:
     for name, activation in ACTIVATIONS.items():
         stages.note(f"{name} gives", activation(x))
     got = step.forward(NAME, width, SMALL, weights=weights, x=x)
-    what = f"what the activation makes of the numbers from {-EDGE:g} to {EDGE:g}"
+    what = f"the activation of the numbers from {-EDGE:g} to {EDGE:g}"
     expect_close(what, got, oracle.gelu(x), TOLERANCE)
 
 

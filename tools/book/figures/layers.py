@@ -111,7 +111,7 @@ def mlp() -> Drawing:
         "The MLP: widen, bend, narrow",
         """From top to bottom: a vector of C numbers, which c_fc turns into one of L numbers, four
         times as many, above and below 0. GELU leaves those far above 0 as they are, and brings
-        those below close to 0. Then c_proj makes of them a vector of C numbers again.""",
+        those below close to 0. Then c_proj turns them into a vector of C numbers again.""",
     )
     middle, width, height, between = 116, 14, 22, 34
     rows = [values.to_numpy() for values in (x, wide, bent, narrow)]

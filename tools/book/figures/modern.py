@@ -68,9 +68,9 @@ def rms_norm() -> Drawing:
     drawing = Drawing(
         "rms_norm",
         "Four numbers after RMSNorm, and after layer normalization",
-        f"""Bars for the numbers {listed(x)}. Below them, on the left, what RMSNorm makes of them:
+        f"""Bars for the numbers {listed(x)}. Below them, on the left, what RMSNorm returns:
         {listed(outputs[0])}, all above 0 and in the same proportions. On the right, what layer
-        normalization makes of them: {listed(outputs[1])}, around 0.""",
+        normalization returns: {listed(outputs[1])}, around 0.""",
     )
     width = 36
 
@@ -138,7 +138,7 @@ def swiglu() -> Drawing:
         "swiglu",
         "The MLP with a gate: two ways, a product, and back",
         """From top to bottom: a vector of C numbers goes two ways. On the left, gate_proj and SiLU
-        make L numbers of it, the gate, hardly any of them below 0. On the right, up_proj makes L
+        turn it into L numbers, the gate, hardly any of them below 0. On the right, up_proj makes L
         others, above and below 0. The product is close to 0 wherever the gate is. Then down_proj
         turns it into C numbers again.""",
     )

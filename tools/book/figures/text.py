@@ -29,7 +29,7 @@ def merges() -> Drawing:
         "merges",
         "How a piece of text becomes tokens",
         f"""Rows of boxes. The first row spells the piece, a space and there, in the letters of its
-        bytes. In each row below, two neighbours join into one box: {", then ".join(said)}. The last
+        bytes. In each row below, two neighbors join into one box: {", then ".join(said)}. The last
         row has the id of the token that is left, {", ".join(map(str, ids))}.""",
     )
     for place, (tokens, pair) in enumerate(rows):
