@@ -22,7 +22,7 @@
         counts.set(key, (counts.get(key) ?? 0) + times);
     }
 
-    // The pairs of neighbours, the most frequent first; in ties, the older first token comes first,
+    // The pairs of neighbors, the most frequent first; in ties, the older first token comes first,
     // then the older second one.
     function countPairs({ rows, merges }) {
         const counts = new Map();
