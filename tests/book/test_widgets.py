@@ -401,6 +401,7 @@ def test_a_merge_can_be_taken_back(widget: Open) -> None:
     assert [pair for _, pair, _ in shown(learned)] == ["o s", "r os"]
     assert shown(figure.locator(".pairs tbody tr")) == before
     expect(figure.locator(".token.here")).to_have_text(["ros"])
+    expect(status(figure)).to_contain_text("Rank 1: r and os, 3 times. 20 tokens of 26 bytes.")
     figure.get_by_role("button", name="start again").press("Enter")
     expect(learned).to_have_count(0)
     expect(figure.locator(".token")).to_have_text([*"aĠroseĠisĠa"])

@@ -98,7 +98,8 @@
             find(".learned tbody").replaceChildren(
                 ...state.merges.map(({ pair, times }, rank) => drawRow([rank, pair, times], "")),
             );
-            const learned = last ? `Learned ${words(last.pair)}, which stood there ${last.times} times. ` : "";
+            const rank = state.merges.length - 1;
+            const learned = last ? `Rank ${rank}: ${words(last.pair)}, ${last.times} times. ` : "";
             const rest = canLearn ? "" : " No pair occurs twice, so that's all there is to learn.";
             find("[role=status]").textContent =
                 `${learned}${size(state)} tokens of ${size(states[0])} bytes.${rest}`;
