@@ -103,8 +103,10 @@ def llama_sizes() -> dict[str, Any]:
 
 
 def gpt2_logits(named: dict[str, Array], ids: list[int]) -> Array:
-    return oracle.lm_head_model(named, np.array([ids]), *sizes())[0]
+    logits: Array = oracle.lm_head_model(named, np.array([ids]), *sizes())[0]
+    return logits
 
 
 def llama_logits(named: dict[str, Array], ids: list[int]) -> Array:
-    return oracle_modern.lm_head_model(named, np.array([ids]), llama_sizes())[0]
+    logits: Array = oracle_modern.lm_head_model(named, np.array([ids]), llama_sizes())[0]
+    return logits
