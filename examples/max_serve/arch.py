@@ -13,7 +13,7 @@ from .weights import convert_weights
 
 
 def check_request(context: TextContext) -> None:
-    """Refuse what would end the server: ids that the model doesn't have, and logprobs."""
+    """Refuse ids that the model doesn't have, which end the server, and logprobs, left empty."""
     size = context.vocab_size
     if unknown := [int(token) for token in context.tokens.all if not 0 <= token < size]:
         raise InputError(f"token ids must be from 0 to {size - 1}, but one is {unknown[0]}")

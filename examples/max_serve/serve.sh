@@ -11,7 +11,7 @@ course=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 folder=$(realpath "${1:-$course/models/fairy-tales}")
 cd "$course"
 export HF_HUB_OFFLINE=1 MAX_SERVE_DISABLE_TELEMETRY=1 MODULAR_TELEMETRY_ENABLED=0
-export TUTOR_KERNELS=compile # no pack of the course has this graph
+export PYTHONPATH="$course" TUTOR_KERNELS=compile # no pack of the course has this graph
 exec uv run max serve \
     --custom-architectures examples.max_serve \
     --model "$folder" \
