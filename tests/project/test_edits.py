@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.project import suites
+from tests.project.tiers import partly
 from tools.course.edits import edits, inlined
 from tutor.check import lookalikes, report
 from tutor.check.expectations import MismatchError
@@ -138,7 +139,7 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize(("name", "pairs", "said"), SAID)
+@pytest.mark.parametrize(("name", "pairs", "said"), partly("slips", SAID, SAID[:1].__contains__))
 def test_what_explains_all_that_was_seen_is_said(
     name: str, pairs: list[tuple[str, str]], said: str, bench: Workbench
 ) -> None:

@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 from tests.project.commands import SECONDS
 from tutor import ROOT
 
-SHOWN = [file for file in (ROOT / "tutor").rglob("*.py") if ">>> " in file.read_text()]
+EXAMPLE = re.compile(r"^ *>>> ", re.MULTILINE)
+SHOWN = [file for file in (ROOT / "tutor").rglob("*.py") if EXAMPLE.search(file.read_text())]
 
 
 def test_arrows_go_down() -> None:

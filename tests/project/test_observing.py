@@ -275,9 +275,9 @@ def test_what_is_taken_out_of_a_tensor_is_an_operation() -> None:
     ]
 
 
-def test_of_letters_for_one_size_the_first_is_meant() -> None:
+def test_a_size_that_could_have_two_letters_stays_a_number() -> None:
     letters = Letters({"C": 8, "V": 8, "L": 32, "H": 1})
-    assert letters.name([2, 8, 32, 1, "T"]) == "[2, C, L, 1, T]"
+    assert letters.name([2, 8, 32, 1, "T"]) == "[2, 8, L, 1, T]"
 
 
 def test_blocks_that_are_alike_are_shown_once() -> None:

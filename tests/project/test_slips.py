@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.project import suites
+from tests.project.tiers import partly
 from tutor.check.results import Result
 from tutor.check.sandbox.errors import CodeError, Place
 from tutor.check.sandbox.workbench import Workbench
@@ -141,7 +142,9 @@ def bench() -> Iterator[Workbench]:
     bench.close()
 
 
-@pytest.mark.parametrize(("name", "old", "new", "said"), SLIPS)
+@pytest.mark.parametrize(
+    ("name", "old", "new", "said"), partly("slips", SLIPS, SLIPS[::5].__contains__)
+)
 def test_what_to_write_is_said(name: str, old: str, new: str, said: str, bench: Workbench) -> None:
     step = find_step(name)
     source = sources.reference(step)
