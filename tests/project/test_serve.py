@@ -1,6 +1,7 @@
 """The server, asked over loopback by the clients that people have."""
 
 import asyncio
+import http.client
 import json
 import re
 import signal
@@ -227,6 +228,14 @@ def test_a_bad_request_is_told_what_is_wrong(
     assert (answer.status_code, error["param"]) == (status, param), error
     assert error.keys() == {"message", "type", "param", "code"}
     assert error["message"]
+
+
+def test_a_connection_that_pauses_stays_open(address: str) -> None:
+    connection = http.client.HTTPConnection(address.removeprefix("http://"))
+    for pause in (0, 6):  # httpx drops a connection after 5 seconds: the server must not be first
+        time.sleep(pause)
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().read()
 
 
 def test_null_counts_as_left_out(address: str) -> None:

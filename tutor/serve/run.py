@@ -19,6 +19,7 @@ from tutor.serve.app import Service, make_app
 from tutor.serve.model import prepare
 
 GRACE = 2.0  # seconds for texts to end by themselves once the server has to stop
+IDLE = 75  # that a connection may be; clients drop theirs after 5, and must not find it closed
 
 
 def serve(
@@ -41,7 +42,11 @@ def serve(
     if not is_loopback(place):
         click.echo("Anyone who reaches this machine can use it without a key.", err=True)
     config = uvicorn.Config(
-        make_app(service), log_level="warning", access_log=False, timeout_graceful_shutdown=1
+        make_app(service),
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=IDLE,
+        timeout_graceful_shutdown=1,
     )
     Server(config, service).run(sockets=[listening])
 
