@@ -133,6 +133,7 @@ def test_keys_walk_over_sizes_and_boxes(figure: Locator) -> None:
     expect(known.locator(".parameters")).to_contain_text("mlp.gate_proj.weight [L, C], 608 × 192")
 
 
+@pytest.mark.full(KIND)
 def test_a_box_is_shown_while_the_mouse_is_on_it(figure: Locator) -> None:
     title = figure.locator(".known .title")
     box = figure.locator("label.box", has_text="GELU")

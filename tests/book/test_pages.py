@@ -16,7 +16,7 @@ THEMES = ("light", "rust", "coal", "navy", "ayu")
 DESKTOP = ViewportSize(width=1200, height=900)
 PHONE = ViewportSize(width=360, height=740)
 CHAPTER_PAGES = [f"{chapter.stem}.html" for chapter in CHAPTERS]
-FEW = ("index.html", "step_07.html")  # that a quick run looks at
+FEW = ("step_07.html",)  # that a quick run looks at
 
 AXE_OPTIONS = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],

@@ -138,7 +138,7 @@ IN_FORWARD = [
 
 
 @pytest.mark.parametrize(
-    ("line", "verdict", "said"), partly(ODD, IN_FORWARD, IN_FORWARD[::6].__contains__)
+    ("line", "verdict", "said"), partly(ODD, IN_FORWARD, IN_FORWARD[:1].__contains__)
 )
 def test_whatever_the_code_does_has_its_verdict(
     course: Lasting, line: str, verdict: Verdict, said: str

@@ -232,6 +232,7 @@ def test_experts_are_not_taken_for_groups() -> None:
     assert "G = K = 2" in " ".join(shown)
 
 
+@pytest.mark.full("looks into models")
 @pytest.mark.parametrize(
     ("name", "said"),
     [

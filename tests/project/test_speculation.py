@@ -27,7 +27,6 @@ SETTINGS: tuple[dict[str, Any], ...] = (
     {"temperature": 0.9},
     {"temperature": 1.2, "top_k": 50, "top_p": 0.9},
 )
-QUICK = {(PROMPTS[11], 1)}
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +39,8 @@ def engines() -> Iterator[list[Engine]]:
         yield both
 
 
-@pytest.mark.parametrize(
-    ("prompt", "setting"),
-    partly(
-        "texts with and without guesses",
-        itertools.product(PROMPTS, range(len(SETTINGS))),
-        QUICK.__contains__,
-    ),
-)
+@pytest.mark.full("texts with and without guesses")
+@pytest.mark.parametrize(("prompt", "setting"), itertools.product(PROMPTS, range(len(SETTINGS))))
 def test_a_text_is_the_same_with_guesses(engines: list[Engine], prompt: str, setting: int) -> None:
     options = {"seed": PROMPTS.index(prompt), "max_new_tokens": 100, **SETTINGS[setting]}
     plain, speculative = (engine.write(prompt, **options) for engine in engines)
@@ -90,7 +83,17 @@ def test_the_last_line_says_how_many_guesses_stood(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(
     ("what", "has_draft"),
-    [("nothing", True), ("small", False), ("memory", False), ("widths", False), ("graph", False)],
+    partly(
+        "texts with and without guesses",
+        [
+            ("nothing", True),
+            ("small", False),
+            ("memory", False),
+            ("widths", False),
+            ("graph", False),
+        ],
+        ("small", False).__eq__,
+    ),
 )
 def test_a_draft_is_made_only_where_it_pays(
     what: str, has_draft: bool, monkeypatch: pytest.MonkeyPatch
