@@ -11,6 +11,7 @@ site is built where nothing else is installed.
 import base64
 import json
 import math
+import os
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -75,7 +76,9 @@ def main() -> None:
         sources = [Path(__file__), *model.glob("*.json"), model / "model.safetensors"]
         newest = max(file.stat().st_mtime for file in sources)
         if not target.exists() or target.stat().st_mtime < newest:
-            target.write_text(script(model), encoding="utf-8")
+            new = target.with_suffix(f".{os.getpid()}")  # whole, or not there at all
+            new.write_text(script(model), encoding="utf-8")
+            new.replace(target)
             print(f"{target.relative_to(ROOT)} written, {target.stat().st_size / 1e6:.1f} MB")
 
 
