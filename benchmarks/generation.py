@@ -195,8 +195,9 @@ def convert_for_ctranslate2(folder: Path) -> None:
             converter.convert(str(converted), quantization=quantization, force=True)
             # A Llama's has null where a tokenizer knows no such token, and cannot be read again.
             settings = json.loads((converted / "config.json").read_text())
-            strings = {name: "" if value is None else value for name, value in settings.items()}
-            (converted / "config.json").write_text(json.dumps(strings))
+            absent = [name for name in settings if name.endswith("_token") and not settings[name]]
+            settings.update(dict.fromkeys(absent, ""))
+            (converted / "config.json").write_text(json.dumps(settings))
 
 
 Q4_0, FLOAT32, INT8 = "course q4_0", "CTranslate2", "CTranslate2 int8"
