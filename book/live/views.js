@@ -102,7 +102,7 @@ const liveViews = (() => {
         };
     }
 
-    // The most likely next tokens as bars; to press one is to choose it oneself. If it `isOwn`, the
+    // The most likely next tokens as bars; press one to choose it. If it `isOwn`, the
     // bars are the model's own probabilities, whatever the settings.
     function next(place, text, { isSmall, isOwn, title = "What comes next?" }) {
         const rowCount = isSmall ? FEW : SHOWN;

@@ -62,7 +62,7 @@ SAID = {
         "The weights are {0}, and the model has been made in {1}; make it in {0}."
     ),
     r"type object '(\w+)' has no attribute '(\w+)'": (
-        "{0} is the class; only what is made of it has {1}: {0}(…)."
+        "{0} is the class, which has no {1}; an object has it, so call {0}(…) first."
     ),
     r"dictionary changed size during iteration": (
         "A dict cannot grow or shrink while a loop walks through it; put what comes into a new one."

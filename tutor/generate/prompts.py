@@ -11,7 +11,7 @@ Prompt = tuple[str | bytes | list[int], int | None]
 
 
 def find_prompts(sources: dict[str, str | None]) -> list[Prompt]:
-    """What to write on from, where of all places that could name it at most one does."""
+    """The prompts of a command, which names them in one place at most."""
     given = {name: value for name, value in sources.items() if value is not None}
     if len(given) > 1:
         raise InputError(

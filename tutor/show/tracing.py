@@ -62,7 +62,7 @@ class Letters:
 
     @classmethod
     def of_llama(cls, config: Any) -> "Letters":
-        """The same of a LlamaConfig, and of what is made of its sizes."""
+        """The letters for the sizes of a LlamaConfig, and for their products and halves."""
         width, head_dim = config.hidden_size, config.head_dim
         heads, groups = config.num_attention_heads, config.num_key_value_heads
         sizes = {"V": config.vocab_size, "C": width, "L": config.intermediate_size, "H": heads}
